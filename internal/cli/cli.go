@@ -1,0 +1,104 @@
+// Package cli is the command line: one file per noun. Results go to stdout,
+// talk goes to stderr. A command parses its flags, calls one function of a
+// feature, renders the answer; it decides nothing itself.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// Env is what a command may touch of the process around it.
+type Env struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Getenv         func(string) string
+}
+
+// The common exit codes (a contract).
+const (
+	exitFine    = 0
+	exitNo      = 1 // the answer is no
+	exitUsage   = 2 // the command was not understood
+	exitUnknown = 3 // could not find out, or part of the input was unreadable
+)
+
+// exitError ends a command with a code. A nil err means that everything worth
+// saying has been said already.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usagef is an error in how the command was called: exit code 2.
+func usagef(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// unknownf says that the answer could not be found out: exit code 3.
+func unknownf(format string, args ...any) error {
+	return &exitError{exitUnknown, fmt.Errorf(format, args...)}
+}
+
+// Main runs one command line and returns the exit code of the process.
+func Main(ctx context.Context, args []string, env Env) int {
+	root := newRoot(env)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitFine
+	}
+	// What cobra itself refuses (unknown command or flag) is wrong usage; what a
+	// command refuses carries its code.
+	code := exitUsage
+	var exit *exitError
+	if errors.As(err, &exit) {
+		code, err = exit.code, exit.err
+	}
+	if err != nil {
+		fmt.Fprintf(env.Stderr, "gatehouse: %v\n", err)
+		if code == exitUsage {
+			fmt.Fprintln(env.Stderr, "gatehouse: see 'gatehouse help'")
+		}
+	}
+	return code
+}
+
+func newRoot(env Env) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "gatehouse",
+		Short: "Keep software connected to Microsoft 365 tenants that enforce MFA",
+		Long: `Gatehouse answers one question: can this software get into Microsoft 365
+without a person, and if not, which rule says no, who must act, and what is the
+smallest safe change?`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+	}
+	root.SetIn(env.Stdin)
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
+	root.AddCommand(newExplain(env))
+	return root
+}
+
+// isTerminal reports whether w is a terminal: only there are colours used.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
