@@ -1,0 +1,266 @@
+package directory
+
+import (
+	"crypto/x509"
+	"time"
+)
+
+// Tenant is one simulated tenant at run time. All fields are guarded by the
+// [Store] that holds it.
+type Tenant struct {
+	ID       string // GUID, lower case
+	Name     string // display name
+	Story    string // what the tenant is there to show
+	Created  time.Time
+	Domains  []Domain // the initial onmicrosoft.com domain first
+	Licences []SKU
+
+	SecurityDefaults bool
+	// MandatoryMFA is Microsoft's own demand for the Azure and admin-portal
+	// apps ([MandatoryMFAApps]); tenants cannot switch it off, the lab can, to
+	// show the world before it.
+	MandatoryMFA bool
+	AppPasswords bool // people may create app passwords
+	Lockout      Lockout
+	Consent      ConsentSettings
+
+	Users      []*User
+	Groups     []*Group
+	Apps       []*App       // registrations owned by this tenant
+	Principals []*Principal // service principals: apps as they exist here
+	Grants     []*Grant
+	AppRoles   []*AppRoleAssignment
+	Partners   []Partnership // partners that administer this tenant (GDAP)
+	// SignIns is the log, oldest first; at least the newest [MaxSignIns] are kept.
+	SignIns []*SignIn
+
+	store *Store
+}
+
+// MaxSignIns is how many sign-in log entries a tenant keeps.
+const MaxSignIns = 10_000
+
+// Domain is a verified domain of a tenant.
+type Domain struct {
+	Name       string
+	Initial    bool // the onmicrosoft.com domain the tenant was made with
+	Default    bool
+	Federation *Federation // nil for a managed domain
+}
+
+// Federation is where a federated domain authenticates its people.
+type Federation struct {
+	Protocol    string `json:"protocol"`     // "WSTrust" or "SAMLP"
+	MetadataURL string `json:"metadata_url"` // MEX document
+	ActiveURL   string `json:"active_url"`
+	Brand       string `json:"brand,omitempty"`
+}
+
+// Lockout is the smart lock-out: after Threshold wrong passwords in a row the
+// account is refused for Duration.
+type Lockout struct {
+	Threshold int
+	Duration  time.Duration
+}
+
+// ConsentSettings is who may consent to apps.
+type ConsentSettings struct {
+	// Users is "all" (any permission that needs no administrator), "low_risk"
+	// (verified publishers, low permissions), "managed" (Microsoft's own
+	// recommended policy) or "none".
+	Users         string
+	AdminRequests bool // people may ask an administrator for approval
+}
+
+// User types.
+const (
+	Member = "Member"
+	Guest  = "Guest"
+)
+
+// User is a directory user.
+type User struct {
+	ID, UPN, Name, GivenName, Surname string
+	Type                              string // Member or Guest
+	Mail, Department, JobTitle        string
+	Story                             string
+	Enabled                           bool
+	PasswordExpired                   bool
+	LockedUntil                       time.Time // zero: not locked
+	FailedPasswords                   int
+	PasswordHash                      []byte // see HashPassword; nil: the account has no password
+	PasswordChanged                   time.Time
+	AppPasswordHashes                 [][]byte
+	HomeTenant                        string   // GUID of a guest's own tenant, empty for members
+	Synced                            bool     // from an on-premises directory
+	Roles                             []string // role template ids, assigned directly
+	Licences                          []string // SKU part numbers
+	PerUserMFA                        string   // disabled, enabled or enforced
+	// RegistrationGrace is until when Security Defaults let the user in
+	// without a registered method; zero: no grace.
+	RegistrationGrace time.Time
+	Methods           []*Method
+	DefaultMethod     string // userPreferredMethodForSecondaryAuthentication, "" if unset
+	SystemPreferred   bool
+	Created           time.Time
+	TokensValidFrom   time.Time // refresh tokens made before are revoked
+}
+
+// Method types, as the tenants file spells them.
+const (
+	Authenticator  = "authenticator"
+	Phone          = "phone"
+	AlternatePhone = "alternate_phone"
+	OfficePhone    = "office_phone"
+	SoftwareOATH   = "oath"
+	FIDO2          = "fido2"
+	HelloBusiness  = "hello"
+	Email          = "email"
+	TAP            = "temporary_access_pass"
+)
+
+// Method is a registered authentication method other than the password.
+type Method struct {
+	ID      string
+	Type    string // one of the method types
+	Name    string // device or key name
+	Phone   string // "+44 7700900123"
+	Email   string
+	Secret  string // base32 secret of a software OATH token
+	Created time.Time
+	TAPOnce bool          // temporary access pass: one use
+	TAPLife time.Duration // temporary access pass: life from Created
+}
+
+// MFA reports whether the method is a second factor. E-mail only serves
+// password reset (graph-mfa-posture §7).
+func (m *Method) MFA() bool { return m.Type != Email }
+
+// Registered reports whether the user has a second factor registered.
+func (u *User) Registered() bool {
+	for _, m := range u.Methods {
+		if m.MFA() {
+			return true
+		}
+	}
+	return false
+}
+
+// Group is a security group. Members are ids of users, groups and service
+// principals of the tenant.
+type Group struct {
+	ID, Name       string
+	Members        []string
+	RoleAssignable bool
+	Roles          []string // role template ids
+	Created        time.Time
+}
+
+// App is an app registration.
+type App struct {
+	ID           string // object id
+	ClientID     string
+	Name         string
+	Purpose      string // reader, service, delegated, admin …
+	Story        string
+	Public       bool // public client: has no credential
+	MultiTenant  bool
+	Verified     bool // verified publisher
+	Secrets      []*Secret
+	Certificates []*Certificate
+	RedirectURIs []string
+	// Permissions that the registration asks for, by resource client id.
+	Delegated   map[string][]string
+	Application map[string][]string
+	FirstParty  bool // owned by Microsoft
+	Created     time.Time
+}
+
+// Secret is a client secret. The value itself is not kept.
+type Secret struct {
+	KeyID      string
+	Name       string
+	Hint       string // first three characters
+	Hash       []byte // see Store.HashSecret
+	Start, End time.Time
+}
+
+// Certificate is a client certificate.
+type Certificate struct {
+	KeyID       string
+	Name        string
+	Certificate *x509.Certificate
+	SHA1        [20]byte
+	SHA256      [32]byte
+}
+
+// Principal is a service principal: an app in one tenant.
+type Principal struct {
+	ID                 string
+	ClientID           string
+	Enabled            bool
+	AssignmentRequired bool
+	Assigned           []string // ids of users and groups
+	Roles              []string // directory role template ids
+	Secrets            []*Secret
+	Created            time.Time
+}
+
+// Grant is a delegated permission grant (oauth2PermissionGrant).
+type Grant struct {
+	ID       string
+	Client   string // principal id
+	Resource string // principal id
+	User     string // user id, empty for all users (AllPrincipals)
+	Scopes   []string
+}
+
+// AppRoleAssignment is an application permission (or an app role) that a
+// principal, user or group holds.
+type AppRoleAssignment struct {
+	ID            string
+	Principal     string // object id
+	PrincipalType string // ServicePrincipal, User or Group
+	Resource      string // principal id
+	Role          string // app role id
+	Created       time.Time
+}
+
+// Partnership is a granular delegated admin relationship (GDAP) seen from the
+// customer's tenant.
+type Partnership struct {
+	Partner string    // tenant id of the partner
+	Until   time.Time // zero: active without end in the lab
+	// Access maps security groups of the partner tenant (ids) to the roles
+	// they have here.
+	Access map[string][]string
+}
+
+// SignIn is an entry of the sign-in log.
+type SignIn struct {
+	ID, CorrelationID    string
+	Time                 time.Time
+	UserID               string // empty for service principals
+	PrincipalID          string // service principal sign-ins
+	UPN, UserName        string
+	ClientID, ClientName string
+	Resource             string // client id of the resource
+	ResourceName         string
+	HomeTenant           string
+	IPAddress            string
+	UserAgent            string
+	Interactive          bool
+	Protocol             string // "ropc", "none", "deviceCode" …; beta authenticationProtocol
+	CredentialType       string // clientSecret, clientAssertion, none
+	Status               int    // 0, or the AADSTS number
+	Failure              string // reason sentence
+	MFARequired          bool
+	// Demands says who asked for MFA (beta authenticationRequirementPolicies).
+	Demands []Demand
+}
+
+// Demand is one source of an MFA requirement.
+type Demand struct {
+	Provider string // Graph's requirementProvider
+	Detail   string
+}
