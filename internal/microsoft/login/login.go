@@ -1,0 +1,381 @@
+// Package login signs in to the Microsoft identity platform: user realm,
+// password grant and client credentials, on MSAL. Every refusal comes back as
+// [*microsoft.Error] with all that the service said.
+//
+// Each call makes its requests through an exchange that talks to the cloud's
+// sign-in host and to nobody else: a password is never sent to a host that an
+// answer names, unless the operator allowed that host.
+package login
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/confidential"
+	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/public"
+
+	"gatehouse/internal/microsoft"
+	"gatehouse/internal/secrets"
+)
+
+// CodeFederatedRealm is the code of the error with which [Client.Password]
+// refuses to hand a password to a federation host.
+const CodeFederatedRealm = "federated_realm"
+
+// Client signs in to one cloud.
+type Client struct {
+	cloud microsoft.Cloud
+	http  *http.Client
+	allow []string
+}
+
+// Config is what a [Client] needs.
+type Config struct {
+	Cloud microsoft.Cloud
+	// AllowFederation lists hosts that federated passwords may be sent to.
+	AllowFederation []string
+	// Transport replaces the cloud's own transport, for tests with another
+	// route to it.
+	Transport http.RoundTripper
+}
+
+// New gives a client.
+func New(cfg Config) *Client {
+	transport := cfg.Transport
+	if transport == nil {
+		transport = cfg.Cloud.Transport()
+	}
+	return &Client{cloud: cfg.Cloud, allow: cfg.AllowFederation, http: &http.Client{
+		Transport: transport,
+		Timeout:   45 * time.Second,
+		// A redirect of a token request would carry the credential elsewhere.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Tenant is what a tenant's public metadata say.
+type Tenant struct {
+	ID     string // GUID
+	Issuer string
+	// ServerTime is the service's clock at Received on ours; zero if it was
+	// not told. It has a resolution of one second.
+	ServerTime, Received time.Time
+}
+
+// Tenant finds a tenant by id or domain. It needs no sign-in.
+func (c *Client) Tenant(ctx context.Context, tenant string) (Tenant, error) {
+	const op = "looking up the tenant"
+	var document struct {
+		Issuer string `json:"issuer"`
+	}
+	x := c.exchange(op)
+	if err := x.get(ctx, c.cloud.Login+"/"+url.PathEscape(tenant)+"/v2.0/.well-known/openid-configuration", &document); err != nil {
+		return Tenant{}, err
+	}
+	issuer, err := url.Parse(document.Issuer)
+	if err != nil || document.Issuer == "" {
+		return Tenant{}, x.unreadable(fmt.Errorf("the issuer %q is no address", document.Issuer))
+	}
+	id, _, _ := strings.Cut(strings.TrimPrefix(issuer.Path, "/"), "/")
+	return Tenant{ID: id, Issuer: document.Issuer, ServerTime: x.serverTime, Received: x.received}, nil
+}
+
+// Realm says who authenticates a user name.
+type Realm struct {
+	Type        string `json:"account_type"` // Managed, Federated or Unknown
+	Domain      string `json:"domain_name"`
+	Protocol    string `json:"federation_protocol"`
+	MetadataURL string `json:"federation_metadata_url"`
+	ActiveURL   string `json:"federation_active_auth_url"`
+}
+
+// Federated reports whether another service than Microsoft's checks the
+// password.
+func (r Realm) Federated() bool { return strings.EqualFold(r.Type, "Federated") }
+
+// hosts are the hosts that a federated sign-in would talk to.
+func (r Realm) hosts() []string {
+	var out []string
+	for _, address := range []string{r.MetadataURL, r.ActiveURL} {
+		if u, err := url.Parse(address); err == nil && u.Host != "" && !slices.Contains(out, u.Host) {
+			out = append(out, u.Host)
+		}
+	}
+	return out
+}
+
+// Realm asks who authenticates a user name (entra-sign-in §7). It needs no
+// sign-in and tells nothing about whether the account exists.
+func (c *Client) Realm(ctx context.Context, username string) (Realm, error) {
+	var realm Realm
+	x := c.exchange("looking up the user's realm")
+	err := x.get(ctx, c.cloud.Login+"/common/UserRealm/"+url.PathEscape(username)+"?api-version=1.0", &realm)
+	if err == nil && realm.Type == "" {
+		err = x.unreadable(errors.New("the answer has no account_type"))
+	}
+	return realm, err
+}
+
+// Token is an access token with what is known about it.
+type Token struct {
+	Access        secrets.Value
+	Expires       time.Time
+	Scopes        []string
+	CorrelationID string
+	// Claims are read from the token without checking it: evidence for a
+	// diagnosis, no proof of anything.
+	Claims Claims
+}
+
+// Password signs a user in with a password, once: nothing here retries. A
+// federated user's password is refused with code [CodeFederatedRealm] unless
+// all hosts of the realm are allowed.
+func (c *Client) Password(ctx context.Context, tenant, clientID, username string, password secrets.Value, scopes []string) (Token, error) {
+	realm, err := c.Realm(ctx, username)
+	if err != nil {
+		return Token{}, err
+	}
+	x := c.exchange("signing in with a password")
+	if realm.Federated() {
+		for _, host := range realm.hosts() {
+			if !slices.Contains(c.allow, host) {
+				return Token{}, &microsoft.Error{
+					Service: microsoft.ServiceLogin, Op: x.op, Code: CodeFederatedRealm,
+					Message: fmt.Sprintf("the domain %s is federated: the password would go to %s, which is not allowed", realm.Domain, host),
+				}
+			}
+			x.hosts = append(x.hosts, host)
+		}
+	}
+	client, err := public.New(clientID, public.WithAuthority(c.cloud.Login+"/"+tenant), public.WithHTTPClient(x), public.WithInstanceDiscovery(false))
+	if err != nil {
+		return Token{}, x.failure(err)
+	}
+	result, err := client.AcquireTokenByUsernamePassword(ctx, scopes, username, password.Reveal()) //nolint:staticcheck // deprecated for new software; telling why it fails is this package's work
+	if err != nil {
+		return Token{}, x.failure(err)
+	}
+	return x.token(result.AccessToken, result.ExpiresOn, result.GrantedScopes), nil
+}
+
+// Secret signs an app in with a client secret.
+func (c *Client) Secret(ctx context.Context, tenant, clientID string, secret secrets.Value, scopes []string) (Token, error) {
+	credential, err := confidential.NewCredFromSecret(secret.Reveal())
+	if err != nil {
+		return Token{}, fmt.Errorf("reading the client secret: %w", err)
+	}
+	return c.app(ctx, tenant, clientID, credential, scopes, "signing in with a client secret")
+}
+
+// Certificate is a client certificate with its key.
+type Certificate struct {
+	Leaf       *x509.Certificate
+	credential confidential.Credential
+}
+
+// ReadCertificate reads a PEM file with a certificate (chain) and its private
+// key, unencrypted.
+func ReadCertificate(data []byte) (Certificate, error) {
+	if block, _ := pem.Decode(data); block == nil {
+		return Certificate{}, errors.New("reading the certificate: the file is not PEM; export certificate and private key as one PEM file")
+	}
+	certificates, key, err := confidential.CertFromPEM(data, "")
+	if err != nil {
+		return Certificate{}, fmt.Errorf("reading the certificate: %w", err)
+	}
+	if len(certificates) == 0 || key == nil {
+		return Certificate{}, errors.New("reading the certificate: the file needs both a certificate and its private key")
+	}
+	credential, err := confidential.NewCredFromCert(certificates, key)
+	if err != nil {
+		return Certificate{}, fmt.Errorf("reading the certificate: %w", err)
+	}
+	return Certificate{Leaf: certificates[0], credential: credential}, nil
+}
+
+// Certificate signs an app in with a certificate.
+func (c *Client) Certificate(ctx context.Context, tenant, clientID string, certificate Certificate, scopes []string) (Token, error) {
+	return c.app(ctx, tenant, clientID, certificate.credential, scopes, "signing in with a certificate")
+}
+
+func (c *Client) app(ctx context.Context, tenant, clientID string, credential confidential.Credential, scopes []string, op string) (Token, error) {
+	x := c.exchange(op)
+	client, err := confidential.New(c.cloud.Login+"/"+tenant, clientID, credential, confidential.WithHTTPClient(x), confidential.WithInstanceDiscovery(false))
+	if err != nil {
+		return Token{}, x.failure(err)
+	}
+	result, err := client.AcquireTokenByCredential(ctx, scopes)
+	if err != nil {
+		return Token{}, x.failure(err)
+	}
+	return x.token(result.AccessToken, result.ExpiresOn, result.GrantedScopes), nil
+}
+
+// exchange is the HTTP client of one call. It remembers the last answer, so
+// that nothing of a refusal is lost in MSAL's error texts (which may carry
+// tokens and addresses), and keeps to the allowed hosts.
+type exchange struct {
+	http  *http.Client
+	op    string
+	hosts []string
+
+	correlation string
+	response    *http.Response
+	body        []byte
+	err         error
+	serverTime  time.Time
+	received    time.Time
+}
+
+func (c *Client) exchange(op string) *exchange {
+	u, err := url.Parse(c.cloud.Login)
+	x := &exchange{http: c.http, op: op, err: err}
+	if err == nil {
+		x.hosts = []string{u.Host}
+	}
+	return x
+}
+
+// maxAnswer is the largest answer that is read, in bytes.
+const maxAnswer = 4 << 20
+
+// Do sends one request of MSAL.
+func (x *exchange) Do(r *http.Request) (*http.Response, error) {
+	x.response, x.body, x.err = nil, nil, nil
+	if r.URL.Scheme != "https" || !slices.Contains(x.hosts, r.URL.Host) {
+		x.err = fmt.Errorf("the host %s is neither the sign-in service nor allowed", r.URL.Host)
+		return nil, x.err
+	}
+	x.correlation = r.Header.Get("client-request-id")
+	response, err := x.http.Do(r)
+	if err != nil {
+		x.err = err
+		return nil, err
+	}
+	defer response.Body.Close()
+	x.response, x.received = response, time.Now()
+	x.serverTime, _ = http.ParseTime(response.Header.Get("Date"))
+	x.body, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	if err == nil && len(x.body) > maxAnswer {
+		err = fmt.Errorf("the answer is larger than %d MB", maxAnswer>>20)
+	}
+	if err != nil {
+		x.err = err
+		return nil, err
+	}
+	response.Body = io.NopCloser(bytes.NewReader(x.body))
+	return response, nil
+}
+
+// CloseIdleConnections is part of MSAL's client interface.
+func (x *exchange) CloseIdleConnections() { x.http.CloseIdleConnections() }
+
+func (x *exchange) get(ctx context.Context, address string, out any) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return fmt.Errorf("%s: %w", x.op, err)
+	}
+	if _, err := x.Do(r); err != nil {
+		return x.failure(err)
+	}
+	if x.response.StatusCode != http.StatusOK {
+		return x.failure(nil)
+	}
+	if err := json.Unmarshal(x.body, out); err != nil {
+		return x.unreadable(err)
+	}
+	return nil
+}
+
+func (x *exchange) token(access string, expires time.Time, scopes []string) Token {
+	return Token{Access: secrets.New(access), Expires: expires, Scopes: scopes, CorrelationID: x.correlation, Claims: readClaims(access)}
+}
+
+// failure turns the outcome of the last request into a [microsoft.Error]: the
+// transport's error, the service's refusal, or an answer that cannot be read.
+func (x *exchange) failure(err error) error {
+	e := &microsoft.Error{Service: microsoft.ServiceLogin, Op: x.op, CorrelationID: x.correlation}
+	switch {
+	case x.err != nil:
+		e.Err = x.err
+		return e
+	case x.response == nil:
+		// Refused before any request: MSAL did not like its own input.
+		e.Err = err
+		return e
+	}
+	e.Status, e.ContentType = x.response.StatusCode, x.response.Header.Get("Content-Type")
+	e.Body = x.body[:min(len(x.body), microsoft.MaxErrorBody)]
+	e.RequestID = x.response.Header.Get("x-ms-request-id")
+	e.RetryAfter = RetryAfter(x.response.Header.Get("Retry-After"), x.received)
+	var body struct {
+		Error         string `json:"error"`
+		Description   string `json:"error_description"`
+		Codes         []int  `json:"error_codes"`
+		Suberror      string `json:"suberror"`
+		Claims        string `json:"claims"`
+		Timestamp     string `json:"timestamp"`
+		TraceID       string `json:"trace_id"`
+		CorrelationID string `json:"correlation_id"`
+	}
+	if json.Unmarshal(x.body, &body) != nil || body.Error == "" {
+		if x.response.StatusCode == http.StatusOK {
+			return x.unreadable(errors.New("the answer is not what the protocol asks for"))
+		}
+		return e
+	}
+	e.OAuth, e.Suberror, e.Claims, e.Timestamp = body.Error, body.Suberror, body.Claims, body.Timestamp
+	e.Message, _, _ = strings.Cut(strings.ReplaceAll(body.Description, "\r\n", "\n"), "\n")
+	if body.TraceID != "" {
+		e.RequestID = body.TraceID
+	}
+	if body.CorrelationID != "" {
+		e.CorrelationID = body.CorrelationID
+	}
+	// The description's own code comes first: error_codes may list several.
+	if code, _, ok := strings.Cut(e.Message, ":"); ok && strings.HasPrefix(code, "AADSTS") {
+		e.Code = code
+	} else if len(body.Codes) > 0 {
+		e.Code = "AADSTS" + strconv.Itoa(body.Codes[0])
+	}
+	return e
+}
+
+// unreadable is an answer with a good status that makes no sense: a proxy's
+// or portal's page, cut JSON. The body is left out, as it may hold a token.
+func (x *exchange) unreadable(err error) error {
+	e := &microsoft.Error{Service: microsoft.ServiceLogin, Op: x.op, CorrelationID: x.correlation, Err: err}
+	if x.response != nil {
+		e.Status, e.ContentType = x.response.StatusCode, x.response.Header.Get("Content-Type")
+		if kind, _, _ := mime.ParseMediaType(e.ContentType); kind == "text/html" {
+			e.Body = x.body[:min(len(x.body), microsoft.MaxErrorBody)]
+		}
+	}
+	e.Message = "the answer cannot be read as JSON of the sign-in service"
+	return e
+}
+
+// RetryAfter reads a Retry-After header, seconds or a date; 0 if there is none
+// or it makes no sense.
+func RetryAfter(header string, now time.Time) time.Duration {
+	if seconds, err := strconv.Atoi(strings.TrimSpace(header)); err == nil && seconds >= 0 && seconds <= 86400*365 {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(header); err == nil && at.After(now) {
+		return at.Sub(now)
+	}
+	return 0
+}

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Brings what the tests need onto this machine, and prints the flags that
+# `go test` can be given here: "-race" if a C compiler works, else nothing.
+# Root (or sudo) is asked for only when something is missing. Talk: stderr.
+set -euo pipefail
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+for tool in go node npm; do
+	command -v "$tool" >/dev/null || { say "$tool is missing; install it first (see CONTRIBUTING.md)"; exit 1; }
+done
+
+# The race detector needs a compiler and the headers of the C library, so the
+# probe builds a program that includes one of them.
+can_compile_c() {
+	local cc out ok=1
+	cc=$(go env CC)
+	out=$(mktemp)
+	# CC may carry flags ("ccache gcc"): no quotes.
+	# shellcheck disable=SC2086
+	printf '#include <stdlib.h>\nint main(void) { return 0; }\n' |
+		$cc -x c -o "$out" - >/dev/null 2>&1 && ok=0
+	rm -f "$out"
+	return $ok
+}
+
+install_packages() {
+	command -v apt-get >/dev/null || { say "no apt-get here"; return 1; }
+	local as=(env)
+	if [ "$(id -u)" -ne 0 ]; then
+		command -v sudo >/dev/null || { say "neither root nor sudo"; return 1; }
+		as=(sudo env)
+		# Nobody is there to type a password: refuse rather than hang.
+		[ -t 0 ] || as=(sudo -n env)
+	fi
+	say "installing $*"
+	local apt=("${as[@]}" DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120)
+	"${apt[@]}" update </dev/null >&2 &&
+		"${apt[@]}" install -y --no-install-recommends "$@" </dev/null >&2
+}
+
+# Called by .ci/run before the first make.
+command -v make >/dev/null || install_packages make || say "make is missing and could not be installed"
+
+can_compile_c || install_packages gcc libc6-dev || true
+if can_compile_c; then
+	echo "-race"
+else
+	say "NO C COMPILER: the tests run WITHOUT the race detector. Install gcc and libc6-dev to have it."
+fi
