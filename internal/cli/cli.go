@@ -88,13 +88,20 @@ without a person, and if not, which rule says no, who must act, and what is the
 smallest safe change?`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
 	}
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
-	root.AddCommand(newExplain(env))
+	root.AddCommand(newExplain(env), newCheck(env), newPosture(env), newLab(env), newDemo(env), newVersion(env))
 	return root
+}
+
+// noSubcommand refuses what is no subcommand of a noun.
+func noSubcommand(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%q is no command of '%s'", args[0], cmd.CommandPath())
+	}
+	return nil
 }
 
 // isTerminal reports whether w is a terminal: only there are colours used.

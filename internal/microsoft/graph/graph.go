@@ -248,3 +248,9 @@ func challenge(headers []string) string {
 	}
 	return ""
 }
+
+// PathKey encodes an id or user principal name as a segment of a path.
+func PathKey(key string) string { return url.PathEscape(key) }
+
+// QueryValue encodes the value of a query option.
+func QueryValue(value string) string { return strings.ReplaceAll(url.QueryEscape(value), "+", "%20") }

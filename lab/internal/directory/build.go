@@ -21,12 +21,13 @@ type Sample struct {
 // SampleUser is a user with credentials.
 type SampleUser struct{ ID, UPN, Password, AppPassword, TOTPSecret, Story string }
 
-// SampleApp is an app with credentials. Certificate is nil if it has none.
+// SampleApp is an app with credentials. CertificateName is what
+// Config.NewCertificate was called with, "" without a certificate.
 type SampleApp struct {
 	ClientID, Name, Purpose, Story string
 	Public                         bool
 	Secret                         string
-	Certificate                    *Certificate
+	CertificateName                string
 }
 
 // New builds the tenants of a file.
@@ -45,6 +46,15 @@ func New(file *File, cfg Config) (*Store, []Sample, error) {
 	}
 	for i := range file.Tenants {
 		b.connect(tenants[i], &file.Tenants[i])
+		for _, a := range file.Tenants[i].Apps {
+			if a.From != "" {
+				registered := tenants[i].App(b.names(tenants[i], &file.Tenants[i])[strings.ToLower(a.Name)])
+				samples[i].Apps = append(samples[i].Apps, SampleApp{ClientID: registered.ClientID, Name: a.Name, Purpose: a.Purpose, Story: a.Story, Public: registered.Public})
+			}
+		}
+		for _, f := range firstParty {
+			samples[i].Apps = append(samples[i].Apps, SampleApp{ClientID: f.id, Name: f.name, Purpose: "delegated", Public: true})
+		}
 	}
 	return s, samples, nil
 }
@@ -164,7 +174,8 @@ func (b builder) app(t *Tenant, spec *AppSpec, sample *Sample) error {
 		a.Secrets = append(a.Secrets, b.store.NewSecret(b.gen.id(t.ID, a.Name, "secret"), "lab", shown.Secret, s.Start, s.End))
 	}
 	if s := spec.Certificate; s != nil {
-		certificate, err := b.cfg.NewCertificate(a.Name, s.Start, s.End)
+		shown.CertificateName = a.Name + " of " + t.Initial()
+		certificate, err := b.cfg.NewCertificate(shown.CertificateName, s.Start, s.End)
 		if err != nil {
 			return fmt.Errorf("making the certificate of app %q: %w", a.Name, err)
 		}
@@ -172,7 +183,6 @@ func (b builder) app(t *Tenant, spec *AppSpec, sample *Sample) error {
 			KeyID: b.gen.id(t.ID, a.Name, "certificate"), Name: "CN=" + a.Name, Certificate: certificate,
 			SHA1: sha1.Sum(certificate.Raw), SHA256: sha256.Sum256(certificate.Raw), //nolint:gosec // see the import
 		}
-		shown.Certificate = c
 		a.Certificates = append(a.Certificates, c)
 	}
 	t.AddApp(&a)

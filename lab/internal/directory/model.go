@@ -104,6 +104,7 @@ type User struct {
 	SystemPreferred   bool
 	Created           time.Time
 	TokensValidFrom   time.Time // refresh tokens made before are revoked
+	UsageLocation     string    // two-letter country code, "" if unset
 }
 
 // Method types, as the tenants file spells them.
@@ -204,6 +205,7 @@ type Principal struct {
 	Roles              []string // directory role template ids
 	Secrets            []*Secret
 	Created            time.Time
+	CreatedBy          string // client id of the app that created it, "" if consent or a tool did
 }
 
 // Grant is a delegated permission grant (oauth2PermissionGrant).

@@ -125,6 +125,10 @@ func (s *Store) add(t *Tenant) {
 
 func (t *Tenant) index() *index { return t.store.indexes[t] }
 
+// Other gives another tenant by id or domain, nil if there is none. It is for
+// use inside callbacks, which hold the store's lock already.
+func (t *Tenant) Other(name string) *Tenant { return t.store.byName[strings.ToLower(name)] }
+
 // Initial is the domain the tenant was made with.
 func (t *Tenant) Initial() string { return t.Domains[0].Name }
 
@@ -301,6 +305,8 @@ var microsoftApps = func() map[string]*App {
 		apps[f.id] = &App{ID: NameID("microsoft app", f.id), ClientID: f.id, Name: f.name, Purpose: "delegated", Public: true, MultiTenant: true, Verified: true, FirstParty: true,
 			RedirectURIs: []string{"http://localhost", "https://login.microsoftonline.com/common/oauth2/nativeclient"}}
 	}
+	// Not in tenants until somebody creates its principal (graph-mfa-posture §10).
+	apps[MFAClientID] = &App{ID: NameID("microsoft app", MFAClientID), ClientID: MFAClientID, Name: "Azure Multi-Factor Auth Client", MultiTenant: true, Verified: true, FirstParty: true}
 	for _, r := range Resources {
 		apps[r.ClientID] = &App{ID: NameID("microsoft app", r.ClientID), ClientID: r.ClientID, Name: r.Name, MultiTenant: true, Verified: true, FirstParty: true}
 	}

@@ -17,6 +17,7 @@ const (
 	AzurePowerShellID = "1950a258-227b-4e31-a9cf-717495945fc2"
 	M365CLIID         = "31359c7f-bd7e-475c-86db-fdb8c937548e"
 	AzureMobileID     = "0c1307d4-29d6-4389-a11c-5cbe7f65d7fa"
+	MFAClientID       = "981f26a1-7f43-403b-a875-f8b09b8cd720"
 	AzurePortalID     = "c44b4083-3bb0-49c1-b47d-974e53cbdf3c"
 
 	// MicrosoftTenant owns Microsoft's own apps.
@@ -95,7 +96,9 @@ var graphRoles = append([]Permission{
 	"Policy.ReadWrite.Authorization", "Policy.Read.AuthenticationMethod", "Policy.Read.PermissionGrant", "Policy.Read.ConditionalAccess",
 	"Application.ReadWrite.OwnedBy", "DelegatedPermissionGrant.Read.All", "DelegatedPermissionGrant.ReadWrite.All", "LicenseAssignment.Read.All",
 	"GroupMember.ReadWrite.All", "RoleManagement.ReadWrite.Directory", "User.EnableDisableAccount.All", "User-PasswordProfile.ReadWrite.All",
-	"Reports.Read.All", "Files.Read.All", "Mail.Read", "Sites.Selected", "SharePointTenantSettings.Read.All")...)
+	"Reports.Read.All", "Files.Read.All", "Mail.Read", "Sites.Selected", "SharePointTenantSettings.Read.All",
+	"Group.ReadBasic.All", "Group.ReadWrite.All", "GroupMember.ReadBasic.All", "Organization.ReadWrite.All", "Policy.ReadWrite.ConsentRequest",
+	"User.ReadBasic.All", "User.RevokeSessions.All")...)
 
 var graphScopes = append([]Permission{
 	{ID: "e1fe6dd8-ba31-4d61-89e7-88639da4683d", Value: "User.Read"},
@@ -109,6 +112,7 @@ var graphScopes = append([]Permission{
 	{ID: "e4c9e354-4dc5-45b8-9e7c-e1393b0b1a20", Value: "AuditLog.Read.All", Admin: true},
 	{ID: "0e263e50-5827-48a4-b97c-d940288653c7", Value: "Directory.AccessAsUser.All", Admin: true},
 	{ID: "b340eb25-3456-403f-be2f-af7a0d370277", Value: "User.ReadBasic.All"},
+	perm("graph-d", "User.ReadWrite"), perm("graph-d", "UserAuthenticationMethod.Read"), perm("graph-d", "UserAuthenticationMethod.ReadWrite"),
 	{ID: "204e0828-b5ca-4ad8-b9f3-f32a958e7cc4", Value: "User.ReadWrite.All", Admin: true},
 	{ID: "205e70e5-aba6-4c52-a976-6d2d46c48043", Value: "Sites.Read.All"},
 	{ID: "570282fd-fa5c-430d-a7fd-fc8dc98a9dca", Value: "Mail.Read"},
@@ -117,7 +121,9 @@ var graphScopes = append([]Permission{
 	"RoleManagement.Read.Directory", "Application.Read.All", "Application.ReadWrite.All", "Organization.Read.All", "AppRoleAssignment.ReadWrite.All",
 	"Policy.ReadWrite.ConditionalAccess", "Policy.ReadWrite.SecurityDefaults", "Policy.ReadWrite.AuthenticationMethod", "Policy.ReadWrite.Authorization",
 	"Policy.Read.AuthenticationMethod", "Policy.Read.PermissionGrant", "DelegatedPermissionGrant.ReadWrite.All", "Group.ReadWrite.All",
-	"GroupMember.ReadWrite.All", "RoleManagement.ReadWrite.Directory")...)
+	"GroupMember.ReadWrite.All", "RoleManagement.ReadWrite.Directory", "DelegatedPermissionGrant.Read.All", "Directory.ReadWrite.All",
+	"Group.ReadBasic.All", "GroupMember.ReadBasic.All", "LicenseAssignment.Read.All", "Organization.ReadWrite.All", "Policy.ReadWrite.ConsentRequest",
+	"User-PasswordProfile.ReadWrite.All", "User.EnableDisableAccount.All", "User.RevokeSessions.All")...)
 
 func perm(resource, value string) Permission {
 	return Permission{ID: NameID("permission", resource, value), Value: value}

@@ -143,4 +143,7 @@ func (s *Signer) KeySet() (jose.JSONWebKeySet, error) {
 }
 
 // Key gives the private key, to be kept across starts.
-func (s *Signer) Key() (*rsa.PrivateKey, error) { return s.key, s.Prepare() }
+func (s *Signer) Key() (*rsa.PrivateKey, error) {
+	err := s.Prepare()
+	return s.key, err
+}

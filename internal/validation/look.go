@@ -1,0 +1,404 @@
+package validation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/internal/diagnosis"
+	"gatehouse/internal/microsoft"
+	"gatehouse/internal/microsoft/graph"
+	"gatehouse/internal/posture"
+	"gatehouse/internal/secrets"
+)
+
+// noReader is why a part is unknown without reader and snapshot, with the way
+// to get it.
+const noReader = "no reader: give --reader-client-id with a secret or certificate, or --snapshot, to read the tenant's rules"
+
+// look gets the posture, from the reader if there is one, else from the file,
+// and with a reader the name of the app that signs in.
+func (r *run) look(ctx context.Context) {
+	r.snapshot = r.Snapshot
+	if r.Reader == nil {
+		return
+	}
+	token, err := r.authenticate(ctx, r.Reader.ClientID, "", r.Reader.Credential)
+	if err == nil {
+		r.reader, err = r.graph(token.Access)
+	}
+	if err == nil {
+		var accounts []string
+		if r.Username != "" {
+			accounts = []string{r.Username}
+		}
+		var fresh *posture.Snapshot
+		if fresh, err = posture.Load(ctx, r.reader, r.now(), accounts...); err == nil {
+			r.snapshot = fresh
+		}
+	}
+	if err != nil {
+		r.reader, r.readerErr = nil, err
+		return
+	}
+	if r.facts.ClientName == "" {
+		var sp graph.ServicePrincipal
+		if r.reader.Get(ctx, principalPath(r.ClientID)+"?$select=displayName", &sp) == nil { // a name is a nicety
+			r.facts.ClientName = sp.DisplayName
+		}
+	}
+}
+
+func principalPath(clientID string) string {
+	return "/v1.0/servicePrincipals(appId='" + graph.PathKey(clientID) + "')"
+}
+
+func (r *run) graph(access secrets.Value) (*graph.Client, error) {
+	return graph.New(graph.Config{Cloud: r.Cloud, Token: func(context.Context) (secrets.Value, error) { return access, nil }})
+}
+
+// unseen marks a probe as unknown for want of a snapshot.
+func (r *run) unseen(p *Probe) {
+	if r.readerErr != nil {
+		p.set(NotKnown, "the reader could not read the tenant: %v", r.readerErr)
+		facts := diagnosis.Facts{AppOnly: true, Account: r.Reader.ClientID, Tenant: r.Tenant}
+		d := diagnosis.Of(r.readerErr, facts)
+		p.Diagnosis = &d
+		return
+	}
+	p.set(NotKnown, noReader)
+}
+
+func (r *run) stamp(p *Probe) {
+	p.Evidence["as_of"] = r.snapshot.TakenAt.UTC().Format(time.RFC3339)
+	if age := r.now().Sub(r.snapshot.TakenAt); age > time.Minute {
+		p.Evidence["age_seconds"] = int(age.Seconds())
+	}
+}
+
+// account looks at the directory object: with the reader, or with the
+// account's own token.
+func (r *run) account(ctx context.Context) {
+	r.probe(ProbeAccount, func(p *Probe) {
+		if r.snapshot != nil {
+			r.stamp(p)
+			a, ok := r.snapshot.Account(r.Username)
+			if !ok {
+				reason := r.snapshot.Reason(posture.PartAccount, r.Username)
+				if reason == "" {
+					reason = "the snapshot does not hold the account; take it with --account " + r.Username
+				}
+				p.set(NotKnown, "%s", reason)
+				return
+			}
+			r.judgeAccount(p, a)
+			return
+		}
+		if r.tokenErr != nil {
+			r.unseen(p)
+			return
+		}
+		var me graph.User
+		client, err := r.graph(r.token.Access)
+		if err == nil {
+			err = client.Get(ctx, "/v1.0/me?$select="+graph.UserSelect, &me)
+		}
+		if err != nil {
+			p.set(NotKnown, "%v", err)
+			return
+		}
+		a := posture.Account{ID: me.ID, UPN: me.UserPrincipalName, Name: me.DisplayName, Type: deref(me.UserType, "Member"), Enabled: me.AccountEnabled, JobTitle: deref(me.JobTitle, "")}
+		for _, id := range r.token.Claims.WIDs {
+			a.Roles = append(a.Roles, posture.Role{ID: id, Name: roleName(id)})
+		}
+		r.judgeAccount(p, a)
+	})
+}
+
+func deref(s *string, other string) string {
+	if s == nil {
+		return other
+	}
+	return *s
+}
+
+func (r *run) judgeAccount(p *Probe, a posture.Account) {
+	p.set(Passed, "")
+	p.Evidence["object_id"], p.Evidence["display_name"], p.Evidence["user_type"] = a.ID, a.Name, a.Type
+	if a.Enabled != nil {
+		p.Evidence["enabled"] = *a.Enabled
+	}
+	if a.Roles != nil {
+		names := []string{}
+		for _, role := range a.Roles {
+			if role.Name != "" {
+				names = append(names, role.Name)
+			}
+		}
+		p.Evidence["roles"] = names
+	}
+	if a.Plans != nil {
+		p.Evidence["licensed_for"] = a.Plans
+	}
+	switch {
+	case a.Enabled != nil && !*a.Enabled:
+		p.set(Warning, "the account is disabled")
+	case a.Type == "Guest":
+		p.set(Warning, "the account is a guest here: its password and its rules are another tenant's")
+	case a.JobTitle != "":
+		p.set(Warning, "this looks like a person's own account (it has the job title %q): software needs an identity of its own", a.JobTitle)
+	}
+}
+
+// roleName names the roles that an account for software should not hold.
+func roleName(id string) string {
+	return broadRoles[strings.ToLower(id)]
+}
+
+// broadRoles open more than any one tool needs.
+var broadRoles = map[string]string{
+	"62e90394-69f5-4237-9190-012177145e10": "Global Administrator",
+	"e8611ab8-c189-46e8-94e1-60213ab1f814": "Privileged Role Administrator",
+	"7be44c8a-adaf-4e2a-84d6-ab2649e08a13": "Privileged Authentication Administrator",
+}
+
+// registration says whether a second factor is registered.
+func (r *run) registration() {
+	r.probe(ProbeRegistration, func(p *Probe) {
+		if r.snapshot == nil {
+			r.unseen(p)
+			return
+		}
+		r.stamp(p)
+		a, ok := r.snapshot.Account(r.Username)
+		if !ok {
+			p.set(NotKnown, "the account could not be read")
+			return
+		}
+		registered := a.Registered()
+		if registered == nil {
+			p.set(NotKnown, "%s", r.snapshot.Reason(posture.PartMethods, r.Username))
+			return
+		}
+		r.facts.Registered = registered
+		p.Evidence["methods"], p.Evidence["registered"] = a.Methods, *registered
+		if *registered {
+			p.set(Passed, "")
+			return
+		}
+		p.set(Passed, "no second factor is registered; a rule that demands MFA would first ask for registration")
+	})
+}
+
+// posture says which rules would stop the sign-in, and which one did.
+func (r *run) posture(ctx context.Context) {
+	r.probe(ProbePosture, func(p *Probe) {
+		if r.snapshot == nil {
+			r.unseen(p)
+			return
+		}
+		r.stamp(p)
+		a, ok := r.snapshot.Account(r.Username)
+		if !ok {
+			p.set(NotKnown, "the account could not be read, so its rules are not known")
+			return
+		}
+		findings := r.snapshot.Enforcers(a, posture.SignIn{ClientID: r.ClientID})
+		p.Evidence["rules"] = findings
+		entry := r.logEntry(ctx, p)
+		if wantsMFA(r.tokenErr) {
+			r.rule = decideRule(r.rule, findings, entry, r.ClientID, p)
+			return
+		}
+		judgePosture(p, findings)
+	})
+	r.rediagnose()
+}
+
+// judgePosture sums up the findings for a sign-in that no MFA rule stopped.
+func judgePosture(p *Probe, findings []posture.Finding) {
+	for _, effect := range []posture.Effect{posture.Demands, posture.NotKnown, posture.MayDemand} {
+		i := slices.IndexFunc(findings, func(f posture.Finding) bool { return f.Effect == effect })
+		if i < 0 {
+			continue
+		}
+		state := Warning
+		if effect == posture.NotKnown {
+			state = NotKnown
+		}
+		p.set(state, "%s", findings[i].Why)
+		return
+	}
+	p.set(Passed, "no rule that was read stops this sign-in")
+}
+
+// logEntry finds the sign-in in the tenant's log by its correlation id. The
+// log lags by minutes and needs P1: nothing found proves nothing.
+func (r *run) logEntry(ctx context.Context, p *Probe) *graph.SignIn {
+	var e *microsoft.Error
+	if r.reader == nil || !errors.As(r.tokenErr, &e) || e.CorrelationID == "" {
+		return nil
+	}
+	const kinds = "signInEventTypes/any(t:t eq 'interactiveUser' or t eq 'nonInteractiveUser')"
+	filter := fmt.Sprintf("correlationId eq '%s' and %s", e.CorrelationID, kinds)
+	entries, err := graph.List[graph.SignIn](ctx, r.reader, "/beta/auditLogs/signIns?$top=5&$filter="+graph.QueryValue(filter))
+	if err != nil {
+		p.Evidence["sign_in_log"] = "not read: " + err.Error()
+		return nil
+	}
+	for i := range entries {
+		if strings.EqualFold(entries[i].CorrelationID, e.CorrelationID) {
+			p.Evidence["sign_in_log"] = "found: " + entries[i].ID
+			return &entries[i]
+		}
+	}
+	p.Evidence["sign_in_log"] = "the sign-in is not in the log yet; entries arrive after minutes"
+	return nil
+}
+
+// principal looks at an app in the tenant's directory: enabled, and when its
+// credentials end.
+func (r *run) principal(ctx context.Context) {
+	r.probe(ProbeAccount, func(p *Probe) {
+		if r.reader == nil {
+			if r.Reader == nil && r.Snapshot != nil {
+				p.set(NotKnown, "a snapshot does not hold apps: give --reader-client-id to read the app's state and expiry dates")
+				return
+			}
+			r.unseen(p)
+			return
+		}
+		var sp graph.ServicePrincipal
+		err := r.reader.Get(ctx, principalPath(r.ClientID), &sp)
+		if err != nil {
+			p.set(NotKnown, "%v", err)
+			var e *microsoft.Error
+			if errors.As(err, &e) && e.Status == http.StatusNotFound {
+				p.set(Warning, "the tenant has no service principal for the app")
+			}
+			return
+		}
+		r.facts.ClientName = sp.DisplayName
+		p.set(Passed, "")
+		p.Evidence["object_id"], p.Evidence["display_name"] = sp.ID, sp.DisplayName
+		if sp.AccountEnabled != nil {
+			p.Evidence["enabled"] = *sp.AccountEnabled
+			if !*sp.AccountEnabled {
+				p.set(Warning, "the app is disabled in the tenant")
+				return
+			}
+		}
+		credentials := slices.Concat(sp.PasswordCredentials, sp.KeyCredentials)
+		var app graph.Application
+		if err := r.reader.Get(ctx, "/v1.0/applications(appId='"+graph.PathKey(r.ClientID)+"')", &app); err != nil {
+			p.Evidence["registration"] = "not read: " + err.Error()
+		}
+		r.judgeCredentials(p, slices.Concat(credentials, app.PasswordCredentials, app.KeyCredentials))
+	})
+	r.rediagnose()
+}
+
+// judgeCredentials lists when the app's credentials end, and warns if the
+// secret in use, told by its first characters, ends soon. A certificate's own
+// dates were looked at in the configuration.
+func (r *run) judgeCredentials(p *Probe, credentials []graph.Credential) {
+	ends := []string{}
+	var used *graph.Credential
+	for i, c := range credentials {
+		if c.EndDateTime == nil {
+			continue
+		}
+		ends = append(ends, c.EndDateTime.UTC().Format(time.RFC3339))
+		if c.Hint != nil && *c.Hint != "" && strings.HasPrefix(r.Secret.Reveal(), *c.Hint) {
+			used = &credentials[i]
+		}
+	}
+	p.Evidence["credentials_end"] = ends
+	if used == nil {
+		return
+	}
+	if left := used.EndDateTime.Sub(r.now()); left <= 0 {
+		p.set(Warning, "the client secret in use ended on %s", used.EndDateTime.UTC().Format(time.DateOnly))
+	} else if left <= soon {
+		p.set(Warning, "the client secret in use ends on %s, in %d days", used.EndDateTime.UTC().Format(time.DateOnly), int(left.Hours()/24))
+	}
+}
+
+// workloadPosture is the posture of an app: the MFA rules concern people.
+func (r *run) workloadPosture() {
+	r.probe(ProbePosture, func(p *Probe) {
+		if r.snapshot == nil {
+			r.unseen(p)
+			return
+		}
+		r.stamp(p)
+		enabled := slices.ContainsFunc(r.snapshot.Policies, func(policy graph.Policy) bool { return policy.State == "enabled" })
+		switch {
+		case r.snapshot.Policies == nil:
+			p.set(NotKnown, "the Conditional Access policies could not be read: %s", r.snapshot.Reason(posture.PartPolicies, ""))
+		case enabled:
+			p.set(NotKnown, "MFA rules do not touch apps; whether a Conditional Access policy for workload identities does, this version does not evaluate")
+		default:
+			p.set(Passed, "MFA rules do not touch apps, and no Conditional Access policy is enabled")
+		}
+	})
+}
+
+// service calls the service itself, as the identity.
+func (r *run) service(ctx context.Context) {
+	r.probe(ProbeService, func(p *Probe) {
+		path := "/v1.0/me?$select=id,userPrincipalName"
+		if r.facts.AppOnly {
+			path = "/v1.0/organization?$select=id,displayName"
+		}
+		p.Evidence["called"] = path
+		client, err := r.graph(r.token.Access)
+		if err == nil {
+			err = client.Get(ctx, path, nil)
+		}
+		var e *microsoft.Error
+		switch {
+		case err == nil:
+			p.set(Passed, "")
+		case r.facts.AppOnly && errors.As(err, &e) && e.Status == http.StatusForbidden && len(r.token.Claims.Roles) > 0:
+			// Graph knows the app and holds it to its permissions, which do not
+			// include this harmless call.
+			p.set(Passed, "Graph accepts the app; reading the organisation is not among its permissions")
+			p.Evidence["status"] = e.Status
+		default:
+			r.serviceErr = err
+			p.fail(err, r.facts)
+		}
+	})
+}
+
+// permissions shows what is held and warns where it is far too much.
+func (r *run) permissions() {
+	r.probe(ProbePermissions, func(p *Probe) {
+		c := r.token.Claims
+		if !c.Readable() {
+			p.set(NotKnown, "the access token cannot be read")
+			return
+		}
+		p.set(Passed, "")
+		held := c.Roles
+		if !r.facts.AppOnly {
+			held = strings.Fields(c.Scopes)
+		}
+		p.Evidence["held"] = held
+		if len(held) == 0 {
+			p.set(Skipped, "nothing was granted")
+			return
+		}
+		for _, id := range c.WIDs {
+			if name := roleName(id); name != "" {
+				p.set(Warning, "the identity holds the directory role %s, far more than software needs", name)
+				return
+			}
+		}
+	})
+}

@@ -1,0 +1,58 @@
+package validation
+
+import (
+	"slices"
+
+	"gatehouse/internal/diagnosis"
+)
+
+// blocking are the categories in which a rule or a decision of the tenant
+// says no; deciding nothing are those that leave the question open.
+var (
+	blocking = []string{
+		"mfa_required", "mfa_enrollment", "conditional_access_block", "conditional_access_device", "consent_user", "consent_admin",
+		"user_not_assigned", "license_missing", "legacy_auth_blocked", "ropc_unsupported_federated", "permission_missing", "reauth_required",
+	}
+	open = []string{"throttled", "service_transient"}
+)
+
+// undecided reports whether a diagnosis leaves the question open: the service
+// was in trouble, or never reached.
+func undecided(d diagnosis.Diagnosis) bool {
+	return slices.Contains(open, d.Category) || d.Category == "other" && (d.Detail == nil || *d.Detail == "client_environment")
+}
+
+// result sums up the probes. The first probe that failed decides; the posture
+// probe only says which rule it was.
+func (r *run) result() Result {
+	result := Result{Verdict: Works, Rule: r.rule, Probes: r.probes}
+	if r.tokenErr == nil && r.serviceErr == nil && !slices.ContainsFunc(r.probes, func(p Probe) bool { return p.State == Fail }) {
+		result.Rule = nil
+		for _, p := range r.probes {
+			if p.State == Warning {
+				result.Verdict = WorksWithWarnings
+				break
+			}
+		}
+		return result
+	}
+	for _, p := range r.probes {
+		if p.Diagnosis == nil || p.Name == ProbePosture || p.Name == ProbeRegistration || p.Name == ProbeAccount {
+			continue
+		}
+		if p.State == Fail || p.State == NotKnown {
+			result.Diagnosis = p.Diagnosis
+			switch {
+			case p.State == NotKnown:
+				result.Verdict = Unknown
+			case slices.Contains(blocking, p.Diagnosis.Category):
+				result.Verdict = Blocked
+			default:
+				result.Verdict = Failed
+			}
+			return result
+		}
+	}
+	result.Verdict = Unknown
+	return result
+}

@@ -1,0 +1,277 @@
+package graphsim
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"slices"
+	"strings"
+
+	"gatehouse/lab/internal/directory"
+)
+
+// servicePrincipalType: resource type servicePrincipal.
+var servicePrincipalType = newEntity("servicePrincipal",
+	prop("id", func(_ *request, p *directory.Principal) any { return p.ID }),
+	null("deletedDateTime"),
+	prop("accountEnabled", func(_ *request, p *directory.Principal) any { return p.Enabled }),
+	prop("alternativeNames", func(*request, *directory.Principal) any { return texts() }),
+	prop("appDisplayName", func(r *request, p *directory.Principal) any { return text(r.appOf(p).Name) }),
+	prop("appId", func(_ *request, p *directory.Principal) any { return p.ClientID }),
+	prop("appOwnerOrganizationId", func(r *request, p *directory.Principal) any { return r.tenant.Owner(p.ClientID) }),
+	prop("appRoleAssignmentRequired", func(_ *request, p *directory.Principal) any { return p.AssignmentRequired }),
+	prop("createdDateTime", func(_ *request, p *directory.Principal) any { return when(p.Created) }),
+	prop("createdByAppId", func(_ *request, p *directory.Principal) any { return text(p.CreatedBy) }),
+	prop("displayName", func(r *request, p *directory.Principal) any { return text(r.appOf(p).Name) }),
+	prop("replyUrls", func(r *request, p *directory.Principal) any { return texts(r.appOf(p).RedirectURIs...) }),
+	prop("servicePrincipalNames", func(_ *request, p *directory.Principal) any { return texts(namesOf(p.ClientID)...) }),
+	constant("Application", "servicePrincipalType"),
+	prop("signInAudience", func(r *request, p *directory.Principal) any { return audience(r.appOf(p)) }),
+	prop("tags", func(r *request, p *directory.Principal) any {
+		if r.tenant.Owner(p.ClientID) == directory.MicrosoftTenant {
+			return texts()
+		}
+		return texts("WindowsAzureActiveDirectoryIntegratedApp")
+	}),
+	prop("appRoles", func(r *request, p *directory.Principal) any { return appRoles(p.ClientID) }),
+	prop("oauth2PermissionScopes", func(_ *request, p *directory.Principal) any { return scopes(p.ClientID) }),
+	prop("publishedPermissionScopes", func(_ *request, p *directory.Principal) any { return scopes(p.ClientID) }).inBeta(),
+	prop("passwordCredentials", func(_ *request, p *directory.Principal) any { return passwords(p.Secrets) }),
+	prop("info", func(*request, *directory.Principal) any { return informationalURL() }).plain(),
+	prop("verifiedPublisher", func(r *request, p *directory.Principal) any { return verifiedPublisher(r.appOf(p)) }),
+	prop("publisherName", func(r *request, p *directory.Principal) any { return r.publisher(p.ClientID) }),
+	none("addIns", "keyCredentials", "endpoints", "notificationEmailAddresses", "resourceSpecificApplicationPermissions"),
+	null("appDescription", "applicationTemplateId", "description", "disabledByMicrosoftStatus", "homepage", "isDisabled", "loginUrl", "logoutUrl", "notes",
+		"preferredSingleSignOnMode", "preferredTokenSigningKeyThumbprint", "samlSingleSignOnSettings", "tokenEncryptionKeyId"),
+	null("errorUrl", "passwordSingleSignOnSettings", "preferredTokenSigningKeyEndDateTime", "samlMetadataUrl").inBeta(),
+	null("customSecurityAttributes").seldom().plain(),
+).ofDirectory()
+
+// applicationType: resource type application, a registration of this tenant.
+var applicationType = newEntity("application",
+	prop("id", func(_ *request, a *directory.App) any { return a.ID }),
+	null("deletedDateTime"),
+	prop("appId", func(_ *request, a *directory.App) any { return a.ClientID }),
+	prop("createdDateTime", func(_ *request, a *directory.App) any { return when(a.Created) }),
+	prop("displayName", func(_ *request, a *directory.App) any { return a.Name }),
+	prop("publisherDomain", func(r *request, _ *directory.App) any { return r.tenant.Initial() }),
+	prop("signInAudience", func(_ *request, a *directory.App) any { return audience(a) }),
+	prop("isFallbackPublicClient", func(_ *request, a *directory.App) any { return onlyTrue(a.Public) }),
+	prop("verifiedPublisher", func(_ *request, a *directory.App) any { return verifiedPublisher(a) }),
+	prop("info", func(*request, *directory.App) any { return informationalURL() }).plain(),
+	prop("api", func(*request, *directory.App) any {
+		return object("acceptMappedClaims", nil, "knownClientApplications", []any{}, "requestedAccessTokenVersion", 2, "oauth2PermissionScopes", []any{}, "preAuthorizedApplications", []any{})
+	}),
+	prop("keyCredentials", keys),
+	prop("passwordCredentials", func(_ *request, a *directory.App) any { return passwords(a.Secrets) }),
+	prop("parentalControlSettings", func(*request, *directory.App) any {
+		return object("countriesBlockedForMinors", []any{}, "legalAgeGroupRule", "Allow")
+	}).plain(),
+	prop("publicClient", func(_ *request, a *directory.App) any {
+		if !a.Public {
+			return object("redirectUris", []any{})
+		}
+		return object("redirectUris", texts(a.RedirectURIs...))
+	}),
+	prop("web", func(_ *request, a *directory.App) any {
+		uris := texts()
+		if !a.Public {
+			uris = texts(a.RedirectURIs...)
+		}
+		settings := []any{}
+		for i, uri := range uris {
+			settings = append(settings, object("uri", uri, "index", i))
+		}
+		return object("homePageUrl", nil, "logoutUrl", nil, "redirectUris", uris, "redirectUriSettings", settings,
+			"implicitGrantSettings", object("enableAccessTokenIssuance", false, "enableIdTokenIssuance", false))
+	}),
+	prop("spa", func(*request, *directory.App) any { return object("redirectUris", []any{}) }),
+	prop("requiredResourceAccess", requiredAccess),
+	none("addIns", "appRoles", "identifierUris", "tags"),
+	null("applicationTemplateId", "authenticationBehaviors", "certification", "createdByAppId", "defaultRedirectUri", "description", "disabledByMicrosoftStatus",
+		"groupMembershipClaims", "isDeviceOnlyAuthSupported", "isDisabled", "nativeAuthenticationApisEnabled", "notes", "optionalClaims", "requestSignatureVerification",
+		"samlMetadataUrl", "serviceManagementReference", "servicePrincipalLockConfiguration", "tokenEncryptionKeyId", "uniqueName"),
+	none("managerApplications").ask(),
+	constant(false, "oauth2RequirePostResponse").ask(),
+	null("onPremisesPublishing", "signInAudienceRestrictions", "windows").inBeta().plain(),
+).ofDirectory()
+
+var noApp = &directory.App{}
+
+// appOf gives the registration behind a service principal; one whose owner is
+// gone has an empty one.
+func (r *request) appOf(p *directory.Principal) *directory.App {
+	if a := r.tenant.App(p.ClientID); a != nil {
+		return a
+	}
+	return noApp
+}
+
+func (r *request) publisher(clientID string) any {
+	owner := r.tenant.Owner(clientID)
+	switch owner {
+	case directory.MicrosoftTenant:
+		return "Microsoft Services"
+	case r.tenant.ID:
+		return r.tenant.Name
+	}
+	return nil // another tenant's name is not looked up
+}
+
+func audience(a *directory.App) string {
+	if a.MultiTenant {
+		return "AzureADMultipleOrgs"
+	}
+	return "AzureADMyOrg"
+}
+
+func namesOf(clientID string) []string {
+	names := []string{clientID}
+	if api := directory.ResourceByID(clientID); api != nil {
+		names = append(names, api.URIs...)
+	}
+	return names
+}
+
+func informationalURL() map[string]any {
+	return object("logoUrl", nil, "marketingUrl", nil, "privacyStatementUrl", nil, "supportUrl", nil, "termsOfServiceUrl", nil)
+}
+
+func verifiedPublisher(a *directory.App) any {
+	if !a.Verified || a.FirstParty {
+		return object("displayName", nil, "verifiedPublisherId", nil, "addedDateTime", nil)
+	}
+	return object("displayName", a.Name+" publisher", "verifiedPublisherId", itoa(1000000+len(a.Name)), "addedDateTime", when(a.Created))
+}
+
+func appRoles(clientID string) any {
+	out := []any{}
+	if api := directory.ResourceByID(clientID); api != nil {
+		for _, role := range api.Roles {
+			out = append(out, object("id", role.ID, "value", role.Value, "displayName", role.Value, "description", "Lets an app use "+role.Value+".",
+				"allowedMemberTypes", texts("Application"), "isEnabled", true, "origin", "Application"))
+		}
+	}
+	return out
+}
+
+func scopes(clientID string) any {
+	out := []any{}
+	if api := directory.ResourceByID(clientID); api != nil {
+		for _, scope := range api.Scopes {
+			kind := "User"
+			if scope.Admin {
+				kind = "Admin"
+			}
+			words := "Lets the app use " + scope.Value + " for the signed-in user."
+			out = append(out, object("id", scope.ID, "value", scope.Value, "type", kind, "isEnabled", true, "origin", "Application",
+				"adminConsentDisplayName", scope.Value, "adminConsentDescription", words, "userConsentDisplayName", scope.Value, "userConsentDescription", words))
+		}
+	}
+	return out
+}
+
+func passwords(list []*directory.Secret) any {
+	out := []any{}
+	for _, s := range list {
+		out = append(out, passwordCredential(s, nil))
+	}
+	return out
+}
+
+func passwordCredential(s *directory.Secret, value any) map[string]any {
+	return object("customKeyIdentifier", nil, "displayName", text(s.Name), "startDateTime", when(s.Start), "endDateTime", when(s.End), "hint", s.Hint, "keyId", s.KeyID, "secretText", value)
+}
+
+func keys(_ *request, a *directory.App) any {
+	out := []any{}
+	for _, c := range a.Certificates {
+		thumbprint := base64.StdEncoding.EncodeToString([]byte(strings.ToUpper(hex.EncodeToString(c.SHA1[:]))))
+		out = append(out, object("customKeyIdentifier", thumbprint, "displayName", text(c.Name), "startDateTime", when(c.Certificate.NotBefore), "endDateTime", when(c.Certificate.NotAfter),
+			"key", nil, "keyId", c.KeyID, "type", "AsymmetricX509Cert", "usage", "Verify"))
+	}
+	return out
+}
+
+func requiredAccess(_ *request, a *directory.App) any {
+	out := []any{}
+	for _, api := range directory.Resources {
+		wanted := []any{}
+		for _, value := range a.Delegated[api.Alias] {
+			if p, ok := api.Scope(value); ok {
+				wanted = append(wanted, object("id", p.ID, "type", "Scope"))
+			}
+		}
+		for _, value := range a.Application[api.Alias] {
+			if p, ok := api.Role(value); ok {
+				wanted = append(wanted, object("id", p.ID, "type", "Role"))
+			}
+		}
+		if len(wanted) > 0 {
+			out = append(out, object("resourceAppId", api.ClientID, "resourceAccess", wanted))
+		}
+	}
+	return out
+}
+
+// principalByKey finds a service principal by object id or appId='…'.
+func (r *request) principalByKey(key string) (*directory.Principal, error) {
+	client, byClient := alternate(key, "appId")
+	for _, p := range r.tenant.Principals {
+		if byClient && strings.EqualFold(p.ClientID, client) || strings.EqualFold(p.ID, key) {
+			return p, nil
+		}
+	}
+	return nil, notFound(key)
+}
+
+func (r *request) appByKey(key string) (*directory.App, error) {
+	client, byClient := alternate(key, "appId")
+	i := slices.IndexFunc(r.tenant.Apps, func(a *directory.App) bool {
+		return byClient && strings.EqualFold(a.ClientID, client) || strings.EqualFold(a.ID, key)
+	})
+	if i < 0 {
+		return nil, notFound(key)
+	}
+	return r.tenant.Apps[i], nil
+}
+
+func listPrincipals(r *request) (*answer, error) {
+	return r.list(directoryPages("servicePrincipals", servicePrincipalType), items(servicePrincipalType, r.tenant.Principals))
+}
+
+func countPrincipals(r *request) (*answer, error) {
+	return r.count(directoryPages("servicePrincipals", servicePrincipalType), items(servicePrincipalType, r.tenant.Principals))
+}
+
+// ofPrincipal is a handler on one service principal.
+func ofPrincipal(fn func(*request, *directory.Principal) (*answer, error)) func(*request) (*answer, error) {
+	return func(r *request) (*answer, error) {
+		p, err := r.principalByKey(r.vars[0])
+		if err != nil {
+			return nil, err
+		}
+		return fn(r, p)
+	}
+}
+
+func getPrincipal(r *request, p *directory.Principal) (*answer, error) {
+	return r.single("servicePrincipals", item{servicePrincipalType, p})
+}
+
+func listPrincipalMemberOf(deep bool) func(*request, *directory.Principal) (*answer, error) {
+	return func(r *request, p *directory.Principal) (*answer, error) {
+		return r.memberships(r.memberOf(p.ID, p.Roles, deep), r.vars[1:])
+	}
+}
+
+func listApps(r *request) (*answer, error) {
+	return r.list(directoryPages("applications", applicationType), items(applicationType, r.tenant.Apps))
+}
+
+func getApp(r *request) (*answer, error) {
+	a, err := r.appByKey(r.vars[0])
+	if err != nil {
+		return nil, err
+	}
+	return r.single("applications", item{applicationType, a})
+}

@@ -1,0 +1,178 @@
+package graphsim
+
+import (
+	"strings"
+
+	"gatehouse/lab/internal/directory"
+)
+
+// securityDefaultsType: resource type identitySecurityDefaultsEnforcementPolicy.
+var securityDefaultsType = newEntity("identitySecurityDefaultsEnforcementPolicy",
+	constant("00000000-0000-0000-0000-000000000005", "id"),
+	constant("Security Defaults", "displayName"),
+	constant("A base of protection that Microsoft recommends. It has no exceptions and excludes Conditional Access.", "description"),
+	null("deletedDateTime"),
+	prop("isEnabled", func(_ *request, t *directory.Tenant) any { return t.SecurityDefaults }),
+)
+
+// authorizationPolicyType: resource type authorizationPolicy.
+var authorizationPolicyType = newEntity("authorizationPolicy",
+	constant("authorizationPolicy", "id"),
+	null("deletedDateTime"),
+	constant("Authorization Policy", "displayName"),
+	constant("Settings of authorization for the whole tenant.", "description"),
+	constant(true, "allowedToSignUpEmailBasedSubscriptions", "allowedToUseSSPR"),
+	constant(false, "allowEmailVerifiedUsersToJoinOrganization", "blockMsolPowerShell"),
+	constant("everyone", "allowInvitesFrom"),
+	null("allowUserConsentForRiskyApps"),
+	constant("10dae51f-b6af-4016-8d66-8c2a99b929b3", "guestUserRoleId"),
+	prop("defaultUserRolePermissions", func(_ *request, t *directory.Tenant) any {
+		return object("allowedToCreateApps", true, "allowedToCreateSecurityGroups", true, "allowedToCreateTenants", true, "allowedToReadBitlockerKeysForOwnedDevice", true,
+			"allowedToReadOtherUsers", true, "permissionGrantPoliciesAssigned", grantPolicies(t))
+	}),
+	prop("permissionGrantPolicyIdsAssignedToDefaultUserRole", func(_ *request, t *directory.Tenant) any { return grantPolicies(t) }).inBeta(),
+	none("enabledPreviewFeatures").inBeta(),
+)
+
+// grantPolicies: who may consent, as "Configure how users consent to
+// applications" maps the portal's choices to policies.
+func grantPolicies(t *directory.Tenant) []any {
+	switch t.Consent.Users {
+	case "all":
+		return texts("ManagePermissionGrantsForSelf.microsoft-user-default-legacy")
+	case "low_risk":
+		return texts("ManagePermissionGrantsForSelf.microsoft-user-default-low")
+	case "managed":
+		return texts("ManagePermissionGrantsForSelf.microsoft-user-default-recommended")
+	}
+	return texts()
+}
+
+// consentRequestType: resource type adminConsentRequestPolicy.
+var consentRequestType = newEntity("adminConsentRequestPolicy",
+	prop("isEnabled", func(_ *request, t *directory.Tenant) any { return t.Consent.AdminRequests }),
+	prop("notifyReviewers", func(_ *request, t *directory.Tenant) any { return t.Consent.AdminRequests }),
+	prop("remindersEnabled", func(_ *request, t *directory.Tenant) any { return t.Consent.AdminRequests }),
+	prop("requestDurationInDays", func(_ *request, t *directory.Tenant) any {
+		if t.Consent.AdminRequests {
+			return 30
+		}
+		return 0
+	}),
+	constant(0, "version"),
+	prop("reviewers", func(_ *request, t *directory.Tenant) any {
+		out := []any{}
+		for _, u := range t.Users {
+			if t.Consent.AdminRequests && len(u.Roles) > 0 && u.Roles[0] == globalAdministrator {
+				out = append(out, object("query", "/users/"+u.ID, "queryType", "MicrosoftGraph", "queryRoot", nil))
+			}
+		}
+		return out
+	}),
+)
+
+// methodsPolicyType: resource type authenticationMethodsPolicy.
+var methodsPolicyType = newEntity("authenticationMethodsPolicy",
+	constant("authenticationMethodsPolicy", "id"),
+	constant("Authentication Methods Policy", "displayName"),
+	constant("Which methods people of the tenant may register and use.", "description"),
+	prop("lastModifiedDateTime", func(_ *request, t *directory.Tenant) any { return when(t.Created) }),
+	constant("1.5", "policyVersion"),
+	constant("migrationComplete", "policyMigrationState"),
+	null("reconfirmationInDays"),
+	prop("registrationEnforcement", func(*request, *directory.Tenant) any {
+		return object("authenticationMethodsRegistrationCampaign", object("snoozeDurationInDays", 1, "enforceRegistrationAfterAllowedSnoozes", true, "state", "default", "excludeTargets", []any{},
+			"includeTargets", []any{object("id", "all_users", "targetType", "group", "targetedAuthenticationMethod", "microsoftAuthenticator")}))
+	}),
+	prop("systemCredentialPreferences", func(*request, *directory.Tenant) any {
+		return object("state", "default", "excludeTargets", []any{}, "includeTargets", []any{object("id", "all_users", "targetType", "group")})
+	}),
+	prop("reportSuspiciousActivitySettings", func(*request, *directory.Tenant) any {
+		return object("state", "default", "voiceReportingCode", 0, "includeTarget", object("id", "all_users", "targetType", "group"))
+	}).inBeta(),
+	null("microsoftAuthenticatorPlatformSettings").inBeta(),
+	prop("authenticationMethodConfigurations", func(*request, *directory.Tenant) any {
+		out := []any{}
+		for _, c := range configurations() {
+			out = append(out, c)
+		}
+		return out
+	}),
+)
+
+// configurations are the tenant's authentication method configurations. All
+// tenants of the lab have the same: what the tenants file lets people register
+// is allowed.
+func configurations() []map[string]any {
+	everybody := object("targetType", "group", "id", "all_users", "isRegistrationRequired", false)
+	feature := object("state", "default", "includeTarget", object("targetType", "group", "id", "all_users"), "excludeTarget", object("targetType", "group", "id", noRole))
+	one := func(id, name, state string, include []any, pairs ...any) map[string]any {
+		return extend(object("@odata.type", "#microsoft.graph."+name+"AuthenticationMethodConfiguration", "id", id, "state", state, "excludeTargets", []any{}, "includeTargets", include), pairs...)
+	}
+	return []map[string]any{
+		one("Fido2", "fido2", "enabled", []any{everybody}, "isSelfServiceRegistrationAllowed", true, "isAttestationEnforced", false, "defaultPasskeyProfile", nil,
+			"keyRestrictions", object("isEnforced", false, "enforcementType", "block", "aaGuids", []any{})),
+		one("MicrosoftAuthenticator", "microsoftAuthenticator", "enabled", []any{extend(everybody, "authenticationMode", "any")}, "isSoftwareOathEnabled", true,
+			"featureSettings", object("displayAppInformationRequiredState", feature, "displayLocationInformationRequiredState", feature, "companionAppAllowedState", feature)),
+		one("Sms", "sms", "enabled", []any{extend(everybody, "isUsableForSignIn", false)}),
+		one("TemporaryAccessPass", "temporaryAccessPass", "enabled", []any{everybody}, "defaultLifetimeInMinutes", 60, "defaultLength", 8, "minimumLifetimeInMinutes", 60, "maximumLifetimeInMinutes", 480, "isUsableOnce", false),
+		one("HardwareOath", "hardwareOath", "disabled", []any{}),
+		one("SoftwareOath", "softwareOath", "enabled", []any{everybody}),
+		one("Voice", "voice", "enabled", []any{everybody}, "isOfficePhoneAllowed", true),
+		one("Email", "email", "enabled", []any{everybody}, "allowExternalIdToUseEmailOtp", "default"),
+		one("X509Certificate", "x509Certificate", "disabled", []any{}, "certificateUserBindings", []any{}, "certificateAuthorityScopes", []any{},
+			"authenticationModeConfiguration", object("x509CertificateAuthenticationDefaultMode", "x509CertificateSingleFactor", "x509CertificateDefaultRequiredAffinityLevel", "low", "rules", []any{}),
+			"crlValidationConfiguration", object("state", "disabled", "exemptedCertificateAuthoritiesSubjectKeyIdentifiers", []any{}),
+			"issuerHintsConfiguration", object("state", "disabled")),
+		one("QRCodePin", "qrCodePin", "disabled", []any{}, "standardQRCodeLifetimeInDays", 365, "pinLength", 8),
+	}
+}
+
+// tenantPolicy serves a policy that a tenant has one of.
+func tenantPolicy(set string, typ *entity) func(*request) (*answer, error) {
+	return func(r *request) (*answer, error) { return r.single(set, item{typ, r.tenant}) }
+}
+
+// listAuthorizationPolicy: in beta the policy is a collection of one.
+func listAuthorizationPolicy(r *request) (*answer, error) {
+	return r.list(listing{set: "policies/authorizationPolicy", types: []*entity{authorizationPolicyType}}, []item{{authorizationPolicyType, r.tenant}})
+}
+
+const configurationSet = "policies/authenticationMethodsPolicy/authenticationMethodConfigurations"
+
+func listConfigurations(r *request) (*answer, error) {
+	out := []any{}
+	for _, c := range configurations() {
+		out = append(out, c)
+	}
+	return ok(map[string]any{"@odata.context": r.context(configurationSet), "value": out}), nil
+}
+
+func getConfiguration(r *request) (*answer, error) {
+	for _, c := range configurations() {
+		if strings.EqualFold(c["id"].(string), r.vars[0]) {
+			return ok(extend(c, "@odata.context", r.context(configurationSet)+"/$entity")), nil
+		}
+	}
+	return nil, notFound(r.vars[0])
+}
+
+// conditionalAccessType and namedLocationType have no objects yet: the
+// directory holds no policies.
+var (
+	conditionalAccessType = newEntity("conditionalAccessPolicy",
+		null("id", "templateId", "displayName", "createdDateTime", "modifiedDateTime", "state", "conditions", "grantControls", "sessionControls"),
+		null("description", "deletedDateTime", "partialEnablementStrategy"))
+	namedLocationType = newEntity("namedLocation",
+		null("id", "displayName", "createdDateTime", "modifiedDateTime", "deletedDateTime"),
+		null("isTrusted", "ipRanges", "countriesAndRegions", "includeUnknownCountriesAndRegions", "countryLookupMethod"))
+)
+
+// emptySet serves a collection that nothing is in yet.
+func emptySet(set string, typ *entity) func(*request) (*answer, error) {
+	return func(r *request) (*answer, error) {
+		return r.list(listing{set: set, types: []*entity{typ}}, nil)
+	}
+}
+
+func nothing(r *request) (*answer, error) { return nil, notFound(r.vars[0]) }

@@ -1,0 +1,131 @@
+package sts
+
+import (
+	"fmt"
+	"html"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"gatehouse/lab/internal/directory"
+)
+
+// instanceDiscovery tells a client whether a host is a Microsoft authority
+// (entra-sign-in §2.1). Unknown hosts are refused as invalid_instance.
+func (s *Server) instanceDiscovery(w http.ResponseWriter, r *http.Request) {
+	ids := idsOf(r)
+	endpoint, err := url.Parse(r.URL.Query().Get("authorization_endpoint"))
+	if err != nil || endpoint.Host == "" {
+		s.answerRefusal(w, r, ids, missingParameter("authorization_endpoint"))
+		return
+	}
+	host := strings.ToLower(endpoint.Host)
+	aliases := slices.Clone(s.cfg.Hosts)
+	own := strings.TrimPrefix(s.cfg.Root(r), "https://")
+	if !slices.Contains(aliases, own) {
+		aliases = append([]string{own}, aliases...)
+	}
+	if !slices.Contains(aliases, host) {
+		s.answerRefusal(w, r, ids, refuse("invalid_instance", 50049, "The instance '%s' is not a known authority.", host))
+		return
+	}
+	tenant := strings.Split(strings.Trim(endpoint.Path, "/"), "/")[0]
+	s.answer(w, ids, http.StatusOK, map[string]any{
+		"tenant_discovery_endpoint": fmt.Sprintf("https://%s/%s/v2.0/.well-known/openid-configuration", host, url.PathEscape(tenant)),
+		"api-version":               "1.1",
+		"metadata":                  []map[string]any{{"preferred_network": host, "preferred_cache": host, "aliases": aliases}},
+	})
+}
+
+// metadata is the OpenID document. The shared authorities carry a template in
+// the issuer where the tenant would stand (entra-sign-in §2.2).
+func (s *Server) metadata(w http.ResponseWriter, r *http.Request, tenant string, v2 bool) {
+	ids := idsOf(r)
+	root := s.cfg.Root(r)
+	id := "{tenantid}"
+	region := "EU"
+	if !shared(tenant) {
+		if !s.cfg.Store.View(tenant, func(t *directory.Tenant) { id = t.ID }) {
+			s.answerRefusal(w, r, ids, unknownTenant(tenant))
+			return
+		}
+		tenant = id
+	}
+	path, issuer := root+"/"+tenant+"/oauth2", "https://sts.windows.net/"+id+"/"
+	keys := root + "/" + tenant + "/discovery/keys"
+	if v2 {
+		path, issuer = path+"/v2.0", root+"/"+id+"/v2.0"
+		keys = root + "/" + tenant + "/discovery/v2.0/keys"
+	}
+	// Only what is served is announced: the authorize, device-code and logout
+	// addresses belong to the interactive sign-in, but clients refuse a
+	// document without an authorization endpoint, so that one is named.
+	s.answer(w, ids, http.StatusOK, map[string]any{
+		"issuer":                                issuer,
+		"authorization_endpoint":                path + "/authorize",
+		"token_endpoint":                        path + "/token",
+		"jwks_uri":                              keys,
+		"token_endpoint_auth_methods_supported": []string{"client_secret_post", "private_key_jwt", "client_secret_basic"},
+		"response_modes_supported":              []string{"query", "fragment", "form_post"},
+		"response_types_supported":              []string{"code", "id_token", "code id_token", "id_token token"},
+		"scopes_supported":                      []string{"openid", "profile", "email", "offline_access"},
+		"subject_types_supported":               []string{"pairwise"},
+		"id_token_signing_alg_values_supported": []string{"RS256"},
+		"claims_supported": []string{"sub", "iss", "cloud_instance_name", "cloud_instance_host_name", "cloud_graph_host_name", "msgraph_host",
+			"aud", "exp", "iat", "auth_time", "acr", "nonce", "preferred_username", "name", "tid", "ver", "at_hash", "c_hash", "email"},
+		"request_uri_parameter_supported": false,
+		"userinfo_endpoint":               s.cfg.GraphRoot(r) + "/oidc/userinfo",
+		"tenant_region_scope":             region,
+		"cloud_instance_name":             "microsoftonline.com",
+		"cloud_graph_host_name":           "graph.windows.net",
+		"msgraph_host":                    "graph.microsoft.com",
+	})
+}
+
+func (s *Server) keys(w http.ResponseWriter, r *http.Request) {
+	set, err := s.cfg.Tokens.KeySet()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	s.answer(w, idsOf(r), http.StatusOK, set)
+}
+
+// realm is the answer to "who authenticates this user name?".
+type realm struct {
+	AccountType     string `json:"account_type"` // Managed, Federated, Unknown
+	DomainName      string `json:"domain_name,omitempty"`
+	CloudInstance   string `json:"cloud_instance_name"`
+	CloudAudience   string `json:"cloud_audience_urn"`
+	Ver             string `json:"ver"`
+	Protocol        string `json:"federation_protocol,omitempty"`
+	MetadataURL     string `json:"federation_metadata_url,omitempty"`
+	ActiveURL       string `json:"federation_active_auth_url,omitempty"`
+	FederationBrand string `json:"federation_brand_name,omitempty"`
+}
+
+// userRealm answers GET /common/UserRealm/{upn} (entra-sign-in §7).
+func (s *Server) userRealm(w http.ResponseWriter, r *http.Request, upn string) {
+	_, domain, ok := strings.Cut(strings.ToLower(upn), "@")
+	answer := realm{AccountType: "Unknown", CloudInstance: "microsoftonline.com", CloudAudience: "urn:federation:MicrosoftOnline", Ver: "1.0"}
+	if ok {
+		s.cfg.Store.View(domain, func(t *directory.Tenant) {
+			answer.AccountType, answer.DomainName = "Managed", domain
+			if f := t.Domain(domain).Federation; f != nil {
+				answer.AccountType, answer.Protocol, answer.MetadataURL, answer.ActiveURL = "Federated", f.Protocol, f.MetadataURL, f.ActiveURL
+				answer.FederationBrand = f.Brand
+			}
+		})
+	}
+	s.answer(w, idsOf(r), http.StatusOK, answer)
+}
+
+// errorPage is what error_uri points to.
+func (s *Server) errorPage(w http.ResponseWriter, r *http.Request) {
+	code := html.EscapeString(r.URL.Query().Get("code"))
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'")
+	_, _ = fmt.Fprintf(w, "<!doctype html><html lang=\"en\"><title>Error %s</title><h1>AADSTS%s</h1><p>This is the simulated sign-in service. "+
+		"Paste the whole error into <code>gatehouse explain</code> to read what it means.</p></html>", code, code)
+}

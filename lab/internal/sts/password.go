@@ -1,0 +1,259 @@
+package sts
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/lab/internal/directory"
+	"gatehouse/lab/internal/token"
+)
+
+// subject is the user who signs in: a person of the tenant, a guest, or a
+// partner's person with delegated administration.
+type subject struct {
+	user  *directory.User
+	home  *directory.Tenant // where the password is checked
+	roles []string          // directory roles in the tenant that is signed in to
+	gdap  bool              // no object in the tenant, access through a partner relationship
+}
+
+// password is the resource owner password grant (entra-sign-in §7). It never
+// prompts: whatever needs a person ends in a refusal.
+func (s *Server) password(q *request) (map[string]any, *refusal) {
+	name, password := q.form.Get("username"), q.form.Get("password")
+	if name == "" {
+		return nil, missingParameter("username")
+	}
+	if password == "" {
+		return nil, missingParameter("password")
+	}
+	entry := &directory.SignIn{UPN: strings.ToLower(clip(name)), Protocol: "ropc", Interactive: true}
+	result, refused := s.passwordGates(q, entry, name, password)
+	s.logSignIn(q, entry, refused)
+	return result, refused
+}
+
+func (s *Server) passwordGates(q *request, entry *directory.SignIn, name, password string) (map[string]any, *refusal) {
+	if refused := q.resolveScopes(false); refused != nil {
+		return nil, refused
+	}
+	// The hash is computed outside the store's lock.
+	var hash []byte
+	var federated bool
+	var refused *refusal
+	s.cfg.Store.View(q.tenant, func(t *directory.Tenant) {
+		if refused = s.checkResource(q, t); refused != nil {
+			return
+		}
+		var sub *subject
+		if sub, refused = findSubject(t, name, q.now); refused == nil {
+			hash = sub.user.PasswordHash
+			federated = sub.federated()
+		}
+	})
+	if refused != nil {
+		return nil, refused
+	}
+	correct := directory.CheckPassword(hash, password) && !federated
+
+	var grant *userGrant
+	s.cfg.Store.Update(q.tenant, func(t *directory.Tenant) {
+		var sub *subject
+		if sub, refused = findSubject(t, name, q.now); refused != nil {
+			return
+		}
+		entry.UserID, entry.UserName, entry.UPN, entry.HomeTenant = sub.user.ID, sub.user.Name, sub.user.UPN, sub.home.ID
+		if refused = q.checkPassword(sub, correct); refused == nil {
+			grant, refused = q.authorise(t, sub, entry, []string{"pwd"})
+		}
+	})
+	if refused != nil {
+		return nil, refused
+	}
+	return s.userTokens(q, grant)
+}
+
+func (sub *subject) federated() bool {
+	_, domain, _ := strings.Cut(sub.user.UPN, "@")
+	d := sub.home.Domain(domain)
+	return d != nil && d.Federation != nil
+}
+
+// findSubject finds who a user name stands for in a tenant. Codes: 50034 for
+// an unknown name, 50020 for somebody of another tenant who has no access here.
+func findSubject(t *directory.Tenant, name string, now time.Time) (*subject, *refusal) {
+	if u := t.User(name); u != nil && strings.EqualFold(u.UPN, name) {
+		sub := &subject{user: u, home: t, roles: t.RolesOf(u.ID)}
+		if u.HomeTenant == "" {
+			return sub, nil
+		}
+		sub.home = t.Other(u.HomeTenant)
+		if at := sub.home.User(name); at != nil {
+			// The guest object decides about methods and rules here, the home
+			// account about the password and whether it is enabled.
+			guest := *u
+			guest.PasswordHash, guest.LockedUntil, guest.PasswordExpired = at.PasswordHash, at.LockedUntil, at.PasswordExpired
+			guest.Enabled = u.Enabled && at.Enabled
+			sub.user = &guest
+		}
+		return sub, nil
+	}
+	_, domain, _ := strings.Cut(strings.ToLower(name), "@")
+	if home := t.Other(domain); home != nil && home != t {
+		u := home.User(name)
+		if u == nil {
+			return nil, refuse("invalid_grant", 50034, "The account '%s' does not exist in the directory '%s'.", clip(name), home.Name).sub("bad_token")
+		}
+		for _, p := range t.Partners {
+			if p.Partner != home.ID || !p.Until.IsZero() && now.After(p.Until) {
+				continue
+			}
+			sub := &subject{user: u, home: home, gdap: true}
+			for _, group := range home.GroupsOf(u.ID) {
+				sub.roles = append(sub.roles, p.Access[group]...)
+			}
+			if len(sub.roles) > 0 {
+				return sub, nil
+			}
+		}
+		return nil, refuse("invalid_grant", 50020, "The account '%s' of '%s' does not exist in the tenant '%s' and cannot reach the application there.", clip(name), home.Name, t.Name)
+	}
+	return nil, refuse("invalid_grant", 50034, "The account '%s' does not exist in the directory '%s'.", clip(name), t.Name).sub("bad_token")
+}
+
+// checkPassword applies the outcome of the password check: lock-out first,
+// then the password, then the state of the account.
+func (q *request) checkPassword(sub *subject, correct bool) *refusal {
+	u, now := sub.user, q.now
+	if at := sub.home.User(u.UPN); at != nil {
+		u = at // lock-out is counted where the password lives
+	}
+	if now.Before(u.LockedUntil) {
+		return refuse("invalid_grant", 50053, "The account is locked: a wrong user name or password was tried too many times.")
+	}
+	if !correct {
+		u.FailedPasswords++
+		if u.FailedPasswords >= sub.home.Lockout.Threshold {
+			u.LockedUntil, u.FailedPasswords = now.Add(sub.home.Lockout.Duration), 0
+		}
+		return badCredentials()
+	}
+	u.FailedPasswords = 0
+	if !sub.user.Enabled {
+		return refuse("invalid_grant", 50057, "The user account is disabled.")
+	}
+	if u.PasswordExpired {
+		refused := refuse("invalid_grant", 50055, "The password has expired.").sub("user_password_expired")
+		if !q.v2 {
+			refused.oauth, refused.suberror = "user_password_expired", ""
+			refused.more = map[string]any{"password_change_url": q.host + "/common/changepassword"}
+		}
+		return refused
+	}
+	return nil
+}
+
+// userGrant is what a user's sign-in has earned.
+type userGrant struct {
+	user   directory.User
+	home   string // tenant id
+	roles  []string
+	scopes []string // permission names on the resource
+	amr    []string
+}
+
+// authorise passes the gates behind the password: MFA, consent, assignment.
+func (q *request) authorise(t *directory.Tenant, sub *subject, entry *directory.SignIn, amr []string) (*userGrant, *refusal) {
+	entry.Demands = demands(t, sub, q)
+	entry.MFARequired = len(entry.Demands) > 0
+	if entry.MFARequired && !slices.Contains(amr, "mfa") {
+		return nil, mfaRefusal(t, sub, q)
+	}
+	scopes := t.ScopesOf(q.client.ClientID, q.resource.ClientID, sub.user.ID)
+	if sub.gdap && len(scopes) == 0 {
+		return nil, refuse("invalid_grant", 90099, "The application '%s' is not authorised in the tenant '%s'. Apps must be authorised there before partner delegated administrators can use them.", q.app.ClientID, t.ID)
+	}
+	missing := len(scopes) == 0
+	for _, p := range q.permitted {
+		missing = missing || !slices.ContainsFunc(scopes, func(s string) bool { return strings.EqualFold(s, p) })
+	}
+	if missing {
+		return nil, refuse("invalid_grant", 65001, "Neither the user nor an administrator has consented to the application '%s' named '%s' for what it asks.", q.app.ClientID, q.app.Name).sub("consent_required")
+	}
+	if q.client.AssignmentRequired && !assigned(t, &q.client, sub.user.ID) {
+		return nil, refuse("invalid_grant", 50105, "The user '%s' is not assigned to a role for the application '%s' (%s), which requires assignment.", sub.user.UPN, q.app.ClientID, q.app.Name)
+	}
+	return &userGrant{user: *sub.user, home: sub.home.ID, roles: sub.roles, scopes: scopes, amr: amr}, nil
+}
+
+func assigned(t *directory.Tenant, p *directory.Principal, user string) bool {
+	for _, id := range append([]string{user}, t.GroupsOf(user)...) {
+		if slices.Contains(p.Assigned, id) {
+			return true
+		}
+	}
+	return false
+}
+
+// userTokens makes the answer for a user: access token, and id and refresh
+// tokens where they were asked for (entra-sign-in §4).
+func (s *Server) userTokens(q *request, g *userGrant) (map[string]any, *refusal) {
+	claims := &token.Claims{
+		ObjectID: g.user.ID, Subject: directory.NameID("subject", q.app.ClientID, g.user.ID), IDType: "user", UPN: g.user.UPN, Scopes: strings.Join(g.scopes, " "),
+		AppID: q.app.ClientID, AppIDACR: q.credential, AMR: g.amr,
+		WIDs:  append(slices.Clone(g.roles), "b79fbf4d-3ef9-4689-8143-76b194e85509"), // every user token carries it
+		Extra: map[string]any{"name": g.user.Name, "unique_name": g.user.UPN, "acct": map[string]int{directory.Member: 0, directory.Guest: 1}[g.user.Type]},
+	}
+	result, err := s.accessToken(q, claims)
+	if err == nil && q.asks("openid") {
+		result["id_token"], err = s.idToken(q, g)
+	}
+	if err != nil {
+		return nil, refuse("server_error", 90033, "The service is temporarily unavailable: %v.", err).with(http.StatusServiceUnavailable)
+	}
+	result["scope"] = q.scopeEcho(g.scopes)
+	if q.asks("offline_access") || !q.v2 {
+		result["refresh_token"] = s.newRefresh(q, g)
+	}
+	if q.form.Get("client_info") == "1" {
+		result["client_info"] = clientInfo(g.user.ID, g.home)
+	}
+	return result, nil
+}
+
+func (q *request) asks(scope string) bool {
+	return slices.ContainsFunc(q.asked, func(s string) bool { return strings.EqualFold(s, scope) })
+}
+
+// scopeEcho lists what was granted. MSAL Go takes every asked scope that is
+// not echoed literally as declined (entra-sign-in §15.3), so scopes come back
+// as they were asked; .default is followed by what it stands for.
+func (q *request) scopeEcho(granted []string) string {
+	if !q.v2 {
+		return strings.Join(granted, " ")
+	}
+	out := slices.DeleteFunc(slices.Clone(q.asked), func(s string) bool { return strings.EqualFold(s, "offline_access") })
+	if q.isDefault {
+		for _, scope := range granted {
+			if !slices.Contains(openIDScopes, scope) {
+				out = append(out, q.audience()+"/"+scope)
+			}
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+func (s *Server) idToken(q *request, g *userGrant) (string, error) {
+	issuer := q.host + "/" + q.tenant + "/v2.0"
+	extra := map[string]any{"ver": "2.0", "name": g.user.Name, "preferred_username": g.user.UPN}
+	if !q.v2 {
+		issuer = "https://sts.windows.net/" + q.tenant + "/"
+		extra = map[string]any{"ver": "1.0", "name": g.user.Name, "unique_name": g.user.UPN, "amr": g.amr}
+	}
+	return s.cfg.Tokens.Sign(&token.Claims{
+		Audience: q.app.ClientID, Issuer: issuer, IssuedAt: q.now.Unix(), NotBefore: q.now.Unix(), Expires: q.now.Add(time.Hour).Unix(),
+		TenantID: q.tenant, ObjectID: g.user.ID, Subject: directory.NameID("subject", q.app.ClientID, g.user.ID), Extra: extra,
+	})
+}

@@ -1,0 +1,174 @@
+package lab
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// quiet drops what net/http would log: broken handshakes of clients that do
+// not trust the lab are the client's to report.
+var quiet = log.New(io.Discard, "", 0)
+
+// Services of the lab.
+const (
+	loginService = "login"
+	graphService = "graph"
+)
+
+// loginHosts and graphHosts are the names of the real services (entra-sign-in
+// §1) under which the lab answers on loopback.
+var (
+	loginHosts = []string{
+		"login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net", "login-us.microsoftonline.com",
+		"login.microsoftonline.us", "login.usgovcloudapi.net",
+		"login.partner.microsoftonline.cn", "login.chinacloudapi.cn",
+	}
+	graphHosts = []string{"graph.microsoft.com", "graph.microsoft.us", "dod-graph.microsoft.us", "microsoftgraph.chinacloudapi.cn"}
+)
+
+// hostNames are the names that a lab answers to.
+type hostNames struct {
+	own  []string // loopback names or the address that it listens on
+	real bool     // Microsoft's names as well: on loopback only
+}
+
+// serverNames decides the names by the address of the listener. A lab that
+// others can reach never answers to Microsoft's names.
+func serverNames(address string) hostNames {
+	if loopback(address) {
+		return hostNames{own: []string{"localhost", "127.0.0.1", "::1"}, real: true}
+	}
+	host, _, _ := net.SplitHostPort(address)
+	names := []string{"localhost", "127.0.0.1", "::1"}
+	if !slices.Contains(names, host) {
+		names = append(names, host)
+	}
+	return hostNames{own: names}
+}
+
+// service gives the service that a host name stands for: "" for the lab's own
+// names, which carry all services by path.
+func (n hostNames) service(host string) (string, bool) {
+	host = strings.ToLower(strings.Trim(host, "[]"))
+	switch {
+	case slices.Contains(n.own, host):
+		return "", true
+	case n.real && slices.Contains(loginHosts, host):
+		return loginService, true
+	case n.real && slices.Contains(graphHosts, host):
+		return graphService, true
+	}
+	return "", false
+}
+
+func (n hostNames) certificate() []string {
+	if !n.real {
+		return n.own
+	}
+	return slices.Concat(n.own, loginHosts, graphHosts)
+}
+
+func (n hostNames) loginAliases() []string {
+	if !n.real {
+		return nil
+	}
+	return loginHosts
+}
+
+// graphRoot gives Graph's root for a request to the sign-in service: the same
+// host on the lab's own names, Graph's real name otherwise.
+func (n hostNames) graphRoot(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = r.Host
+	}
+	if service, _ := n.service(host); service == loginService {
+		return "https://" + graphHosts[0]
+	}
+	return "https://" + r.Host
+}
+
+// router sends each request to its service: by host under Microsoft's names,
+// by path under the lab's own.
+type router struct {
+	names        hostNames
+	login, graph http.Handler
+	now          func() time.Time
+}
+
+func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// Clients compare their clock with this header: it tells the lab's time.
+	w.Header().Set("Date", rt.now().UTC().Format(http.TimeFormat))
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = r.Host
+	}
+	service, ok := rt.names.service(host)
+	if !ok {
+		http.Error(w, fmt.Sprintf("This is the Gatehouse lab; it does not answer to the name %q.", host), http.StatusMisdirectedRequest)
+		return
+	}
+	if service == "" {
+		service = loginService
+		if first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); strings.EqualFold(first, "v1.0") || strings.EqualFold(first, "beta") {
+			service = graphService
+		}
+	}
+	if service == graphService {
+		rt.graph.ServeHTTP(w, r)
+		return
+	}
+	rt.login.ServeHTTP(w, r)
+}
+
+// forwarder is the lab's HTTP proxy: tools that insist on Microsoft's host
+// names reach the lab through it (HTTPS_PROXY). It connects to the lab only.
+type forwarder struct {
+	names  hostNames
+	target string // address of the main listener
+}
+
+func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodConnect {
+		http.Error(w, "The lab's proxy only tunnels (CONNECT): use it as HTTPS_PROXY.", http.StatusMethodNotAllowed)
+		return
+	}
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = r.Host
+	}
+	if _, ok := f.names.service(host); !ok {
+		http.Error(w, fmt.Sprintf("The lab's proxy leads only to the lab, which does not serve %q.", host), http.StatusForbidden)
+		return
+	}
+	upstream, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(r.Context(), "tcp", f.target)
+	if err != nil {
+		http.Error(w, "The lab cannot be reached.", http.StatusBadGateway)
+		return
+	}
+	defer upstream.Close()
+	client, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		http.Error(w, "The connection cannot be taken over.", http.StatusInternalServerError)
+		return
+	}
+	defer client.Close()
+	if _, err := io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(upstream, buffered)
+		_ = upstream.(*net.TCPConn).CloseWrite()
+		close(done)
+	}()
+	_, _ = io.Copy(client, upstream)
+	_ = client.Close()
+	<-done
+}
