@@ -174,10 +174,7 @@ func (l *Lab) start() error {
 	}
 	l.serve(proxy, &forwarder{names: names, target: l.address})
 
-	l.ready, err = l.describe(folder, st, samples, control.Addr().String(), proxy.Addr().String())
-	if err != nil {
-		return err
-	}
+	l.ready = l.describe(folder, st, samples, control.Addr().String(), proxy.Addr().String())
 	// The signing key is made once everything else is up; a token request that
 	// comes earlier waits for it.
 	l.working.Go(func() { _ = l.tokens.Prepare() })

@@ -106,7 +106,7 @@ func TestRouting(t *testing.T) {
 	if a := do(t, l, r); a.status != http.StatusMisdirectedRequest {
 		t.Errorf("a foreign host name is answered with %d", a.status)
 	}
-	if _, err := l.Client().Get("https://example.com/"); err == nil { //nolint:noctx,bodyclose // it must fail before any request
+	if _, err := l.Client().Get("https://example.com/"); err == nil { //nolint:bodyclose // it must fail before any request
 		t.Error("the lab's client reaches other hosts than the lab")
 	}
 }
@@ -120,7 +120,7 @@ func TestProxy(t *testing.T) {
 	transport := &http.Transport{Proxy: http.ProxyURL(proxy), TLSClientConfig: l.Transport().TLSClientConfig}
 	t.Cleanup(transport.CloseIdleConnections)
 	client := &http.Client{Transport: transport}
-	response, err := client.Get("https://login.microsoftonline.com/common/discovery/keys") //nolint:noctx // a test against loopback
+	response, err := client.Get("https://login.microsoftonline.com/common/discovery/keys")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,11 +128,11 @@ func TestProxy(t *testing.T) {
 	if body, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusOK || !bytes.Contains(body, []byte(`"RSA"`)) {
 		t.Errorf("%d: %s", response.StatusCode, body)
 	}
-	if response, err := client.Get("https://example.com/"); err == nil { //nolint:noctx // must be refused
+	if response, err := client.Get("https://example.com/"); err == nil {
 		_ = response.Body.Close()
 		t.Error("the proxy leads elsewhere")
 	}
-	plain, err := client.Get("http://example.com/") //nolint:noctx // must be refused
+	plain, err := client.Get("http://example.com/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -464,7 +464,7 @@ func ExampleNew() {
 	defer l.Close()
 	tenant := l.Tenant("defaultshield")
 	user := tenant.User("svc-connection")
-	response, err := l.Client().PostForm("https://login.microsoftonline.com/"+tenant.ID+"/oauth2/v2.0/token", url.Values{ //nolint:noctx // an example
+	response, err := l.Client().PostForm("https://login.microsoftonline.com/"+tenant.ID+"/oauth2/v2.0/token", url.Values{
 		"grant_type": {"password"}, "client_id": {"14d82eec-204b-4c2f-b7e8-296a70dab67e"}, "scope": {"https://graph.microsoft.com/.default"},
 		"username": {user.UPN}, "password": {*user.Password},
 	})

@@ -62,7 +62,7 @@ func optional(s string) *string {
 	return &s
 }
 
-func (l *Lab) describe(folder string, st *state, samples []directory.Sample, control, proxy string) (Ready, error) {
+func (l *Lab) describe(folder string, st *state, samples []directory.Sample, control, proxy string) Ready {
 	ready := Ready{
 		URL: "https://" + l.address, ControlURL: "http://" + control, ProxyURL: "http://" + proxy, PhoneURL: "http://" + control + "/phone",
 		CAFile: filepath.Join(folder, caFile), Seed: st.seed, Tenants: []ReadyTenant{},
@@ -81,7 +81,7 @@ func (l *Lab) describe(folder string, st *state, samples []directory.Sample, con
 		}
 		ready.Tenants = append(ready.Tenants, t)
 	}
-	return ready, nil
+	return ready
 }
 
 // WriteReady writes the ready file by rename, so that whoever waits for it

@@ -81,7 +81,7 @@ func loadState(folder string, kept bool, seed uint64, now time.Time) (*state, er
 // write replaces a file of the folder.
 func (st *state) write(name string, data []byte) error {
 	path := filepath.Join(st.folder, name)
-	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+	if err := os.WriteFile(path+".new", data, 0o600); err != nil { //nolint:gosec // the folder is the operator's choice
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	if err := os.Rename(path+".new", path); err != nil {

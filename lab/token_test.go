@@ -534,7 +534,7 @@ func TestKeysVerifyTokens(t *testing.T) {
 	}
 	a := signIn(t, l, "openharbour", "svc-backup", graphCLI)
 	for _, member := range []string{"access_token", "id_token"} {
-		jws, err := jose.ParseSigned(a.text(member), []jose.SignatureAlgorithm{jose.RS256})
+		jws, err := jose.ParseSignedCompact(a.text(member), []jose.SignatureAlgorithm{jose.RS256})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -156,7 +156,7 @@ func TestStories(t *testing.T) {
 	defaultsOff := func(t *testing.T, l *lab.Lab) {
 		graphAdmin(t, l, "defaultshield", http.MethodPatch, "/v1.0/policies/identitySecurityDefaultsEnforcementPolicy", map[string]any{"isEnabled": false})
 	}
-	newSecret := func(tenant, name string) func(*testing.T, *lab.Lab, *validation.Request) {
+	newSecret := func(tenant string) func(*testing.T, *lab.Lab, *validation.Request) {
 		return func(t *testing.T, l *lab.Lab, r *validation.Request) {
 			added := graphAdmin(t, l, tenant, http.MethodPost, "/v1.0/applications(appId='"+r.ClientID+"')/addPassword", map[string]any{"passwordCredential": map[string]any{"displayName": "renewed"}})
 			text, _ := added["secretText"].(string)
@@ -287,19 +287,19 @@ func TestStories(t *testing.T) {
 			change: func(t *testing.T, l *lab.Lab, r *validation.Request) { r.Tenant = "openharbour.onmicrosoft.com" }},
 		{name: "expired secret",
 			request: func(t *testing.T, l *lab.Lab) validation.Request { return app(t, l, "brokenbay", "Expired secret app") },
-			verdict: validation.Failed, category: "app_credential_expired", actor: diagnosis.AppOwner, remedy: "renew-secret", change: newSecret("brokenbay", "Expired secret app")},
+			verdict: validation.Failed, category: "app_credential_expired", actor: diagnosis.AppOwner, remedy: "renew-secret", change: newSecret("brokenbay")},
 		{name: "expired certificate",
 			request: func(t *testing.T, l *lab.Lab) validation.Request {
 				return app(t, l, "brokenbay", "Expired certificate app")
 			},
-			verdict: validation.Failed, category: "app_credential_expired", actor: diagnosis.AppOwner, remedy: "renew-secret", change: newSecret("brokenbay", "Expired certificate app")},
+			verdict: validation.Failed, category: "app_credential_expired", actor: diagnosis.AppOwner, remedy: "renew-secret", change: newSecret("brokenbay")},
 		{name: "wrong secret",
 			request: func(t *testing.T, l *lab.Lab) validation.Request {
 				r := app(t, l, "brokenbay", "Expiring app")
 				r.Secret = secrets.New("not-the-secret-but-long-enough")
 				return r
 			},
-			verdict: validation.Failed, category: "app_credential_invalid", actor: diagnosis.AppOwner, change: newSecret("brokenbay", "Expiring app")},
+			verdict: validation.Failed, category: "app_credential_invalid", actor: diagnosis.AppOwner, change: newSecret("brokenbay")},
 		{name: "disabled app",
 			request: func(t *testing.T, l *lab.Lab) validation.Request { return app(t, l, "brokenbay", "Disabled app") },
 			verdict: validation.Failed, category: "other", actor: diagnosis.TenantAdmin, remedy: "enable-app",
@@ -316,7 +316,7 @@ func TestStories(t *testing.T) {
 			}},
 		{name: "secret that ends soon",
 			request: func(t *testing.T, l *lab.Lab) validation.Request { return app(t, l, "brokenbay", "Expiring app") },
-			verdict: validation.WorksWithWarnings, change: newSecret("brokenbay", "Expiring app")},
+			verdict: validation.WorksWithWarnings, change: newSecret("brokenbay")},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -457,7 +457,7 @@ func forward(t *testing.T, l *lab.Lab, intercept func(w http.ResponseWriter, r *
 		out := r.Clone(r.Context())
 		out.RequestURI, out.URL.Scheme, out.URL.Host, out.Host = "", "https", strings.TrimPrefix(l.URL(), "https://"), r.Host
 		// The lab answers to its own loopback names whatever the port.
-		response, err := client.Do(out)
+		response, err := client.Do(out) //nolint:gosec // forwards to the lab and nowhere else
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}

@@ -18,16 +18,26 @@ import (
 )
 
 // wire answers requests without a network.
-type wire func(*http.Request) *http.Response
+type wire func(*http.Request) reply
 
-func (w wire) RoundTrip(r *http.Request) (*http.Response, error) { return w(r), nil }
+// reply is an answer: status, body, and headers in pairs.
+type reply struct {
+	status int
+	body   io.Reader
+	header []string
+}
 
-func answer(status int, body string, header ...string) *http.Response {
+func (w wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	a := w(r)
 	h := http.Header{"Content-Type": {"application/json"}}
-	for i := 0; i+1 < len(header); i += 2 {
-		h.Add(header[i], header[i+1])
+	for i := 0; i+1 < len(a.header); i += 2 {
+		h.Add(a.header[i], a.header[i+1])
 	}
-	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body))}
+	return &http.Response{StatusCode: a.status, Header: h, Body: io.NopCloser(a.body), Request: r}, nil
+}
+
+func answer(status int, body string, header ...string) reply {
+	return reply{status, strings.NewReader(body), header}
 }
 
 func client(t testing.TB, w wire) *graph.Client {
@@ -43,7 +53,7 @@ func client(t testing.TB, w wire) *graph.Client {
 func TestErrors(t *testing.T) {
 	tests := []struct {
 		name string
-		resp *http.Response
+		resp reply
 		want microsoft.Error
 	}{
 		{"refusal", answer(403, `{"error":{"code":"Authorization_RequestDenied","message":"No.","innerError":{"date":"d","request-id":"r1","client-request-id":"c1"}}}`),
@@ -59,7 +69,7 @@ func TestErrors(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var out map[string]any
-			err := client(t, func(*http.Request) *http.Response { return test.resp }).Get(t.Context(), "/v1.0/me", &out)
+			err := client(t, func(*http.Request) reply { return test.resp }).Get(t.Context(), "/v1.0/me", &out)
 			var e *microsoft.Error
 			if !errors.As(err, &e) {
 				t.Fatalf("%T %v", err, err)
@@ -76,7 +86,7 @@ func TestErrors(t *testing.T) {
 // would go with it.
 func TestList(t *testing.T) {
 	asked := 0
-	users, err := graph.List[graph.User](t.Context(), client(t, func(r *http.Request) *http.Response {
+	users, err := graph.List[graph.User](t.Context(), client(t, func(r *http.Request) reply {
 		asked++
 		if r.Header.Get("Authorization") != "Bearer planted-token" {
 			t.Errorf("Authorization %q", r.Header.Get("Authorization"))
@@ -91,7 +101,7 @@ func TestList(t *testing.T) {
 	}
 	for _, link := range []string{"https://evil.test/v1.0/users", "http://graph.test/v1.0/users", "https://graph.test:444/x", "//evil.test/x", "::"} {
 		asked = 0
-		_, err := graph.List[graph.User](t.Context(), client(t, func(*http.Request) *http.Response {
+		_, err := graph.List[graph.User](t.Context(), client(t, func(*http.Request) reply {
 			asked++
 			encoded, _ := json.Marshal(map[string]any{"value": []any{}, "@odata.nextLink": link})
 			return answer(200, string(encoded))
@@ -107,7 +117,7 @@ func TestList(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start, asked := time.Now(), 0
-		err := client(t, func(*http.Request) *http.Response {
+		err := client(t, func(*http.Request) reply {
 			if asked++; asked == 1 {
 				return answer(429, `{"error":{"code":"TooManyRequests"}}`, "Retry-After", "4")
 			}
@@ -120,10 +130,8 @@ func TestRetryAfter(t *testing.T) {
 }
 
 func TestLargeAnswer(t *testing.T) {
-	err := client(t, func(*http.Request) *http.Response {
-		r := answer(200, "")
-		r.Body = io.NopCloser(io.LimitReader(endless{}, 1<<30))
-		return r
+	err := client(t, func(*http.Request) reply {
+		return reply{status: 200, body: io.LimitReader(endless{}, 1<<30)}
 	}).Get(t.Context(), "/v1.0/me", nil)
 	if err == nil || !strings.Contains(err.Error(), "larger than") {
 		t.Errorf("a gigabyte was read: %v", err)
@@ -137,7 +145,7 @@ func (endless) Read(p []byte) (int, error) { return len(p), nil }
 // The token goes nowhere but to Graph, not even where a redirect leads.
 func TestNoRedirect(t *testing.T) {
 	asked := 0
-	err := client(t, func(*http.Request) *http.Response {
+	err := client(t, func(*http.Request) reply {
 		asked++
 		return answer(307, "", "Location", "https://evil.test/")
 	}).Get(t.Context(), "/v1.0/me", nil)
@@ -154,7 +162,7 @@ func FuzzRefusal(f *testing.F) {
 		if status < 200 || status > 599 || status == 408 || status == 429 || status >= 500 || strings.ContainsAny(challenge, "\r\n") {
 			return
 		}
-		_, err := graph.List[graph.User](t.Context(), client(t, func(*http.Request) *http.Response { return answer(status, body, "WWW-Authenticate", challenge) }), "/v1.0/users")
+		_, err := graph.List[graph.User](t.Context(), client(t, func(*http.Request) reply { return answer(status, body, "WWW-Authenticate", challenge) }), "/v1.0/users")
 		var e *microsoft.Error
 		if err != nil && !errors.As(err, &e) {
 			t.Fatalf("not our error: %T %v", err, err)

@@ -254,16 +254,27 @@ const maxAnswer = 4 << 20
 
 // Do sends one request of MSAL.
 func (x *exchange) Do(r *http.Request) (*http.Response, error) {
+	if err := x.send(r); err != nil {
+		return nil, err
+	}
+	return x.response, nil
+}
+
+// send keeps the answer with its body read to the end.
+func (x *exchange) send(r *http.Request) error {
 	x.response, x.body, x.err = nil, nil, nil
+	x.err = x.receive(r)
+	return x.err
+}
+
+func (x *exchange) receive(r *http.Request) error {
 	if r.URL.Scheme != "https" || !slices.Contains(x.hosts, r.URL.Host) {
-		x.err = fmt.Errorf("the host %s is neither the sign-in service nor allowed", r.URL.Host)
-		return nil, x.err
+		return fmt.Errorf("the host %s is neither the sign-in service nor allowed", r.URL.Host)
 	}
 	x.correlation = r.Header.Get("client-request-id")
-	response, err := x.http.Do(r)
+	response, err := x.http.Do(r) //nolint:gosec // the host was checked above
 	if err != nil {
-		x.err = err
-		return nil, err
+		return err
 	}
 	defer response.Body.Close()
 	x.response, x.received = response, time.Now()
@@ -272,12 +283,8 @@ func (x *exchange) Do(r *http.Request) (*http.Response, error) {
 	if err == nil && len(x.body) > maxAnswer {
 		err = fmt.Errorf("the answer is larger than %d MB", maxAnswer>>20)
 	}
-	if err != nil {
-		x.err = err
-		return nil, err
-	}
 	response.Body = io.NopCloser(bytes.NewReader(x.body))
-	return response, nil
+	return err
 }
 
 // CloseIdleConnections is part of MSAL's client interface.
@@ -288,7 +295,7 @@ func (x *exchange) get(ctx context.Context, address string, out any) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", x.op, err)
 	}
-	if _, err := x.Do(r); err != nil {
+	if err := x.send(r); err != nil {
 		return x.failure(err)
 	}
 	if x.response.StatusCode != http.StatusOK {

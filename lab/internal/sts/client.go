@@ -98,7 +98,7 @@ func (s *Server) checkAssertion(q *request, assertion string) *refusal {
 	if kind := q.form.Get("client_assertion_type"); kind != assertionType {
 		return refuse("invalid_request", 900144, "The parameter 'client_assertion_type' must be '%s'.", assertionType)
 	}
-	jws, err := jose.ParseSigned(assertion, []jose.SignatureAlgorithm{jose.PS256, jose.RS256})
+	jws, err := jose.ParseSignedCompact(assertion, []jose.SignatureAlgorithm{jose.PS256, jose.RS256})
 	if err != nil || len(jws.Signatures) != 1 {
 		return refuse("invalid_request", 50027, "The client assertion is not a JWT signed with PS256 or RS256.")
 	}

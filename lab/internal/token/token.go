@@ -114,7 +114,7 @@ func (s *Signer) Verify(compact string, now time.Time) (*Claims, error) {
 	if err := s.Prepare(); err != nil {
 		return nil, err
 	}
-	jws, err := jose.ParseSigned(compact, []jose.SignatureAlgorithm{jose.RS256})
+	jws, err := jose.ParseSignedCompact(compact, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
