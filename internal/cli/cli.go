@@ -58,7 +58,7 @@ func unknownf(format string, args ...any) error {
 // Main runs one command line and returns the exit code of the process.
 func Main(ctx context.Context, args []string, env Env) int {
 	root := newRoot(env)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // nil would mean the process's own
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitFine

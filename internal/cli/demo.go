@@ -87,10 +87,10 @@ func tourRequests(cloud microsoft.Cloud, t lab.ReadyTenant) ([]validation.Reques
 		if err != nil {
 			return nil, err
 		}
-		switch {
-		case a.Purpose == "reader":
+		switch a.Purpose {
+		case "reader":
 			*reader = validation.Reader{ClientID: a.ClientID, Credential: credential}
-		case a.Purpose == "service":
+		case "service":
 			requests = append(requests, validation.Request{Cloud: cloud, Tenant: t.Domain, ClientID: a.ClientID, Credential: credential, Reader: reader})
 		}
 	}

@@ -37,6 +37,10 @@ type Diagnosis struct {
 	Confidence   Confidence    `json:"confidence"`
 	Remedies     []Remedy      `json:"remedies"`
 	Alternatives []Alternative `json:"alternatives"`
+
+	// For our own faces; not part of the contract.
+	Entry string `json:"-"` // id of the cause in the knowledge base
+	Sure  string `json:"-"` // what would make sure, empty if nothing is left to find out
 }
 
 // Remedy is one way out. Remedies come safest first.

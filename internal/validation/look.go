@@ -209,14 +209,26 @@ func (r *run) posture(ctx context.Context) {
 		}
 		findings := r.snapshot.Enforcers(a, posture.SignIn{ClientID: r.ClientID})
 		p.Evidence["rules"] = findings
-		entry := r.logEntry(ctx, p)
-		if wantsMFA(r.tokenErr) {
-			r.rule = decideRule(r.rule, findings, entry, r.ClientID, p)
+		if !wantsRule(r.tokenErr) {
+			judgePosture(p, findings)
 			return
 		}
-		judgePosture(p, findings)
+		r.rule = decideRule(r.rule, findings, r.logEntry(ctx, p), r.ClientID, p)
+		r.namePolicy()
 	})
 	r.rediagnose()
+}
+
+// namePolicy finds the name of a policy of which only the id is known.
+func (r *run) namePolicy() {
+	if r.rule == nil || r.rule.ID == nil || r.rule.Name != nil {
+		return
+	}
+	for _, policy := range r.snapshot.Policies {
+		if strings.EqualFold(policy.ID, *r.rule.ID) {
+			r.rule.Name = text(policy.DisplayName)
+		}
+	}
 }
 
 // judgePosture sums up the findings for a sign-in that no MFA rule stopped.

@@ -23,6 +23,9 @@ func ruleOfRefusal(err error, app string) *diagnosis.Rule {
 	if id := policyInClaims(e.Claims); id != "" {
 		return &diagnosis.Rule{Kind: diagnosis.ConditionalAccess, ID: &id}
 	}
+	if slices.Contains(policyCodes, e.Code) {
+		return &diagnosis.Rule{Kind: diagnosis.ConditionalAccess}
+	}
 	switch e.Code {
 	case "AADSTS65001", "AADSTS90094", "AADSTS90093", "AADSTS90095", "AADSTS90099":
 		return &diagnosis.Rule{Kind: diagnosis.Consent, Name: text(app)}
@@ -35,8 +38,6 @@ func ruleOfRefusal(err error, app string) *diagnosis.Rule {
 		return &diagnosis.Rule{Kind: diagnosis.ExternalMFA}
 	case "AADSTS70043", "AADSTS70044":
 		return &diagnosis.Rule{Kind: diagnosis.SignInFrequency}
-	case "AADSTS53003", "AADSTS53000", "AADSTS53001", "AADSTS53002", "AADSTS53009", "AADSTS530031", "AADSTS530032":
-		return &diagnosis.Rule{Kind: diagnosis.ConditionalAccess}
 	case login.CodeFederatedRealm:
 		rule := posture.Rule(diagnosis.Federation)
 		return &rule
@@ -63,25 +64,39 @@ func policyInClaims(claims string) string {
 	return ""
 }
 
-// wantsMFA reports whether a sign-in was refused for want of a second factor
-// or its registration: codes behind which any of the enforcers may stand.
-func wantsMFA(err error) bool {
+// policyCodes are the codes with which Conditional Access refuses.
+var policyCodes = []string{"AADSTS53003", "AADSTS53000", "AADSTS53001", "AADSTS53002", "AADSTS53009", "AADSTS530031", "AADSTS530032"}
+
+// wantsRule reports whether a sign-in was refused by a rule that the refusal
+// need not name: for want of a second factor or its registration, behind which
+// any of the enforcers may stand, or by one of the Conditional Access policies.
+func wantsRule(err error) bool {
 	var e *microsoft.Error
-	return errors.As(err, &e) && slices.Contains([]string{"AADSTS50076", "AADSTS50079", "AADSTS50072", "AADSTS50074"}, e.Code)
+	return errors.As(err, &e) && slices.Contains(append([]string{"AADSTS50076", "AADSTS50079", "AADSTS50072", "AADSTS50074"}, policyCodes...), e.Code)
 }
 
 // decideRule names the rule behind a demand for MFA. In order of trust: the
 // policy that the refusal itself names, the sign-in log's own account of who
 // demanded it, the posture.
 func decideRule(named *diagnosis.Rule, findings []posture.Finding, entry *graph.SignIn, clientID string, p *Probe) *diagnosis.Rule {
-	if named != nil {
-		p.set(Fail, "the refusal itself names the rule")
+	if named != nil && named.ID != nil {
+		p.set(Fail, "the refusal itself names the policy")
 		return named
 	}
 	var demanding []diagnosis.Rule
 	source := "the sign-in log names the rule"
 	if entry != nil {
 		demanding = rulesOfLog(entry, clientID)
+	}
+	if named != nil { // Conditional Access, but which policy?
+		for _, rule := range demanding {
+			if rule.Kind == named.Kind && rule.ID != nil {
+				p.set(Fail, "%s", source)
+				return &rule
+			}
+		}
+		p.set(Fail, "a Conditional Access policy refused the sign-in; which one, the log has not told yet")
+		return named
 	}
 	if len(demanding) == 0 {
 		source = "the tenant's rules, as they were read"

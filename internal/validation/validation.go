@@ -319,7 +319,7 @@ func (r *run) findTenant(ctx context.Context) bool {
 			skew := r.tenant.Received.Sub(r.tenant.ServerTime).Round(time.Second)
 			if skew.Abs() > maxSkew {
 				p.Evidence["clock_off_seconds"] = skew.Seconds()
-				p.set(Warning, "this machine's clock is %s %s Microsoft's: certificate sign-ins fail until it is right", skew.Abs(), map[bool]string{true: "ahead of", false: "behind"}[skew > 0])
+				p.set(Warning, "this machine's clock is about %s %s Microsoft's: certificate sign-ins fail until it is right", skew.Abs().Round(time.Minute), map[bool]string{true: "ahead of", false: "behind"}[skew > 0])
 			}
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -213,7 +214,7 @@ func TestStories(t *testing.T) {
 			request: func(t *testing.T, l *lab.Lab) validation.Request {
 				return account(t, l, "ledgerlane", "ben.koch", "Ledger Link")
 			},
-			verdict: validation.Blocked, rule: diagnosis.Consent, actor: diagnosis.TenantAdmin, remedy: "grant-admin-consent", apply: consent("Ledger Link")},
+			verdict: validation.Blocked, rule: diagnosis.Consent, category: "consent_user", actor: diagnosis.TenantAdmin, remedy: "grant-admin-consent", apply: consent("Ledger Link")},
 		{name: "not assigned",
 			request: func(t *testing.T, l *lab.Lab) validation.Request {
 				return account(t, l, "ledgerlane", "carla.novak", "Ledger Reports")
@@ -308,7 +309,7 @@ func TestStories(t *testing.T) {
 			}},
 		{name: "app without permissions",
 			request: func(t *testing.T, l *lab.Lab) validation.Request { return app(t, l, "brokenbay", "Unconsented app") },
-			verdict: validation.Blocked, rule: diagnosis.Consent, actor: diagnosis.TenantAdmin, remedy: "grant-admin-consent",
+			verdict: validation.Blocked, rule: diagnosis.Consent, category: "permission_missing", actor: diagnosis.TenantAdmin, remedy: "grant-admin-consent",
 			apply: func(t *testing.T, l *lab.Lab) {
 				sp := objectID(t, l, "brokenbay", l.Tenant("brokenbay").App("Unconsented app").ClientID)
 				graphAdmin(t, l, "brokenbay", http.MethodPost, "/v1.0/servicePrincipals/"+sp+"/appRoleAssignments", map[string]any{
@@ -334,9 +335,6 @@ func TestStories(t *testing.T) {
 				d := got.Diagnosis
 				if d == nil || d.Actor != test.actor || len(d.Remedies) == 0 || test.category != "" && d.Category != test.category || test.remedy != "" && d.Remedies[0].ID != test.remedy {
 					t.Errorf("want category %q, actor %q, first remedy %q\n%s", test.category, test.actor, test.remedy, show(got))
-				}
-				if test.rule == diagnosis.Consent && d != nil && d.Category != "consent_user" && d.Category != "consent_admin" {
-					t.Errorf("category %q", d.Category)
 				}
 			}
 			if test.apply != nil {
@@ -434,6 +432,79 @@ func TestSignInLogNamesTheRule(t *testing.T) {
 	if p.Evidence["rule_from"] != "the sign-in log names the rule" {
 		t.Errorf("rule from %v", p.Evidence["rule_from"])
 	}
+}
+
+// A refusal by Conditional Access names the policy: in its claims, in the log,
+// or not at all, and then the rule stays without a name.
+func TestConditionalAccessRefusals(t *testing.T) {
+	l := lab.Start(t)
+	const policy = "6f5e4d3c-2b1a-4099-8877-665544332211"
+	refusal := func(claims string) string {
+		body := map[string]any{"error": "invalid_grant", "error_description": "AADSTS53003: Blocked.\r\nTrace ID: x", "error_codes": []int{53003}, "suberror": "message_only", "correlation_id": "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"}
+		if claims != "" {
+			body["claims"] = claims
+		}
+		encoded, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(encoded)
+	}
+	log := `{"value":[{"id":"1","correlationId":"0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0","appliedConditionalAccessPolicies":[{"id":"other","displayName":"Other","result":"notApplied"},{"id":"` + policy + `","displayName":"CA004 block service accounts","result":"failure"}]}]}`
+	for _, test := range []struct{ name, claims, log, id, policyName string }{
+		{"claims", `{"access_token":{"capolids":{"essential":true,"values":["` + policy + `"]}}}`, `{"value":[]}`, policy, "CA004 block service accounts"},
+		{"log", "", log, policy, "CA004 block service accounts"},
+		{"neither", "", `{"value":[]}`, "", ""},
+		{"hostile claims", `{"access_token":{"capolids":7}}`, `{"value":[]}`, "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			request := account(t, l, "profilepark", "svc-common", "")
+			request.Cloud = hostile(t, forward(t, l, func(w http.ResponseWriter, r *http.Request) bool {
+				switch {
+				case strings.HasSuffix(r.URL.Path, "/token"):
+					if err := r.ParseForm(); err != nil || r.PostForm.Get("grant_type") != "password" {
+						r.Body = http.NoBody
+						if err == nil {
+							r.Body = io.NopCloser(strings.NewReader(r.PostForm.Encode()))
+						}
+						return false
+					}
+					w.WriteHeader(400)
+					_, _ = w.Write([]byte(refusal(test.claims)))
+				case strings.HasSuffix(r.URL.Path, "/auditLogs/signIns"):
+					_, _ = w.Write([]byte(test.log))
+				case strings.HasSuffix(r.URL.Path, "/conditionalAccess/policies"):
+					_, _ = w.Write([]byte(`{"value":[{"id":"` + policy + `","displayName":"CA004 block service accounts","state":"enabled"}]}`))
+				default:
+					return false
+				}
+				return true
+			}))
+			// The reader's assertion is made for the lab's own address.
+			secret := l.Tenant("profilepark").App("Gatehouse reader").Secret
+			request.Reader.Credential = validation.Credential{Secret: secrets.New(*secret)}
+			got := check(t, request)
+			if got.Verdict != validation.Blocked || got.Rule == nil || got.Rule.Kind != diagnosis.ConditionalAccess || got.Diagnosis.Category != "conditional_access_block" {
+				t.Fatalf("%s", show(got))
+			}
+			if id := deref(got.Rule.ID); id != test.id {
+				t.Errorf("policy id %q, want %q", id, test.id)
+			}
+			if name := deref(got.Rule.Name); name != test.policyName {
+				t.Errorf("policy name %q, want %q", name, test.policyName)
+			}
+			if test.policyName != "" && !strings.Contains(got.Diagnosis.Title+got.Diagnosis.Cause, test.policyName) {
+				t.Errorf("the diagnosis does not name the policy: %s", show(got))
+			}
+		})
+	}
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 // hostile is a server that stands where the cloud should be.
