@@ -158,7 +158,7 @@ func (l *Lab) start() error {
 	root := func(r *http.Request) string { return "https://" + r.Host }
 	handler := &router{
 		names: names, now: l.Now,
-		login: sts.New(sts.Config{Store: store, Tokens: l.tokens, Root: root, GraphRoot: names.graphRoot, Hosts: names.loginAliases(), Random: random, Strict: l.cfg.Strict}),
+		login: sts.New(sts.Config{Store: store, Tokens: l.tokens, Root: root, Clouds: names.clouds(), Random: random, Strict: l.cfg.Strict}),
 		graph: graphsim.New(graphsim.Config{Store: store, Tokens: l.tokens, Root: root, Random: random, Deterministic: l.cfg.Deterministic}),
 	}
 	l.serve(tls.NewListener(main, &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}), handler)

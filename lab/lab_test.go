@@ -30,8 +30,21 @@ func TestDiscovery(t *testing.T) {
 		if want := "https://" + real + "/openharbour.onmicrosoft.com/v2.0/.well-known/openid-configuration"; a.text("tenant_discovery_endpoint") != want {
 			t.Errorf("%s: endpoint %q, want %q", real, a.text("tenant_discovery_endpoint"), want)
 		}
-		if !strings.Contains(a.raw, `"`+real+`"`) || a.body["metadata"] == nil {
-			t.Errorf("%s is not among the aliases: %s", real, a.raw)
+		// The host is an alias in exactly one group: clouds share no tokens.
+		groups, _ := a.body["metadata"].([]any)
+		in := 0
+		for _, group := range groups {
+			members, _ := group.(map[string]any)
+			aliases, _ := members["aliases"].([]any)
+			if slices.Contains(aliases, any(real)) {
+				in++
+			}
+			if slices.Contains(aliases, any("login.microsoftonline.com")) && slices.Contains(aliases, any("login.microsoftonline.us")) {
+				t.Errorf("two clouds in one group: %v", aliases)
+			}
+		}
+		if in != 1 {
+			t.Errorf("%s is an alias in %d groups: %s", real, in, a.raw)
 		}
 	}
 	if a := discover(l.URL(), "https://evil.example/t/oauth2/v2.0/authorize"); a.status != 400 || a.text("error") != "invalid_instance" || a.code() != 50049 {
@@ -55,7 +68,14 @@ func TestMetadata(t *testing.T) {
 	if v1.text("issuer") != "https://sts.windows.net/"+id+"/" || !strings.HasSuffix(v1.text("token_endpoint"), "/oauth2/token") {
 		t.Errorf("v1.0: %s", v1.raw)
 	}
-	if a := get(t, l, l.URL()+"/nowhere.example/v2.0/.well-known/openid-configuration", ""); a.status != 400 || a.code() != 90002 {
+	for host, want := range map[string][2]string{"login.microsoftonline.com": {"microsoftonline.com", "graph.microsoft.com"}, "login.microsoftonline.us": {"microsoftonline.us", "graph.microsoft.us"},
+		"login.partner.microsoftonline.cn": {"partner.microsoftonline.cn", "microsoftgraph.chinacloudapi.cn"}} {
+		a := get(t, l, "https://"+host+"/"+id+"/v2.0/.well-known/openid-configuration", "")
+		if a.text("cloud_instance_name") != want[0] || a.text("msgraph_host") != want[1] || a.text("token_endpoint") != "https://"+host+"/"+id+"/oauth2/v2.0/token" {
+			t.Errorf("%s: %s", host, a.raw)
+		}
+	}
+	if a := get(t, l, l.URL()+"/nowhere.example/v2.0/.well-known/openid-configuration", ""); a.status != 400 || a.code() != 90002 || a.text("error") != "invalid_tenant" {
 		t.Errorf("unknown tenant: %d %s", a.status, a.raw)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gatehouse/lab/internal/sts"
 )
 
 // quiet drops what net/http would log: broken handshakes of clients that do
@@ -21,15 +23,29 @@ const (
 	graphService = "graph"
 )
 
-// loginHosts and graphHosts are the names of the real services (entra-sign-in
-// §1) under which the lab answers on loopback.
-var (
-	loginHosts = []string{
-		"login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net", "login-us.microsoftonline.com",
-		"login.microsoftonline.us", "login.usgovcloudapi.net",
-		"login.partner.microsoftonline.cn", "login.chinacloudapi.cn",
+// clouds are the real clouds whose names the lab answers to on loopback
+// (entra-sign-in §1). The first login host is the one that clients are sent to.
+var clouds = []sts.Cloud{
+	{Instance: "microsoftonline.com", Login: []string{"login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"}, Cache: "login.windows.net",
+		Graph: []string{"graph.microsoft.com"}},
+	{Instance: "microsoftonline.com", Login: []string{"login-us.microsoftonline.com"}, Cache: "login-us.microsoftonline.com", Graph: []string{"graph.microsoft.com"}},
+	{Instance: "microsoftonline.us", Login: []string{"login.microsoftonline.us", "login.usgovcloudapi.net"}, Cache: "login.microsoftonline.us",
+		Graph: []string{"graph.microsoft.us", "dod-graph.microsoft.us"}},
+	{Instance: "partner.microsoftonline.cn", Login: []string{"login.partner.microsoftonline.cn", "login.chinacloudapi.cn"}, Cache: "login.partner.microsoftonline.cn",
+		Graph: []string{"microsoftgraph.chinacloudapi.cn"}},
+}
+
+func realHosts(of func(sts.Cloud) []string) []string {
+	var out []string
+	for _, c := range clouds {
+		out = append(out, of(c)...)
 	}
-	graphHosts = []string{"graph.microsoft.com", "graph.microsoft.us", "dod-graph.microsoft.us", "microsoftgraph.chinacloudapi.cn"}
+	return out
+}
+
+var (
+	loginHosts = realHosts(func(c sts.Cloud) []string { return c.Login })
+	graphHosts = realHosts(func(c sts.Cloud) []string { return c.Graph })
 )
 
 // hostNames are the names that a lab answers to.
@@ -74,24 +90,12 @@ func (n hostNames) certificate() []string {
 	return slices.Concat(n.own, loginHosts, graphHosts)
 }
 
-func (n hostNames) loginAliases() []string {
+// clouds are the real clouds that the lab answers for.
+func (n hostNames) clouds() []sts.Cloud {
 	if !n.real {
 		return nil
 	}
-	return loginHosts
-}
-
-// graphRoot gives Graph's root for a request to the sign-in service: the same
-// host on the lab's own names, Graph's real name otherwise.
-func (n hostNames) graphRoot(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.Host)
-	if err != nil {
-		host = r.Host
-	}
-	if service, _ := n.service(host); service == loginService {
-		return "https://" + graphHosts[0]
-	}
-	return "https://" + r.Host
+	return clouds
 }
 
 // router sends each request to its service: by host under Microsoft's names,

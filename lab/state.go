@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"gatehouse/lab/internal/pki"
+	"gatehouse/lab/internal/token"
 )
 
 // state is what --state keeps: seed, authority, signing key and client
@@ -102,7 +103,7 @@ func (st *state) signingKey() (*rsa.PrivateKey, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the signing key: %w", err)
 	}
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := token.NewKey()
 	if err != nil {
 		return nil, err
 	}

@@ -156,8 +156,15 @@ func (s *Server) route(r *request, address *url.URL) (*answer, error) {
 	return given, err
 }
 
-// audiences are the forms in which Graph accepts itself as audience.
-var audiences = map[string]bool{"https://graph.microsoft.com": true, graphID: true}
+// audiences are the forms in which Graph accepts itself as audience: its client
+// id and its address in each cloud.
+var audiences = func() map[string]bool {
+	forms := map[string]bool{graphID: true}
+	for _, uri := range directory.ResourceByID(graphID).URIs {
+		forms[uri] = true
+	}
+	return forms
+}()
 
 func (r *request) authenticate() error {
 	header := r.header.Get("Authorization")

@@ -21,20 +21,28 @@ func (s *Server) instanceDiscovery(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	host := strings.ToLower(endpoint.Host)
-	aliases := slices.Clone(s.cfg.Hosts)
-	own := strings.TrimPrefix(s.cfg.Root(r), "https://")
-	if !slices.Contains(aliases, own) {
-		aliases = append([]string{own}, aliases...)
+	known := []Cloud{s.cloud(s.hostOf(r))}
+	for _, c := range s.cfg.Clouds {
+		if c.Cache != known[0].Cache {
+			known = append(known, c)
+		}
 	}
-	if !slices.Contains(aliases, host) {
-		s.answerRefusal(w, r, ids, refuse("invalid_instance", 50049, "The instance '%s' is not a known authority.", host))
+	// One entry a cloud: aliases share tokens, clouds do not.
+	groups := make([]map[string]any, len(known))
+	found := false
+	for i, c := range known {
+		groups[i] = map[string]any{"preferred_network": c.Login[0], "preferred_cache": c.Cache, "aliases": c.Login}
+		found = found || slices.Contains(c.Login, host)
+	}
+	if !found {
+		s.answerRefusal(w, r, ids, refuse("invalid_instance", 50049, "The instance '%s' is not a known authority.", clip(host)))
 		return
 	}
 	tenant := strings.Split(strings.Trim(endpoint.Path, "/"), "/")[0]
 	s.answer(w, ids, http.StatusOK, map[string]any{
 		"tenant_discovery_endpoint": fmt.Sprintf("https://%s/%s/v2.0/.well-known/openid-configuration", host, url.PathEscape(tenant)),
 		"api-version":               "1.1",
-		"metadata":                  []map[string]any{{"preferred_network": host, "preferred_cache": host, "aliases": aliases}},
+		"metadata":                  groups,
 	})
 }
 
@@ -42,12 +50,14 @@ func (s *Server) instanceDiscovery(w http.ResponseWriter, r *http.Request) {
 // the issuer where the tenant would stand (entra-sign-in §2.2).
 func (s *Server) metadata(w http.ResponseWriter, r *http.Request, tenant string, v2 bool) {
 	ids := idsOf(r)
-	root := s.cfg.Root(r)
+	root, cloud := s.cfg.Root(r), s.cloud(s.hostOf(r))
 	id := "{tenantid}"
 	region := "EU"
 	if !shared(tenant) {
 		if !s.cfg.Store.View(tenant, func(t *directory.Tenant) { id = t.ID }) {
-			s.answerRefusal(w, r, ids, unknownTenant(tenant))
+			refused := unknownTenant(clip(tenant))
+			refused.oauth = "invalid_tenant" // this address's own word for it
+			s.answerRefusal(w, r, ids, refused)
 			return
 		}
 		tenant = id
@@ -75,11 +85,11 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request, tenant string,
 		"claims_supported": []string{"sub", "iss", "cloud_instance_name", "cloud_instance_host_name", "cloud_graph_host_name", "msgraph_host",
 			"aud", "exp", "iat", "auth_time", "acr", "nonce", "preferred_username", "name", "tid", "ver", "at_hash", "c_hash", "email"},
 		"request_uri_parameter_supported": false,
-		"userinfo_endpoint":               s.cfg.GraphRoot(r) + "/oidc/userinfo",
+		"userinfo_endpoint":               "https://" + cloud.Graph[0] + "/oidc/userinfo",
 		"tenant_region_scope":             region,
-		"cloud_instance_name":             "microsoftonline.com",
+		"cloud_instance_name":             cloud.Instance,
 		"cloud_graph_host_name":           "graph.windows.net",
-		"msgraph_host":                    "graph.microsoft.com",
+		"msgraph_host":                    cloud.Graph[0],
 	})
 }
 
@@ -108,7 +118,7 @@ type realm struct {
 // userRealm answers GET /common/UserRealm/{upn} (entra-sign-in §7).
 func (s *Server) userRealm(w http.ResponseWriter, r *http.Request, upn string) {
 	_, domain, ok := strings.Cut(strings.ToLower(upn), "@")
-	answer := realm{AccountType: "Unknown", CloudInstance: "microsoftonline.com", CloudAudience: "urn:federation:MicrosoftOnline", Ver: "1.0"}
+	answer := realm{AccountType: "Unknown", CloudInstance: s.cloud(s.hostOf(r)).Instance, CloudAudience: "urn:federation:MicrosoftOnline", Ver: "1.0"}
 	if ok {
 		s.cfg.Store.View(domain, func(t *directory.Tenant) {
 			answer.AccountType, answer.DomainName = "Managed", domain

@@ -12,6 +12,7 @@ package sts
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -26,17 +27,36 @@ type Config struct {
 	// Root gives scheme and host under which the request came in:
 	// "https://127.0.0.1:8443" or "https://login.microsoftonline.com".
 	Root func(*http.Request) string
-	// GraphRoot gives the same for Graph, for the metadata document.
-	GraphRoot func(*http.Request) string
-	// Hosts are the names that instance discovery gives as aliases besides the
-	// one it was asked under.
-	Hosts []string
+	// Clouds are the real clouds whose hosts lead here.
+	Clouds []Cloud
 	// Random gives 64 random bits; nil makes tokens equal in size and lifetime.
 	Random func() uint64
 	// Strict refuses client assertions in the older form: RS256 with a SHA-1
 	// thumbprint.
 	Strict bool
 }
+
+// Cloud is a group of sign-in hosts that share tokens.
+type Cloud struct {
+	Instance string   // cloud_instance_name
+	Login    []string // the first is the one that clients are sent to
+	Cache    string   // the one that they file tokens under
+	Graph    []string
+}
+
+// cloud gives the cloud that a request came in for: a real one by its host, or
+// the lab's own address as a cloud of its own.
+func (s *Server) cloud(host string) Cloud {
+	for _, c := range s.cfg.Clouds {
+		if slices.Contains(c.Login, host) {
+			return c
+		}
+	}
+	return Cloud{Instance: "microsoftonline.com", Login: []string{host}, Cache: host, Graph: []string{"graph.microsoft.com"}}
+}
+
+// hostOf is the host that a request was sent to, as its own cloud.
+func (s *Server) hostOf(r *http.Request) string { return strings.TrimPrefix(s.cfg.Root(r), "https://") }
 
 // Server serves the sign-in service.
 type Server struct {

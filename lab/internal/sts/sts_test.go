@@ -33,7 +33,7 @@ func server(tb testing.TB) *sts.Server {
 		tb.Fatal(err)
 	}
 	root := func(*http.Request) string { return "https://lab.test" }
-	return sts.New(sts.Config{Store: store, Tokens: token.NewSigner(nil), Root: root, GraphRoot: root})
+	return sts.New(sts.Config{Store: store, Tokens: token.NewSigner(nil), Root: root})
 }
 
 // FuzzRequests sends arbitrary requests: the answer is always a complete one.

@@ -5,8 +5,6 @@
 package token
 
 import (
-	"crypto"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
@@ -47,6 +45,7 @@ type Signer struct {
 	once sync.Once
 	made func() (*rsa.PrivateKey, error)
 	key  *rsa.PrivateKey
+	crt  *crtKey
 	err  error
 	kid  string
 	head string // encoded JOSE header with dot
@@ -55,7 +54,7 @@ type Signer struct {
 // NewSigner gives a signer whose key comes from made; nil means a fresh key.
 func NewSigner(made func() (*rsa.PrivateKey, error)) *Signer {
 	if made == nil {
-		made = func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) }
+		made = NewKey
 	}
 	return &Signer{made: made}
 }
@@ -65,6 +64,9 @@ func (s *Signer) Prepare() error {
 	s.once.Do(func() {
 		if s.key, s.err = s.made(); s.err != nil {
 			s.err = fmt.Errorf("making the signing key: %w", s.err)
+			return
+		}
+		if s.crt, s.err = newCRT(s.key); s.err != nil {
 			return
 		}
 		sum := sha256.Sum256(s.key.N.Bytes())
@@ -95,11 +97,7 @@ func (s *Signer) Sign(c *Claims) (string, error) {
 	}
 	signed := s.head + base64.RawURLEncoding.EncodeToString(payload)
 	sum := sha256.Sum256([]byte(signed))
-	signature, err := rsa.SignPKCS1v15(nil, s.key, crypto.SHA256, sum[:])
-	if err != nil {
-		return "", fmt.Errorf("signing: %w", err)
-	}
-	return signed + "." + base64.RawURLEncoding.EncodeToString(signature), nil
+	return signed + "." + base64.RawURLEncoding.EncodeToString(s.crt.sign(sum[:])), nil
 }
 
 // Reasons for which [Signer.Verify] refuses a token.
