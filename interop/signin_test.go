@@ -354,6 +354,7 @@ func TestSovereignClouds(t *testing.T) {
 			if got := audience(t, token); got != cloud.graph {
 				t.Errorf("the token is for %s, want %s", got, cloud.graph)
 			}
+			checkOrganization(t, rec.client(), w.graph, token, tenant.ID)
 		})
 	}
 }
