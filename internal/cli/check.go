@@ -283,17 +283,33 @@ func password(env Env, file, username string) (secrets.Value, error) {
 		return secrets.New(value), nil
 	}
 	if f, ok := env.Stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		fmt.Fprintf(env.Stderr, "Password of %s: ", username)
-		data, err := term.ReadPassword(int(f.Fd()))
-		fmt.Fprintln(env.Stderr)
+		value, err := ask(f, env.Stderr, "Password of "+username+": ")
 		if err != nil {
 			return secrets.Value{}, usagef("reading the password: %w", err)
 		}
-		if len(data) > 0 {
-			return secrets.New(string(data)), nil
+		if !value.Empty() {
+			return value, nil
 		}
 	}
 	return secrets.Value{}, usagef("no password: give --password-file or set GATEHOUSE_PASSWORD")
+}
+
+// ask reads a secret from a terminal. The echo is off before the prompt shows,
+// so that nothing typed ahead appears.
+func ask(terminal *os.File, talk io.Writer, prompt string) (value secrets.Value, err error) {
+	before, err := term.MakeRaw(int(terminal.Fd()))
+	if err != nil {
+		return value, err
+	}
+	defer func() { err = errors.Join(err, term.Restore(int(terminal.Fd()), before)) }()
+	typed, err := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{terminal, talk}, "").ReadPassword(prompt)
+	if errors.Is(err, io.EOF) {
+		err = errors.New("nothing was typed")
+	}
+	return secrets.New(typed), err
 }
 
 var verdictWords = map[validation.Verdict]string{
