@@ -22,6 +22,7 @@ var parts = []struct {
 	run  func(dir string, w io.Writer) error
 }{
 	{"explain", evalExplain},
+	{"explain, perturbed", evalPerturbed},
 	{"graph", evalGraph},
 	{"decode", evalDecode},
 }
