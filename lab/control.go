@@ -15,19 +15,40 @@ import (
 	"gatehouse/lab/internal/directory"
 )
 
+const controlHelp = `The lab's control port.
+
+GET    /health                        answers ok once everything is up
+GET    /ready                         the ready file
+GET    /clock                         the lab's time
+POST   /clock                         {"advance":"48h"} moves it
+GET    /phone                         what people's phones show
+GET    /faults                        faults in force
+POST   /faults                        {"kind":"status","status":429,"retry_after":"2","service":"graph","path":"/v1.0/users/**","times":3}
+DELETE /faults, /faults/{id}          ends them
+GET    /journal                       what was asked; filters service, method, path, status, client_id, username, grant_type
+GET    /journal/assert                the same filters with count, at_least or at_most: 200 if it holds, 409 if not
+DELETE /journal                       forgets it
+POST   /tenants                       a tenants file: adds its tenants
+PATCH  /tenants/{tenant}              {"security_defaults":true,"mandatory_mfa":false,"consent":{"users":"none"}}
+PATCH  /tenants/{tenant}/users/{upn}  {"enabled":false,"per_user_mfa":"enforced","password":"…","locked":true}
+GET    /state                         the whole directory, without secrets in the clear
+PUT    /state                         puts it back
+`
+
 // control is the lab's second port, for tests and for the person in front of
 // it: state of the lab, its clock, and the phone page.
 func (l *Lab) control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = fmt.Fprint(w, "The lab's control port.\n\nGET  /health  answers ok once everything is up\nGET  /ready   the ready file\nGET  /clock   the lab's time\nPOST /clock   {\"advance\":\"48h\"} moves it\nGET  /phone   what people's phones show\n")
+		_, _ = fmt.Fprint(w, controlHelp)
 	})
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, map[string]string{"status": "ok"}) })
-	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, l.ready) })
+	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, l.Ready()) })
 	mux.HandleFunc("GET /clock", func(w http.ResponseWriter, _ *http.Request) { l.writeClock(w) })
 	mux.HandleFunc("POST /clock", l.moveClock)
 	mux.HandleFunc("GET /phone", l.phone)
+	l.manage(mux)
 	// The port asks for no credentials, so pages of other sites must not reach
 	// it: neither by a cross-site form nor by a name that resolves to loopback.
 	return onlyAddressed(http.NewCrossOriginProtection().Handler(mux))

@@ -80,6 +80,11 @@ type Lab struct {
 	ca     *x509.Certificate
 	offset atomic.Int64 // nanoseconds that the clock was moved
 
+	readyMu sync.RWMutex // guards ready.Tenants: tenants are added at run time
+	faults  faults
+	journal journal
+	folder  string // of certificates
+
 	servers []*http.Server
 	address string // of the main listener
 	scratch string // folder to remove, "" with State
@@ -114,7 +119,7 @@ func (l *Lab) Now() time.Time { return l.cfg.Now().Add(time.Duration(l.offset.Lo
 func (l *Lab) Advance(d time.Duration) { l.offset.Add(int64(d)) }
 
 func (l *Lab) start() error {
-	folder, err := l.folder()
+	folder, err := l.makeFolder()
 	if err != nil {
 		return err
 	}
@@ -122,7 +127,7 @@ func (l *Lab) start() error {
 	if err != nil {
 		return err
 	}
-	l.ca = st.authority.Certificate
+	l.ca, l.folder = st.authority.Certificate, folder
 	file, err := directory.Parse(l.cfg.Tenants, l.Now())
 	if err != nil {
 		return err
@@ -158,8 +163,8 @@ func (l *Lab) start() error {
 	root := func(r *http.Request) string { return "https://" + r.Host }
 	handler := &router{
 		names: names, now: l.Now,
-		login: sts.New(sts.Config{Store: store, Tokens: l.tokens, Root: root, Clouds: names.clouds(), Random: random, Strict: l.cfg.Strict}),
-		graph: graphsim.New(graphsim.Config{Store: store, Tokens: l.tokens, Root: root, Random: random, Deterministic: l.cfg.Deterministic}),
+		login: l.observe(loginService, sts.New(sts.Config{Store: store, Tokens: l.tokens, Root: root, Clouds: names.clouds(), Random: random, Strict: l.cfg.Strict})),
+		graph: l.observe(graphService, graphsim.New(graphsim.Config{Store: store, Tokens: l.tokens, Root: root, Random: random, Deterministic: l.cfg.Deterministic})),
 	}
 	l.serve(tls.NewListener(main, &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}), handler)
 
@@ -174,15 +179,15 @@ func (l *Lab) start() error {
 	}
 	l.serve(proxy, &forwarder{names: names, target: l.address})
 
-	l.ready = l.describe(folder, st, samples, control.Addr().String(), proxy.Addr().String())
+	l.ready = l.describe(st, samples, control.Addr().String(), proxy.Addr().String())
 	// The signing key is made once everything else is up; a token request that
 	// comes earlier waits for it.
 	l.working.Go(func() { _ = l.tokens.Prepare() })
 	return nil
 }
 
-// folder gives the absolute folder for files that clients read.
-func (l *Lab) folder() (string, error) {
+// makeFolder gives the absolute folder for files that clients read.
+func (l *Lab) makeFolder() (string, error) {
 	if l.cfg.State == "" {
 		folder, err := os.MkdirTemp("", "gatehouse-lab-")
 		if err != nil {
@@ -274,8 +279,8 @@ func loopback(address string) bool {
 // folder: tests start hundreds.
 var sharedKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return token.NewSigner(nil).Key() })
 
-// Fault is one mistake in a tenants file: where, and what would be right.
-type Fault = directory.Fault
+// FileFault is one mistake in a tenants file: where, and what would be right.
+type FileFault = directory.Fault
 
-// Faults are all mistakes of a tenants file, as one error.
-type Faults = directory.Faults
+// FileFaults are all mistakes of a tenants file, as one error.
+type FileFaults = directory.Faults

@@ -368,7 +368,7 @@ func TestTenantsFileFaults(t *testing.T) {
 	 {"name":"B","domain":"not a domain"},
 	 7]}`
 	err := lab.Check(strings.NewReader(file))
-	faults, ok := err.(lab.Faults) //nolint:errorlint // the contract of Check
+	faults, ok := err.(lab.FileFaults) //nolint:errorlint // the contract of Check
 	if !ok {
 		t.Fatalf("got %T: %v", err, err)
 	}

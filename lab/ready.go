@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"gatehouse/lab/internal/directory"
 )
@@ -53,7 +54,13 @@ type ReadyApp struct {
 }
 
 // Ready gives addresses, tenants and credentials of the lab.
-func (l *Lab) Ready() Ready { return l.ready }
+func (l *Lab) Ready() Ready {
+	l.readyMu.RLock()
+	defer l.readyMu.RUnlock()
+	ready := l.ready
+	ready.Tenants = slices.Clone(ready.Tenants)
+	return ready
+}
 
 func optional(s string) *string {
 	if s == "" {
@@ -62,11 +69,15 @@ func optional(s string) *string {
 	return &s
 }
 
-func (l *Lab) describe(folder string, st *state, samples []directory.Sample, control, proxy string) Ready {
-	ready := Ready{
+func (l *Lab) describe(st *state, samples []directory.Sample, control, proxy string) Ready {
+	return Ready{
 		URL: "https://" + l.address, ControlURL: "http://" + control, ProxyURL: "http://" + proxy, PhoneURL: "http://" + control + "/phone",
-		CAFile: filepath.Join(folder, caFile), Seed: st.seed, Tenants: []ReadyTenant{},
+		CAFile: filepath.Join(l.folder, caFile), Seed: st.seed, Tenants: l.describeTenants(samples),
 	}
+}
+
+func (l *Lab) describeTenants(samples []directory.Sample) []ReadyTenant {
+	tenants := []ReadyTenant{}
 	for _, s := range samples {
 		t := ReadyTenant{ID: s.TenantID, Name: s.Name, Domain: s.Domain, Story: s.Story, Users: []ReadyUser{}, Apps: []ReadyApp{}}
 		for _, u := range s.Users {
@@ -75,19 +86,19 @@ func (l *Lab) describe(folder string, st *state, samples []directory.Sample, con
 		for _, a := range s.Apps {
 			app := ReadyApp{ClientID: a.ClientID, Name: a.Name, Purpose: a.Purpose, Public: a.Public, Secret: optional(a.Secret), Story: a.Story}
 			if a.CertificateName != "" {
-				app.CertificateFile = optional(filepath.Join(folder, certificateFile(a.CertificateName)))
+				app.CertificateFile = optional(filepath.Join(l.folder, certificateFile(a.CertificateName)))
 			}
 			t.Apps = append(t.Apps, app)
 		}
-		ready.Tenants = append(ready.Tenants, t)
+		tenants = append(tenants, t)
 	}
-	return ready
+	return tenants
 }
 
 // WriteReady writes the ready file by rename, so that whoever waits for it
 // never reads half of it. It holds credentials: mode 0600.
 func (l *Lab) WriteReady(file string) error {
-	data, err := json.MarshalIndent(l.ready, "", "  ")
+	data, err := json.MarshalIndent(l.Ready(), "", "  ")
 	if err != nil {
 		return fmt.Errorf("encoding the ready file: %w", err)
 	}

@@ -40,7 +40,7 @@ func Start(t testing.TB, options ...Option) *Lab {
 // Tenant finds a tenant of the ready file by domain or by the part before
 // .onmicrosoft.com. It panics if there is none: a test names what it knows.
 func (l *Lab) Tenant(name string) ReadyTenant {
-	for _, t := range l.ready.Tenants {
+	for _, t := range l.Ready().Tenants {
 		if t.Domain == name || strings.TrimSuffix(t.Domain, ".onmicrosoft.com") == name {
 			return t
 		}

@@ -305,6 +305,33 @@ func TestLabTenantsCheck(t *testing.T) {
 	}
 }
 
+// The printed settings lead curl to the lab under Microsoft's names.
+func TestLabEnv(t *testing.T) {
+	s := newShell(t)
+	code, out, talk := s.run("lab", "env", "curl")
+	if code != 0 || !strings.Contains(out, "CURL_CA_BUNDLE='"+s.lab.Ready().CAFile+"'") || !strings.Contains(out, "HTTPS_PROXY='"+s.lab.Ready().ProxyURL+"'") || strings.Contains(out, "NODE") {
+		t.Errorf("exit %d: %s %s", code, out, talk)
+	}
+	code, out, _ = s.run("lab", "env", "--json")
+	var tools map[string][]struct{ Name, Value string }
+	if err := json.Unmarshal([]byte(out), &tools); err != nil || code != 0 || len(tools) != 6 || len(tools["powershell"]) == 0 {
+		t.Errorf("exit %d: %s %v", code, out, err)
+	}
+	if code, _, talk := s.run("lab", "env", "perl"); code != 2 || !strings.Contains(talk, "node, go, curl") {
+		t.Errorf("unknown tool: %d %s", code, talk)
+	}
+	if code, _, talk := s.run("lab", "env", "--ready-file", s.file("other.json", "{}")); code != 2 || !strings.Contains(talk, "not the ready file") {
+		t.Errorf("another file: %d %s", code, talk)
+	}
+	delete(s.env, "GATEHOUSE_LAB")
+	if code, _, talk := s.run("lab", "env"); code != 2 || !strings.Contains(talk, "GATEHOUSE_LAB") {
+		t.Errorf("no lab: %d %s", code, talk)
+	}
+	if code, _, talk := s.run("lab", "nonsense"); code != 2 || !strings.Contains(talk, "nonsense") {
+		t.Errorf("unknown subcommand: %d %s", code, talk)
+	}
+}
+
 // The demo needs nothing and tells one line for each story.
 func TestDemo(t *testing.T) {
 	s := &shell{t: t, env: map[string]string{}}
@@ -323,7 +350,7 @@ func TestDemo(t *testing.T) {
 // Every command's help says what it does and ends in an example.
 func TestHelp(t *testing.T) {
 	s := &shell{t: t, env: map[string]string{}}
-	for _, command := range [][]string{{"check"}, {"explain"}, {"lab"}, {"demo"}, {"posture", "snapshot"}, {"version"}} {
+	for _, command := range [][]string{{"check"}, {"explain"}, {"lab"}, {"lab", "env"}, {"demo"}, {"posture", "snapshot"}, {"version"}} {
 		code, out, _ := s.run(append(command, "--help")...)
 		if code != 0 || !strings.Contains(out, "Examples:") || !strings.Contains(out, "gatehouse "+strings.Join(command, " ")) {
 			t.Errorf("%v: exit %d\n%s", command, code, out)

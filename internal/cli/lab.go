@@ -38,7 +38,7 @@ Exit codes: 0 ended by Ctrl-C; 1 with --check: the tenants file has faults;
 		Example: `  gatehouse lab --ready-file lab.json
   GATEHOUSE_LAB=lab.json gatehouse check --cloud lab --tenant openharbour.onmicrosoft.com …
   gatehouse lab --tenants my-tenants.json --check`,
-		Args: cobra.NoArgs,
+		Args: noSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if tenantsFile != "" {
 				data, err := readLimited(tenantsFile, 64<<20)
@@ -68,14 +68,15 @@ Exit codes: 0 ended by Ctrl-C; 1 with --check: the tenants file has faults;
 	flags.BoolVar(&cfg.Strict, "strict", false, "enforce restrictions that are announced or to be expected")
 	flags.BoolVar(&check, "check", false, "only check the tenants file and name every fault")
 	flags.BoolVar(&asJSON, "json", false, "print the ready file (or, with --check, the faults) as JSON on stdout")
+	cmd.AddCommand(newLabEnv(env))
 	return cmd
 }
 
 func checkTenants(env Env, tenants io.Reader, asJSON bool) error {
 	err := lab.Check(tenants)
-	var faults lab.Faults
+	var faults lab.FileFaults
 	if err != nil && !errors.As(err, &faults) {
-		faults = lab.Faults{{Problem: err.Error()}}
+		faults = lab.FileFaults{{Problem: err.Error()}}
 	}
 	if asJSON {
 		type fault struct {
@@ -105,7 +106,7 @@ func checkTenants(env Env, tenants io.Reader, asJSON bool) error {
 func runLab(ctx context.Context, env Env, cfg lab.Config, readyFile string, asJSON bool) (err error) {
 	l, err := lab.New(cfg)
 	if err != nil {
-		var faults lab.Faults
+		var faults lab.FileFaults
 		if errors.As(err, &faults) {
 			return usagef("the tenants file has %d fault(s):\n%w", len(faults), err)
 		}

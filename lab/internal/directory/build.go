@@ -33,7 +33,13 @@ type SampleApp struct {
 // New builds the tenants of a file.
 func New(file *File, cfg Config) (*Store, []Sample, error) {
 	s := newStore(cfg)
-	b := builder{store: s, gen: generator{cfg.Seed}, cfg: cfg, now: cfg.Now().UTC().Truncate(time.Second)}
+	samples, err := s.build(file)
+	return s, samples, err
+}
+
+// build adds the tenants of a file. The caller holds the lock or is alone.
+func (s *Store) build(file *File) ([]Sample, error) {
+	b := builder{store: s, gen: generator{s.cfg.Seed}, cfg: s.cfg, now: s.now().UTC().Truncate(time.Second)}
 	samples := make([]Sample, len(file.Tenants))
 	// Registrations and people of all tenants come first: guests, partners and
 	// multi-tenant apps refer across.
@@ -41,7 +47,7 @@ func New(file *File, cfg Config) (*Store, []Sample, error) {
 	for i := range file.Tenants {
 		var err error
 		if tenants[i], err = b.tenant(&file.Tenants[i], &samples[i]); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	for i := range file.Tenants {
@@ -56,7 +62,7 @@ func New(file *File, cfg Config) (*Store, []Sample, error) {
 			samples[i].Apps = append(samples[i].Apps, SampleApp{ClientID: f.id, Name: f.name, Purpose: "delegated", Public: true})
 		}
 	}
-	return s, samples, nil
+	return samples, nil
 }
 
 type builder struct {

@@ -12,14 +12,14 @@ import (
 // Store holds all tenants. Its methods are safe for concurrent use; the
 // tenants it hands to callbacks are valid only within the callback.
 type Store struct {
-	mu       sync.RWMutex
-	key      []byte // keyed hash of client secrets
-	now      func() time.Time
-	tenants  []*Tenant
-	byName   map[string]*Tenant // by id and by domain
-	indexes  map[*Tenant]*index
-	apps     map[string]*Tenant // client id → tenant that registered it
-	defaults generator
+	mu      sync.RWMutex
+	key     []byte // keyed hash of client secrets
+	now     func() time.Time
+	tenants []*Tenant
+	byName  map[string]*Tenant // by id and by domain
+	indexes map[*Tenant]*index
+	apps    map[string]*Tenant // client id → tenant that registered it
+	cfg     Config
 }
 
 type index struct {
@@ -108,7 +108,7 @@ func newStore(cfg Config) *Store {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
 	return &Store{
-		key: key, now: cfg.Now, defaults: generator{cfg.Seed},
+		key: key, now: cfg.Now, cfg: cfg,
 		byName: map[string]*Tenant{}, indexes: map[*Tenant]*index{}, apps: map[string]*Tenant{},
 	}
 }
