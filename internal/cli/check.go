@@ -344,7 +344,7 @@ func writeResult(env Env, request validation.Request, result validation.Result) 
 		fmt.Fprintf(&b, "Rule: %s\n", ruleText(*result.Rule))
 	}
 	if app := appText(result); app != "" {
-		fmt.Fprintf(&b, "Signed in as: %s\n", app)
+		fmt.Fprintf(&b, "Through the app: %s\n", app)
 	}
 	if result.Diagnosis != nil {
 		fmt.Fprintln(&b)

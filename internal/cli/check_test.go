@@ -139,7 +139,7 @@ func TestCheckForPeople(t *testing.T) {
 		t.Errorf("exit %d", code)
 	}
 	at := 0
-	for _, want := range []string{"Blocked: svc-connection@defaultshield.example", "Rule: Security Defaults", "Signed in as: Microsoft Graph Command Line Tools",
+	for _, want := range []string{"Blocked: svc-connection@defaultshield.example", "Rule: Security Defaults", "Through the app: Microsoft Graph Command Line Tools",
 		"Who acts: ", "What helps: Move to an app-only identity", "  1. ", "Other ways:", "lowers protection", "What was looked at:", "correlation id"} {
 		i := strings.Index(out[at:], want)
 		if i < 0 {
