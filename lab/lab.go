@@ -256,8 +256,12 @@ func (l *Lab) Transport() *http.Transport {
 			if err != nil {
 				return nil, err
 			}
-			if _, ok := serverNames(l.address).service(host); !ok && address != l.address {
+			service, ok := serverNames(l.address).service(host)
+			switch {
+			case !ok && address != l.address:
 				return nil, fmt.Errorf("the lab does not serve %s", host)
+			case service == "": // its own addresses, the control port's too
+				return dialer.DialContext(ctx, network, address)
 			}
 			return dialer.DialContext(ctx, network, l.address)
 		},

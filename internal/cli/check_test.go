@@ -332,6 +332,25 @@ func TestLabEnv(t *testing.T) {
 	}
 }
 
+func TestLabScenarios(t *testing.T) {
+	s := &shell{t: t, env: map[string]string{}}
+	if code, out, _ := s.run("lab", "scenarios"); code != 0 || !strings.Contains(out, "AADSTS50076") || strings.Count(out, "\n") != len(lab.Scenarios()) {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	code, out, _ := s.run("lab", "scenarios", "refresh-token-revoked")
+	for _, want := range []string{"revoke the sessions", "AADSTS50173: ", "Correlation ID: ", "What helps: "} {
+		if code != 0 || !strings.Contains(out, want) {
+			t.Errorf("exit %d, %q is missing: %s", code, want, out)
+		}
+	}
+	if code, out, _ := s.run("lab", "scenarios", "wrong-secret", "--json"); code != 0 || !strings.Contains(out, `"error_codes":[7000215]`) {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	if code, _, talk := s.run("lab", "scenarios", "nonsense"); code != 2 || !strings.Contains(talk, "nonsense") {
+		t.Errorf("exit %d: %s", code, talk)
+	}
+}
+
 // The demo needs nothing and tells one line for each story.
 func TestDemo(t *testing.T) {
 	s := &shell{t: t, env: map[string]string{}}
@@ -350,7 +369,7 @@ func TestDemo(t *testing.T) {
 // Every command's help says what it does and ends in an example.
 func TestHelp(t *testing.T) {
 	s := &shell{t: t, env: map[string]string{}}
-	for _, command := range [][]string{{"check"}, {"explain"}, {"lab"}, {"lab", "env"}, {"demo"}, {"posture", "snapshot"}, {"version"}} {
+	for _, command := range [][]string{{"check"}, {"explain"}, {"lab"}, {"lab", "env"}, {"lab", "scenarios"}, {"demo"}, {"posture", "snapshot"}, {"version"}} {
 		code, out, _ := s.run(append(command, "--help")...)
 		if code != 0 || !strings.Contains(out, "Examples:") || !strings.Contains(out, "gatehouse "+strings.Join(command, " ")) {
 			t.Errorf("%v: exit %d\n%s", command, code, out)

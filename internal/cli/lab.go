@@ -68,7 +68,7 @@ Exit codes: 0 ended by Ctrl-C; 1 with --check: the tenants file has faults;
 	flags.BoolVar(&cfg.Strict, "strict", false, "enforce restrictions that are announced or to be expected")
 	flags.BoolVar(&check, "check", false, "only check the tenants file and name every fault")
 	flags.BoolVar(&asJSON, "json", false, "print the ready file (or, with --check, the faults) as JSON on stdout")
-	cmd.AddCommand(newLabEnv(env))
+	cmd.AddCommand(newLabEnv(env), newLabScenarios(env))
 	return cmd
 }
 
