@@ -22,9 +22,11 @@ var (
 	codeKeys = wordSet(`code codes errorcode errorcodes error_code error_codes errorno error errornumber
 		aadstscode resulttype errornum errcode sts_error_code stserrorcode status_code`)
 	beforeStatus = wordSet(`http status statuscode status_code httpstatus httpstatuscode http_status code error
-		response responded returned answered received respcode resultcode server`)
+		response responded returned answered received respcode resultcode server
+		fehler zurückgegeben erreur distant remoto errore erro fout geretourneerd サーバーがエラーを返しました`)
 	afterStatus = wordSet(`unauthorized unauthorised forbidden bad not too service internal client server error
-		gateway throttled toomanyrequests status`)
+		gateway throttled toomanyrequests status
+		unzulässig verboten interdit prohibido proibido nicht non`)
 )
 
 func wordSet(list string) map[string]bool {

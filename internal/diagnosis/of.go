@@ -78,6 +78,10 @@ func (k *knowledge) ofError(err error, extra contextMask) finding {
 	if f.code == "" && e.Code != "" {
 		f.code = e.Code
 	}
+	if e.Code != "" && f.confidence == High {
+		// The service itself gave the code: words around it are no second opinion.
+		f.others, f.shares = nil, nil
+	}
 	if e.Code == "" && e.Status/100 == 2 {
 		// Our clients make an error of a good status only where the answer is not
 		// the service's.

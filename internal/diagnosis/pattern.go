@@ -9,8 +9,8 @@ import (
 // All patterns of the knowledge base stand together in one tree over words, so
 // that reading costs by the length of the text, not by the number of patterns.
 //
-// A pattern is a row of words as a reader would write it, in any case and with
-// any punctuation:
+// A pattern is a row of words as a reader would write it, in any case, with any
+// punctuation, and with or without the s of a plural:
 //
 //	access has been blocked     these words in a row
 //	user|account is disabled    one of several words
@@ -196,7 +196,21 @@ func (x *index) rows(fields [][][]int32, row []int32, each func([]int32)) {
 	}
 }
 
+// stem gives a word without the s of a plural: credential stands for credentials
+// too, in patterns and in texts.
+func stem(w []byte) []byte {
+	n := len(w)
+	if n < 6 || w[n-1] != 's' || w[n-2] == 's' || w[n-2] == 'u' || w[n-2] == 'i' {
+		return w // access, status, basis
+	}
+	return w[:n-1]
+}
+
+// word gives the id of a word of a text, 0 if no pattern uses it.
+func (x *index) word(w []byte) int32 { return x.words[string(stem(w))] }
+
 func (x *index) intern(w string) int32 {
+	w = string(stem([]byte(w)))
 	id, ok := x.words[w]
 	if !ok {
 		id = int32(len(x.words)) + 1

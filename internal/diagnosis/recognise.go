@@ -1,5 +1,7 @@
 package diagnosis
 
+import "bytes"
+
 // The second step, recognise: each word is looked up once in the vocabulary of
 // all patterns, and from each word on the tree of patterns is walked as far as
 // the words allow. Numbers (codes, statuses) have readers of their own.
@@ -63,27 +65,86 @@ func (k *knowledge) read(r *reading, text string) {
 	r.dirty = r.dirty[:0]
 }
 
-// lookUp finds the words' ids: as they stand, broken over two lines, or
-// misread; then writes joined pairs as one.
+// lookUp finds the words' ids: as they stand, broken over two lines, misread, or
+// as part of an error's name; then writes joined pairs as one.
 func (x *index) lookUp(r *reading) {
 	r.ids = r.ids[:0]
+	hump := 0
 	for i := range r.words {
 		w := &r.words[i]
 		text := r.text(*w)
-		w.id = x.words[string(text)]
+		w.id = x.word(text)
 		if w.newLine && i > 0 && (w.id == 0 || r.words[i-1].id == 0) {
-			if id := x.words[string(r.buf[r.words[i-1].start:w.end])]; id != 0 {
+			if id := x.word(r.buf[r.words[i-1].start:w.end]); id != 0 {
 				r.ids[len(r.ids)-1] = id
 				continue
 			}
 		}
 		if w.id == 0 && len(text) >= minFolded {
-			r.ocr = fold(r.ocr[:0], text)
+			r.ocr = fold(r.ocr[:0], stem(text))
 			w.id = x.folded[string(r.ocr)]
+		}
+		if w.id == 0 { // a known name with an ending
+			name := bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("exception")), []byte("error"))
+			if len(name) >= minName {
+				w.id = x.word(name)
+			}
+		}
+		for hump < len(r.humps) && r.humps[hump] < w.start {
+			hump++
+		}
+		if w.id == 0 && r.isName(i) {
+			x.parts(r, *w, r.humps[hump:])
+			continue
 		}
 		r.ids = append(r.ids, w.id)
 	}
 	r.ids = x.joined(r.ids)
+}
+
+// isName reports whether word i is the name of an error: by a part of it, or by
+// the word that stands before it.
+func (r *reading) isName(i int) bool {
+	w := r.text(r.words[i])
+	if len(w) < minName {
+		return false
+	}
+	for _, end := range [...]string{"error", "fault", "denied", "failed", "failure"} {
+		if bytes.HasSuffix(w, []byte(end)) {
+			return true
+		}
+	}
+	return bytes.Contains(w, []byte("exception")) || bytes.HasPrefix(w, []byte("error")) || bytes.Count(w, []byte("_")) > 1 ||
+		i > 0 && nameKeys[string(r.text(r.words[i-1]))]
+}
+
+// nameKeys are what the name of an error stands behind.
+var nameKeys = wordSet(`code errorcode error_code errcode faultcode responsecode subcode suberror innererrorcode resultcode`)
+
+// minName is the length from which an unknown word may be a name made of words.
+const minName = 10
+
+// parts writes the ids of the words that a name such as UserHasNoMailboxError or
+// token_not_found is made of. The humps are those from the start of the word on.
+func (x *index) parts(r *reading, w word, humps []int32) {
+	for from := w.start; from < w.end; {
+		to := w.end
+		for len(humps) > 0 && humps[0] <= from {
+			humps = humps[1:]
+		}
+		if len(humps) > 0 && humps[0] < to {
+			to = humps[0]
+		}
+		if n := bytes.IndexByte(r.buf[from:to], '_'); n >= 0 {
+			to = from + int32(n)
+		}
+		if to > from {
+			r.ids = append(r.ids, x.word(r.buf[from:to]))
+		}
+		for from = to; from < w.end && r.buf[from] == '_'; {
+			from++
+		}
+	}
 }
 
 // hit notes that a segment stands at words [from, to).

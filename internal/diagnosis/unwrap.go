@@ -32,13 +32,14 @@ type word struct {
 type scanner struct {
 	buf   []byte
 	words []word
+	humps []int32 // places in buf where a capital stood behind the start of a word
 }
 
 func (s *scanner) text(w word) []byte { return s.buf[w.start:w.end] }
 
 // scan reads text into s.words.
 func (s *scanner) scan(text string) {
-	s.buf, s.words = s.buf[:0], s.words[:0]
+	s.buf, s.words, s.humps = s.buf[:0], s.words[:0], s.humps[:0]
 	if len(text) > maxHead+maxTail {
 		s.scanPart(text[:maxHead])
 		s.scanPart(text[len(text)-maxTail:])
@@ -49,10 +50,13 @@ func (s *scanner) scan(text string) {
 
 func (s *scanner) scanPart(text string) {
 	start := len(s.buf)
-	newLine := true
+	newLine, capital := true, false
 	flush := func() {
 		if n := len(s.buf) - start; n > maxWord {
 			s.buf = s.buf[:start]
+			for n := len(s.humps); n > 0 && int(s.humps[n-1]) > start; n-- {
+				s.humps = s.humps[:n-1]
+			}
 		} else if n > 0 {
 			s.addWord(start, newLine)
 			newLine = false
@@ -64,11 +68,16 @@ func (s *scanner) scanPart(text string) {
 		switch {
 		case 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_':
 			s.buf = append(s.buf, c)
+			capital = false
 			i++
 			continue
 		case 'A' <= c && c <= 'Z':
-			s.buf = append(s.buf, c+'a'-'A')
 			i++
+			if n := len(s.buf); n > start && (!capital || n > start+1 && i < len(text) && 'a' <= text[i] && text[i] <= 'z') {
+				s.humps = append(s.humps, int32(n))
+			}
+			s.buf = append(s.buf, c+'a'-'A')
+			capital = true
 			continue
 		case c == 0: // UTF-16 read as bytes
 			i++

@@ -106,6 +106,15 @@ func TestWeigh(t *testing.T) {
 		{"AADSTS9912345: new", "unknown-entra-code", Low},          // unknown, and of no family
 		{"AADSTS50126 no AADSTS50057 no", "account-disabled", Low}, // two causes; the last a little more likely
 		{"permission", "permission-missing", Low},
+		{"Contoso.UserHasNoLicenseAssignedException", "licence-missing", High}, // a name is read word by word
+		{"code: TokenHasExpired", "access-token-expired", High},
+		{"at Contoso.TokenHasExpired()", "not-recognised", Low}, // a method in a trace
+		{"failed_to_acquire_token_silently_for_this_user", "session-over", High},
+		{"MapiExceptionAccountDisabled", "account-disabled", High},
+		{"System.TokenExpiredException: no", "token-ended", High}, // a known name with an ending
+		{"an exception", "not-recognised", Low},
+		{"The provided credential was incorrect", "wrong-password", High}, // the knowledge base has the plural
+		{"Approvals required by admin", "consent-admin", Low},
 		{"admin_consent=True&error_description=AADSTS65004", "consent-admin", High},
 		{"access " + strings.Repeat("and ", 40) + "denied", "not-recognised", Low},
 	} {
