@@ -51,8 +51,8 @@ func (f *Fault) check() error {
 	if !slices.Contains(FaultKinds, f.Kind) {
 		return fmt.Errorf("kind is %q, must be one of %s", f.Kind, strings.Join(FaultKinds, ", "))
 	}
-	if f.Service != "" && !slices.Contains([]string{loginService, graphService}, f.Service) {
-		return fmt.Errorf("service is %q, must be %s or %s", f.Service, loginService, graphService)
+	if services := []string{loginService, graphService, sharePointService, businessCentralService}; f.Service != "" && !slices.Contains(services, f.Service) {
+		return fmt.Errorf("service is %q, must be one of %s", f.Service, strings.Join(services, ", "))
 	}
 	if f.Path != "" {
 		if _, err := path.Match(strings.TrimSuffix(f.Path, "/**"), "/"); err != nil || !strings.HasPrefix(f.Path, "/") {

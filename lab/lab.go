@@ -34,8 +34,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gatehouse/lab/internal/bcsim"
 	"gatehouse/lab/internal/directory"
 	"gatehouse/lab/internal/graphsim"
+	"gatehouse/lab/internal/spsim"
 	"gatehouse/lab/internal/sts"
 	"gatehouse/lab/internal/token"
 )
@@ -77,8 +79,12 @@ type Lab struct {
 	store  *directory.Store
 	tokens *token.Signer
 	ready  Ready
-	ca     *x509.Certificate
-	offset atomic.Int64 // nanoseconds that the clock was moved
+	sts    *sts.Server
+
+	sharePoint      *spsim.Server
+	businessCentral *bcsim.Server
+	ca              *x509.Certificate
+	offset          atomic.Int64 // nanoseconds that the clock was moved
 
 	readyMu sync.RWMutex // guards ready.Tenants: tenants are added at run time
 	faults  faults
@@ -161,11 +167,15 @@ func (l *Lab) start() error {
 		}
 	}
 	root := func(r *http.Request) string { return "https://" + r.Host }
-	handler := &router{
-		names: names, now: l.Now,
-		login: l.observe(loginService, sts.New(sts.Config{Store: store, Tokens: l.tokens, Root: root, Clouds: names.clouds(), Random: random, Strict: l.cfg.Strict})),
-		graph: l.observe(graphService, graphsim.New(graphsim.Config{Store: store, Tokens: l.tokens, Root: root, Random: random, Deterministic: l.cfg.Deterministic})),
-	}
+	l.sts = sts.New(sts.Config{Store: store, Tokens: l.tokens, Root: root, Clouds: names.clouds(), Random: random, Strict: l.cfg.Strict})
+	l.sharePoint = spsim.New(spsim.Config{Store: store, Tokens: l.tokens, Root: root, Random: random, Deterministic: l.cfg.Deterministic})
+	l.businessCentral = bcsim.New(bcsim.Config{Store: store, Tokens: l.tokens, Root: root, Random: random, Deterministic: l.cfg.Deterministic})
+	handler := &router{names: names, now: l.Now, services: map[string]http.Handler{
+		loginService:           l.observe(loginService, l.sts),
+		graphService:           l.observe(graphService, graphsim.New(graphsim.Config{Store: store, Tokens: l.tokens, Root: root, Random: random, Deterministic: l.cfg.Deterministic})),
+		sharePointService:      l.observe(sharePointService, l.sharePoint),
+		businessCentralService: l.observe(businessCentralService, l.businessCentral),
+	}}
 	l.serve(tls.NewListener(main, &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}), handler)
 
 	control, err := listen(l.cfg.Control)

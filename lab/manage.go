@@ -57,6 +57,8 @@ func (l *Lab) manage(mux *http.ServeMux) {
 	mux.HandleFunc("POST /tenants", l.addTenants)
 	mux.HandleFunc("PATCH /tenants/{tenant}", l.patchTenant)
 	mux.HandleFunc("PATCH /tenants/{tenant}/users/{user}", l.patchUser)
+	mux.HandleFunc("PUT /tenants/{tenant}/sites", l.grantSite)
+	mux.HandleFunc("PUT /tenants/{tenant}/cards", l.setCard)
 	mux.HandleFunc("GET /state", func(w http.ResponseWriter, _ *http.Request) {
 		data, err := l.store.Export()
 		if err != nil {
@@ -281,4 +283,60 @@ func checkUserChange(perUser, password *string) error {
 		return errors.New("password must have 1 to 256 characters and no blank at either end")
 	}
 	return nil
+}
+
+// tenantID gives the id of the tenant that a path names, "" if there is none.
+func (l *Lab) tenantID(r *http.Request) (id string) {
+	l.store.View(r.PathValue("tenant"), func(t *directory.Tenant) { id = t.ID })
+	return id
+}
+
+// grantSite gives an app a role on one SharePoint site, as an administrator
+// does after consent to Sites.Selected.
+func (l *Lab) grantSite(w http.ResponseWriter, r *http.Request) {
+	var grant struct {
+		Site     string `json:"site"`
+		ClientID string `json:"client_id"`
+		Role     string `json:"role"`
+	}
+	if !readJSON(w, r, &grant) {
+		return
+	}
+	switch grant.Role {
+	case "read", "write", "manage", "fullcontrol", "none":
+	default:
+		http.Error(w, fmt.Sprintf("role is %q, must be read, write, manage, fullcontrol or none", grant.Role), http.StatusBadRequest)
+		return
+	}
+	if grant.ClientID == "" || !strings.HasPrefix(grant.Site, "/") {
+		http.Error(w, "site must be a path such as /sites/finance, and client_id must be given", http.StatusBadRequest)
+		return
+	}
+	id := l.tenantID(r)
+	if id != "" {
+		l.sharePoint.GrantSite(id, grant.Site, grant.ClientID, grant.Role)
+	}
+	answerChange(w, id != "", "tenant")
+}
+
+// setCard puts the card of an app into a Business Central environment.
+func (l *Lab) setCard(w http.ResponseWriter, r *http.Request) {
+	var card struct {
+		Environment    string   `json:"environment"`
+		ClientID       string   `json:"client_id"`
+		Enabled        bool     `json:"enabled"`
+		PermissionSets []string `json:"permission_sets"`
+	}
+	if !readJSON(w, r, &card) {
+		return
+	}
+	if card.Environment == "" || card.ClientID == "" {
+		http.Error(w, "environment and client_id must be given", http.StatusBadRequest)
+		return
+	}
+	id := l.tenantID(r)
+	if id != "" {
+		l.businessCentral.SetCard(id, card.Environment, card.ClientID, card.Enabled, card.PermissionSets)
+	}
+	answerChange(w, id != "", "tenant")
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"gatehouse/lab/internal/directory"
+	"gatehouse/lab/internal/spsim"
 )
 
 // Ready is what the ready file says. Members without value are null.
@@ -27,7 +28,7 @@ type ReadyTenant struct {
 	Name          string      `json:"name"`
 	Domain        string      `json:"domain"`
 	Story         string      `json:"story"`
-	SharePointURL *string     `json:"sharepoint_url"` // null: SharePoint is not simulated yet
+	SharePointURL string      `json:"sharepoint_url"` // on the lab's own address; with -admin or -my for those hosts
 	Users         []ReadyUser `json:"users"`
 	Apps          []ReadyApp  `json:"apps"`
 }
@@ -79,7 +80,7 @@ func (l *Lab) describe(st *state, samples []directory.Sample, control, proxy str
 func (l *Lab) describeTenants(samples []directory.Sample) []ReadyTenant {
 	tenants := []ReadyTenant{}
 	for _, s := range samples {
-		t := ReadyTenant{ID: s.TenantID, Name: s.Name, Domain: s.Domain, Story: s.Story, Users: []ReadyUser{}, Apps: []ReadyApp{}}
+		t := ReadyTenant{ID: s.TenantID, Name: s.Name, Domain: s.Domain, Story: s.Story, SharePointURL: spsim.Address("https://"+l.address, s.Domain), Users: []ReadyUser{}, Apps: []ReadyApp{}}
 		for _, u := range s.Users {
 			t.Users = append(t.Users, ReadyUser{ID: u.ID, UPN: u.UPN, Password: optional(u.Password), AppPassword: optional(u.AppPassword), TOTPSecret: optional(u.TOTPSecret), Story: u.Story})
 		}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/lab/internal/bcsim"
+	"gatehouse/lab/internal/spsim"
 	"gatehouse/lab/internal/sts"
 )
 
@@ -19,8 +21,10 @@ var quiet = log.New(io.Discard, "", 0)
 
 // Services of the lab.
 const (
-	loginService = "login"
-	graphService = "graph"
+	loginService           = "login"
+	graphService           = "graph"
+	sharePointService      = "sharepoint"
+	businessCentralService = "business_central"
 )
 
 // clouds are the real clouds whose names the lab answers to on loopback
@@ -79,6 +83,10 @@ func (n hostNames) service(host string) (string, bool) {
 		return loginService, true
 	case n.real && slices.Contains(graphHosts, host):
 		return graphService, true
+	case n.real && host == bcsim.Host:
+		return businessCentralService, true
+	case n.real && spsim.IsHost(host):
+		return sharePointService, true
 	}
 	return "", false
 }
@@ -87,7 +95,7 @@ func (n hostNames) certificate() []string {
 	if !n.real {
 		return n.own
 	}
-	return slices.Concat(n.own, loginHosts, graphHosts)
+	return slices.Concat(n.own, loginHosts, graphHosts, []string{bcsim.Host, "*.sharepoint.com", "*.sharepoint.us", "*.sharepoint.cn"})
 }
 
 // clouds are the real clouds that the lab answers for.
@@ -101,9 +109,9 @@ func (n hostNames) clouds() []sts.Cloud {
 // router sends each request to its service: by host under Microsoft's names,
 // by path under the lab's own.
 type router struct {
-	names        hostNames
-	login, graph http.Handler
-	now          func() time.Time
+	names    hostNames
+	services map[string]http.Handler
+	now      func() time.Time
 }
 
 func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -119,16 +127,24 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if service == "" {
-		service = loginService
-		if first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); strings.EqualFold(first, "v1.0") || strings.EqualFold(first, "beta") {
-			service = graphService
-		}
+		service = serviceOfPath(r.URL.Path)
 	}
-	if service == graphService {
-		rt.graph.ServeHTTP(w, r)
-		return
+	rt.services[service].ServeHTTP(w, r)
+}
+
+// serviceOfPath tells the services apart on the lab's own address. What is none
+// of the others' belongs to the sign-in service, whose paths begin with a tenant.
+func serviceOfPath(path string) string {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	switch strings.ToLower(first) {
+	case "v1.0", "beta":
+		return graphService
+	case "sharepoint":
+		return sharePointService
+	case "v2.0", "environments", "admin":
+		return businessCentralService
 	}
-	rt.login.ServeHTTP(w, r)
+	return loginService
 }
 
 // forwarder is the lab's HTTP proxy: tools that insist on Microsoft's host

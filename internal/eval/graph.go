@@ -32,7 +32,9 @@ const graphTenant = `{"tenants": [
    {"name": "Reader", "purpose": "reader", "secret": true, "certificate": true, "multi_tenant": true, "redirect_uris": ["https://reader.example/"], "assigned": ["ann@ropeworks.onmicrosoft.com"],
     "delegated_permissions": {"graph": ["User.Read"]},
     "granted": {"graph": ["User.ReadWrite.All", "Directory.Read.All", "Policy.Read.All", "AuditLog.Read.All", "UserAuthenticationMethod.Read.All", "GroupMember.Read.All", "Application.ReadWrite.All",
-     "RoleManagement.Read.Directory", "Organization.Read.All", "AppRoleAssignment.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All"]}},
+     "RoleManagement.Read.Directory", "Organization.Read.All", "AppRoleAssignment.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All",
+     "Policy.ReadWrite.ConditionalAccess", "Application.Read.All", "Policy.ReadWrite.PermissionGrant", "RoleManagement.ReadWrite.Directory",
+     "UserAuthenticationMethod.ReadWrite.All", "Agreement.ReadWrite.All", "AuthenticationContext.ReadWrite.All"]}},
    {"name": "Second", "purpose": "service", "secret": true}, {"name": "Tool", "purpose": "delegated", "public": true}],
   "grants": [{"app": "Tool", "scopes": ["User.Read", "UserAuthenticationMethod.Read.All", "GroupMember.Read.All"]}, {"app": "Reader", "scopes": ["User.Read"], "user": "ann@ropeworks.onmicrosoft.com"}]},
  {"name": "Vendor", "domain": "ropevendor.onmicrosoft.com", "apps": [{"name": "Vendor app", "multi_tenant": true}]}]}`
@@ -40,16 +42,8 @@ const graphTenant = `{"tenants": [
 // notSimulated are resources that the lab does not serve, with the reason. What
 // is listed here is counted apart; anything else has to match.
 var notSimulated = []struct{ part, reason string }{
-	{"/delta", "delta queries are not simulated yet"},
 	{"/identityprotection/", "risk is not simulated"},
-	{"/identitygovernance/", "terms of use are not simulated"},
-	{"/authenticationcontextclassreferences", "authentication contexts come with Conditional Access"},
-	{"/authenticationstrengthpolicies", "authentication strengths come with Conditional Access"},
-	{"/permissiongrantpolicies", "permission grant policies are fixed, only their names are shown"},
-	{"/identity/conditionalaccess/", "the directory holds no policies yet; the collections are empty"},
-	{"post /directoryroles", "roles are activated by assigning them"},
-	{"post /applications ", "registrations come from the tenants file"},
-	{"methods post", "methods are registered by signing in, not through Graph"},
+	{"/evaluate", "what would apply is not worked out: the lab does not enforce Conditional Access"},
 }
 
 // renamed are members that the older examples spell as they were then called.
@@ -139,10 +133,61 @@ func startGraph() (*simulated, error) {
 	if err == nil {
 		g.person, err = g.token(url.Values{"grant_type": {"password"}, "client_id": {tool.ClientID}, "username": {ann.UPN}, "password": {*ann.Password}})
 	}
+	if err == nil {
+		err = g.furnish()
+	}
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return g, nil
+}
+
+// Bodies of the things that an empty tenant lacks.
+var (
+	conditionalPolicy = map[string]any{
+		"displayName": "Riggers, strong", "state": "disabled", "grantControls": map[string]any{"operator": "OR", "builtInControls": []any{"mfa"}},
+		"conditions": map[string]any{
+			"signInRiskLevels": []any{"high"}, "clientAppTypes": []any{"all"}, "applications": map[string]any{"includeApplications": []any{"All"}}, "users": map[string]any{"includeUsers": []any{"All"}},
+			"platforms": map[string]any{"includePlatforms": []any{"all"}}, "locations": map[string]any{"includeLocations": []any{"All"}},
+		},
+		"sessionControls": map[string]any{
+			"signInFrequency": map[string]any{"value": 4, "type": "hours", "isEnabled": true}, "cloudAppSecurity": map[string]any{"cloudAppSecurityType": "monitorOnly", "isEnabled": true},
+			"persistentBrowser": map[string]any{"mode": "never", "isEnabled": true}, "applicationEnforcedRestrictions": map[string]any{"isEnabled": true},
+		},
+	}
+	countries = map[string]any{"@odata.type": "#microsoft.graph.countryNamedLocation", "displayName": "Coasts", "countriesAndRegions": []any{"NO", "PT"}}
+	addresses = map[string]any{
+		"@odata.type": "#microsoft.graph.ipNamedLocation", "displayName": "Yard", "isTrusted": true,
+		"ipRanges": []any{
+			map[string]any{"@odata.type": "#microsoft.graph.iPv4CidrRange", "cidrAddress": "192.0.2.0/24"}, map[string]any{"@odata.type": "#microsoft.graph.iPv6CidrRange", "cidrAddress": "2001:db8::/32"},
+		},
+	}
+	terms = map[string]any{"displayName": "Yard rules", "isViewingBeforeAcceptanceRequired": true}
+)
+
+// ownPolicy is the id of a permission grant policy that the examples extend.
+const ownPolicy = "yard-consent"
+
+// furnish makes what the tenants file does not.
+func (g *simulated) furnish() error {
+	const conditional = "/v1.0/identity/conditionalAccess/"
+	for _, made := range []struct {
+		path string
+		body map[string]any
+	}{
+		{conditional + "policies", conditionalPolicy},
+		{conditional + "namedLocations", countries},
+		{conditional + "namedLocations", addresses},
+		{"/v1.0/identityGovernance/termsOfUse/agreements", terms},
+		{conditional + "authenticationContextClassReferences", map[string]any{"id": "c1", "displayName": "Locks", "description": "Locks of the yard", "isAvailable": true}},
+		{"/v1.0/policies/permissionGrantPolicies", map[string]any{"id": ownPolicy, "displayName": "Own", "description": "Of the yard"}},
+	} {
+		status, body, err := g.ask(http.MethodPost, made.path, "", made.body)
+		if err != nil || status/100 != 2 {
+			return fmt.Errorf("making one of %s: status %d, %s, %w", made.path, status, problem(body), cmp.Or(err, errBar))
+		}
+	}
+	return nil
 }
 
 func (g *simulated) token(form url.Values) (string, error) {
@@ -282,7 +327,7 @@ func problem(body map[string]any) string {
 // answer asks the same kind of question, about what the lab's tenant has.
 func (g *simulated) answer(x graphExample, path, rawQuery string, documented []map[string]any) (int, map[string]any, error) {
 	if x.Method == http.MethodPost {
-		return g.post(path)
+		return g.post(path, documented)
 	}
 	query := url.Values{}
 	for part := range strings.SplitSeq(rawQuery, "&") {
@@ -323,7 +368,7 @@ func (g *simulated) answer(x graphExample, path, rawQuery string, documented []m
 }
 
 // post sends a body of our own to a documented action.
-func (g *simulated) post(path string) (int, map[string]any, error) {
+func (g *simulated) post(path string, documented []map[string]any) (int, map[string]any, error) {
 	ids := map[string]string{}
 	_, list, err := g.ask(http.MethodGet, "/v1.0/servicePrincipals", "", nil)
 	if err != nil {
@@ -355,6 +400,28 @@ func (g *simulated) post(path string) (int, map[string]any, error) {
 		body = map[string]any{"principalId": ids["Second"], "resourceId": ids["Microsoft Graph"], "appRoleId": "df021288-bdef-4463-88db-98f22de89214"}
 	case strings.HasSuffix(lower, "/serviceprincipals"):
 		body = map[string]any{"appId": g.vendor}
+	case strings.HasSuffix(lower, "/conditionalaccess/policies"):
+		body = conditionalPolicy
+	case strings.HasSuffix(lower, "/namedlocations"):
+		body = addresses
+		if _, country := documented[0]["countriesAndRegions"]; country {
+			body = countries
+		}
+	case strings.HasSuffix(lower, "/authenticationcontextclassreferences"):
+		body = map[string]any{"id": "c2", "displayName": "Gates", "description": "Gates of the yard", "isAvailable": false}
+	case strings.HasSuffix(lower, "/agreements"):
+		body = terms
+	case strings.HasSuffix(lower, "/permissiongrantpolicies"):
+		body = map[string]any{"id": "yard-more", "displayName": "More", "description": "Of the yard, too"}
+	case strings.HasSuffix(lower, "/includes"):
+		body = map[string]any{"permissionType": "delegated", "clientApplicationsFromVerifiedPublisherOnly": true}
+	case strings.HasSuffix(lower, "/emailmethods"):
+		path = strings.Replace(path, g.tenant.Users[0].ID, g.tenant.Users[1].ID, 1) // who has no address yet
+		body = map[string]any{"emailAddress": "bob@home.example"}
+	case strings.HasSuffix(lower, "/applications"):
+		body = map[string]any{"displayName": "Third"}
+	case strings.HasSuffix(lower, "/directoryroles"):
+		body = map[string]any{"roleTemplateId": "fe930be7-5e62-47db-91af-98c3a49a38b1"}
 	default:
 		body = map[string]any{}
 	}
@@ -370,12 +437,22 @@ func (g *simulated) path(bare string) (string, error) {
 		if i > 1 && strings.EqualFold(parts[i-2], "authentication") && strings.HasSuffix(before, "methods") {
 			before = "method"
 		}
+		if i > 1 && strings.EqualFold(parts[i-2], "conditionalAccess") && before == "policies" {
+			before = "namedlocations" // found in the same way
+		}
+		if strings.EqualFold(parts[i], "delta") {
+			continue
+		}
 		switch before {
 		case "users":
 			parts[i] = g.tenant.Users[0].ID
 		case "organization":
 			parts[i] = g.tenant.ID
-		case "groups", "directoryroles", "serviceprincipals", "applications", "oauth2permissiongrants", "subscribedskus", "roledefinitions", "roleassignments", "signins", "userregistrationdetails", "method":
+		case "permissiongrantpolicies":
+			if parts[i] == "{id}" {
+				parts[i] = ownPolicy
+			}
+		case "groups", "directoryroles", "serviceprincipals", "applications", "oauth2permissiongrants", "subscribedskus", "roledefinitions", "roleassignments", "signins", "namedlocations", "userregistrationdetails", "method":
 			if before == "directoryroles" && strings.HasPrefix(strings.ToLower(parts[i]), "roletemplateid=") {
 				parts[i] = "roleTemplateId=62e90394-69f5-4237-9190-012177145e10"
 				continue

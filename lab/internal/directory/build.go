@@ -62,6 +62,7 @@ func (s *Store) build(file *File) ([]Sample, error) {
 			samples[i].Apps = append(samples[i].Apps, SampleApp{ClientID: f.id, Name: f.name, Purpose: "delegated", Public: true})
 		}
 	}
+	s.addPolicies(file)
 	return samples, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // exportFormat is the version of the exported form.
@@ -48,7 +49,7 @@ func (s *Store) Import(data []byte) error {
 			return fmt.Errorf("importing the directory: a tenant has no id or domain, or stands there twice")
 		}
 		fresh.add(t)
-		if hasNil(t.Users) || hasNil(t.Groups) || hasNil(t.Apps) || hasNil(t.Principals) || hasNil(t.Grants) || hasNil(t.AppRoles) || hasNil(t.SignIns) {
+		if t.hasEmpty() {
 			return fmt.Errorf("importing the directory: the tenant %s has an empty object", t.ID)
 		}
 		users, groups, apps, principals := t.Users, t.Groups, t.Apps, t.Principals
@@ -73,6 +74,17 @@ func (s *Store) Import(data []byte) error {
 		t.store = s
 	}
 	return nil
+}
+
+// hasEmpty reports whether one of the tenant's lists holds a null.
+func (t *Tenant) hasEmpty() bool {
+	for _, objects := range [][]*Object{t.ConditionalAccess, t.NamedLocations, t.DeletedConditionalAccess, t.DeletedNamedLocations, t.Strengths, t.Contexts, t.Agreements, t.GrantPolicies} {
+		if hasNil(objects) {
+			return true
+		}
+	}
+	return hasNil(t.Users) || hasNil(t.Groups) || hasNil(t.Apps) || hasNil(t.Principals) || hasNil(t.Grants) || hasNil(t.AppRoles) || hasNil(t.SignIns) ||
+		hasNil(t.Classifications) || hasNil(t.Audits)
 }
 
 func hasNil[T any](list []*T) bool { return slices.Contains(list, nil) }
@@ -109,11 +121,12 @@ func (s *Store) Add(file *File) ([]Sample, error) {
 type certificateForm struct {
 	KeyID, Name string
 	DER         []byte
+	Usable      time.Time
 }
 
 // MarshalJSON exports the certificate.
 func (c *Certificate) MarshalJSON() ([]byte, error) {
-	return json.Marshal(certificateForm{c.KeyID, c.Name, c.Certificate.Raw})
+	return json.Marshal(certificateForm{c.KeyID, c.Name, c.Certificate.Raw, c.Usable})
 }
 
 // UnmarshalJSON imports a certificate.
@@ -126,6 +139,6 @@ func (c *Certificate) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("reading the certificate %q: %w", form.Name, err)
 	}
-	*c = Certificate{KeyID: form.KeyID, Name: form.Name, Certificate: parsed, SHA1: sha1.Sum(parsed.Raw), SHA256: sha256.Sum256(parsed.Raw)} //nolint:gosec // see the import
+	*c = Certificate{KeyID: form.KeyID, Name: form.Name, Usable: form.Usable, Certificate: parsed, SHA1: sha1.Sum(parsed.Raw), SHA256: sha256.Sum256(parsed.Raw)} //nolint:gosec // see the import
 	return nil
 }

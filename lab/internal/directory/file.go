@@ -33,6 +33,9 @@ type TenantSpec struct {
 	Apps                    []AppSpec
 	Grants                  []GrantSpec
 	Partners                []PartnerSpec
+	// ConditionalAccess and NamedLocations are objects in Graph's JSON.
+	// [Store.AddPolicies] puts them into the tenant.
+	ConditionalAccess, NamedLocations []map[string]any
 }
 
 // UserSpec is one user of a tenants file. Password "" stands for a generated
@@ -156,7 +159,8 @@ func (p parser) file(n node) *File {
 
 func (p parser) tenant(n node) TenantSpec {
 	get := n.object("id", "name", "domain", "domains", "story", "licences", "security_defaults", "mandatory_mfa", "app_passwords",
-		"lockout", "consent", "users", "groups", "apps", "grants", "partners")
+		"lockout", "consent", "users", "groups", "apps", "grants", "partners",
+		"conditional_access", "named_locations")
 	t := TenantSpec{
 		ID: guid(get("id")), Name: get("name").required(), Domain: domain(get("domain")), Story: get("story").str(),
 		SecurityDefaults: get("security_defaults").flag(false),
@@ -199,6 +203,7 @@ func (p parser) tenant(n node) TenantSpec {
 	for _, partner := range get("partners").list() {
 		t.Partners = append(t.Partners, p.partner(partner))
 	}
+	policies(&t, get("named_locations"), get("conditional_access"))
 	return t
 }
 

@@ -34,6 +34,23 @@ type Tenant struct {
 	// SignIns is the log, oldest first; at least the newest [MaxSignIns] are kept.
 	SignIns []*SignIn
 
+	// What Graph keeps as it was given: see [Object].
+	ConditionalAccess, NamedLocations               []*Object
+	DeletedConditionalAccess, DeletedNamedLocations []*Object // deleted softly
+	Strengths, Contexts, Agreements                 []*Object
+	GrantPolicies                                   []*Object // permission grant policies of the tenant's own
+	ConsentRequests                                 *Object   // adminConsentRequestPolicy as last written, nil: never
+	Authorization                                   *Object   // authorizationPolicy: what was written besides Consent, nil: nothing
+	Classifications                                 []*Classification
+	// CustomConsent are the assigned permission grant policies that
+	// ConsentSettings.Users cannot express, as Graph spells them.
+	CustomConsent []string
+	ActiveRoles   []string // template ids of roles that were activated and may have no holder
+
+	// Audits is the audit log, oldest first, kept as SignIns are.
+	Audits  []*Audit
+	changes journal
+
 	store *Store
 }
 
@@ -155,6 +172,8 @@ type Group struct {
 	RoleAssignable bool
 	Roles          []string // role template ids
 	Created        time.Time
+	Description    string
+	MailNickname   string // "": made from the name
 }
 
 // App is an app registration.
@@ -170,6 +189,9 @@ type App struct {
 	Secrets      []*Secret
 	Certificates []*Certificate
 	RedirectURIs []string
+	// RedirectKinds says of a redirect URI that it is for "web", "spa" or
+	// "publicClient"; one that is missing follows Public.
+	RedirectKinds map[string]string
 	// Permissions that the registration asks for, by resource client id.
 	Delegated   map[string][]string
 	Application map[string][]string
@@ -184,6 +206,8 @@ type Secret struct {
 	Hint       string // first three characters
 	Hash       []byte // see Store.HashSecret
 	Start, End time.Time
+	// Usable is when the token endpoint knows the secret; zero: at once.
+	Usable time.Time
 }
 
 // Certificate is a client certificate.
@@ -193,6 +217,8 @@ type Certificate struct {
 	Certificate *x509.Certificate
 	SHA1        [20]byte
 	SHA256      [32]byte
+	// Usable is when the token endpoint knows the certificate; zero: at once.
+	Usable time.Time
 }
 
 // Principal is a service principal: an app in one tenant.

@@ -128,7 +128,7 @@ func (r *request) run(p part, header http.Header, dependencyFailed bool) (*answe
 		body = nil
 	}
 	inner := &request{
-		server: r.server, method: strings.ToUpper(p.Method), root: r.root, authority: r.authority, header: header, body: body, now: r.now, claims: r.claims,
+		server: r.server, method: strings.ToUpper(p.Method), root: r.root, authority: r.authority, header: header, body: body, now: r.now, address: r.address, claims: r.claims,
 	}
 	return r.server.route(inner, full)
 }

@@ -13,8 +13,13 @@
 //
 // The server is unkind where Microsoft's documents allow it: the order of
 // members changes, pages may be shorter than asked for, unknown members appear,
-// paging tokens are sealed. [Config.Deterministic] switches that off. It throttles
-// nothing and shows every write at once.
+// paging tokens are sealed. [Config.Deterministic] switches that off. A write is
+// there at once, but a credential, the report of methods and the limit of
+// Conditional Access follow [Config.PropagationDelay], [Config.ReportLag] and
+// [Config.Throttle]. Conditional Access policies are kept, not enforced.
+//
+// A writing handler announces what it does (record.go); once it has succeeded
+// the change stands in the audit log and in the journal of delta queries.
 //
 // Member names and types follow Microsoft's published metadata of v1.0 and beta
 // (August 2026); the texts of errors and descriptions are the lab's own.

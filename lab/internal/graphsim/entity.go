@@ -21,6 +21,10 @@ type entity struct {
 	filters []string
 	// typed: the answer names the type even where the collection implies it.
 	typed bool
+	// named: who makes an object chooses its id.
+	named bool
+	// open gives members that the table does not name but the object has.
+	open func(*request, any) map[string]any
 }
 
 // member is one property of a type.
@@ -147,6 +151,14 @@ func (r *request) render(it item, selected []string) map[string]any {
 			continue
 		}
 		out[m.name] = r.value(it, m)
+	}
+	if it.typ.open != nil {
+		for name, value := range it.typ.open(r, it.value) {
+			m := it.typ.byName[strings.ToLower(name)]
+			if _, known := out[name]; !known && (m == nil || m.rare) {
+				out[name] = value
+			}
+		}
 	}
 	if r.server.chance(8) {
 		out["labUnknownMember"] = "Clients ignore members that they do not know."

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"gatehouse/lab/internal/directory"
 )
 
 // filter is a $filter that has been read: OData 4.01 part 2 (URL conventions),
@@ -53,7 +55,12 @@ type (
 		variable string
 		inner    node // nil: any() without condition
 	}
-	counted struct { // collection/$count
+	flagged struct { // member has 'flags'
+		path  path
+		flags []string
+	}
+	isof    struct{ name string } // isof('microsoft.graph.type')
+	counted struct {              // collection/$count
 		path path
 		op   string
 		n    int
@@ -207,6 +214,14 @@ func (p *parser) term() (node, error) {
 	if p.word("in") {
 		return p.in(route)
 	}
+	if p.word("has") {
+		literal, err := p.literal()
+		names, isText := literal.(string)
+		if err != nil || !isText {
+			return nil, badRequest("$filter: has is followed by flags in quotes.")
+		}
+		return flagged{route, directory.Flags(names)}, p.use(route)
+	}
 	op, err := p.operator()
 	if err != nil {
 		return nil, err
@@ -276,6 +291,14 @@ func (p *parser) function(name string) (node, error) {
 		}
 	}
 	f := strings.ToLower(name)
+	if f == "isof" {
+		literal, err := p.literal()
+		kind, isText := literal.(string)
+		if err != nil || !isText {
+			return nil, badRequest("$filter: isof needs the name of a type in quotes.")
+		}
+		return isof{strings.TrimPrefix(strings.ToLower(kind), "microsoft.graph.")}, p.expect(')')
+	}
 	if f != "startswith" && f != "endswith" && f != "contains" {
 		return nil, badRequest("$filter: the function '%s' is not supported here.", clip(name))
 	}

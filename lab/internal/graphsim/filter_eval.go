@@ -1,8 +1,12 @@
 package graphsim
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"time"
+
+	"gatehouse/lab/internal/directory"
 )
 
 // scope is what a filter's paths are looked up in.
@@ -111,6 +115,30 @@ func (n call) eval(s *scope) (bool, error) {
 	return strings.Contains(have, want), nil
 }
 
+// eval of has: a flag string has all the flags.
+func (n flagged) eval(s *scope) (bool, error) {
+	value, err := s.lookup(n.path)
+	if err != nil || value == nil {
+		return false, err
+	}
+	have := directory.Flags(value)
+	for _, flag := range n.flags {
+		if !slices.ContainsFunc(have, func(h string) bool { return strings.EqualFold(h, flag) }) {
+			return false, nil
+		}
+	}
+	return len(n.flags) > 0, nil
+}
+
+// eval of isof: an object that names its own type is of that, others of the
+// type of their collection.
+func (n isof) eval(s *scope) (bool, error) {
+	if o, isObject := s.item.value.(*directory.Object); isObject && s.item.typ == locationType {
+		return strings.EqualFold(directory.LocationType(o.Members), n.name), nil
+	}
+	return strings.EqualFold(s.item.typ.name, n.name), nil
+}
+
 func (n lambda) eval(s *scope) (bool, error) {
 	value, err := s.lookup(n.path)
 	if err != nil || value == nil {
@@ -195,6 +223,12 @@ func test(value any, op string, literal any, p path) (bool, error) {
 			return false, mismatch
 		}
 		return (v == l) == (op == "eq"), nil
+	case float64:
+		l, isNumber := literal.(float64)
+		if !isNumber {
+			return false, mismatch
+		}
+		return ordered(cmp.Compare(v, l), op), nil
 	case int:
 		l, isNumber := literal.(float64)
 		if !isNumber {

@@ -221,7 +221,11 @@ func mustRefuse(t *testing.T, err error) {
 // FuzzRequest: no path and query makes the server panic or answer 500.
 func FuzzRequest(f *testing.F) {
 	for _, s := range [][2]string{{"v1.0/users", "$filter=id eq null&$top=1"}, {"beta/users('x''y')/memberOf/microsoft.graph.group", "$select=id"}, {"v1.0/servicePrincipals(appId='x')", "$expand=a(b,c)"},
-		{"v1.0/directoryRoles(roleTemplateId=')/members", "$skiptoken=AAAA"}, {"beta/auditLogs/signIns", "$orderby=createdDateTime desc,id"}, {"v1.0/me/authentication/methods/x", ""}, {"v1.0/groups/$count", "$search=\"a:b\""}} {
+		{"v1.0/directoryRoles(roleTemplateId=')/members", "$skiptoken=AAAA"}, {"beta/auditLogs/signIns", "$orderby=createdDateTime desc,id"}, {"v1.0/me/authentication/methods/x", ""}, {"v1.0/groups/$count", "$search=\"a:b\""},
+		{"v1.0/users/delta", "$deltatoken=latest"}, {"beta/groups/delta", "$skiptoken=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}, {"v1.0/identity/conditionalAccess/namedLocations", "$filter=isof('microsoft.graph.x')"},
+		{"v1.0/policies/authenticationStrengthPolicies", "$filter=allowedCombinations/any(x:x has 'sms,password')"}, {"v1.0/policies/permissionGrantPolicies/microsoft-user-default-low/includes/x", ""},
+		{"beta/identity/conditionalAccess/deletedItems/policies", "$select=id"}, {"v1.0/auditLogs/directoryAudits", "$filter=targetResources/any(t:t/id eq 'x')"},
+		{"v1.0/users/x/authentication/phoneMethods/y", ""}, {"v1.0/directoryRoles/x/members/y/$ref", ""}} {
 		f.Add(s[0], s[1])
 	}
 	w := newWorld(f)

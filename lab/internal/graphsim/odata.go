@@ -17,8 +17,10 @@ type options struct {
 	expand    []string
 	search    string
 	skiptoken string
-	top       int
-	given     []string // names of the options that were there, without $
+	// deltatoken is for …/delta only.
+	deltatoken string
+	top        int
+	given      []string // names of the options that were there, without $
 }
 
 type order struct {
@@ -31,7 +33,7 @@ const (
 	maxFilter = 8 << 10  // longest $filter
 )
 
-var optionNames = []string{"select", "filter", "top", "orderby", "expand", "count", "search", "skiptoken", "skip", "format"}
+var optionNames = []string{"select", "filter", "top", "orderby", "expand", "count", "search", "skiptoken", "deltatoken", "skip", "format"}
 
 func (o options) has(name string) bool { return slices.Contains(o.given, name) }
 
@@ -101,6 +103,8 @@ func (o *options) set(name, value string) error {
 		o.search = value
 	case "skiptoken":
 		o.skiptoken = value
+	case "deltatoken":
+		o.deltatoken = value
 	case "orderby":
 		for _, part := range split(value) {
 			words := strings.Fields(part)

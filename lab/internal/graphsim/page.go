@@ -288,7 +288,7 @@ func (r *request) seal(last string, position int) string {
 
 func (r *request) open(sealed string) (last string, position int, ok bool) {
 	raw, err := base64.RawURLEncoding.DecodeString(sealed)
-	if err != nil || len(raw) < 24 || len(raw) > 1024 {
+	if err != nil || len(raw) < 24 || len(raw) > 4096 {
 		return "", 0, false
 	}
 	salt, tag, body := raw[:8], raw[8:20], raw[20:]

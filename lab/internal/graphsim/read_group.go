@@ -65,6 +65,7 @@ func addMember(r *request, g *directory.Group) (*answer, error) {
 	if inner, isGroup := it.value.(*directory.Group); isGroup && (g.RoleAssignable || inner.RoleAssignable) {
 		return nil, badBody("Groups that can hold roles are neither nested nor nest others.")
 	}
+	r.joins(core("Add member to group", groupManagement), item{groupType, g}, it)
 	g.Members = append(slices.Clone(g.Members), id)
 	return noContent(), nil
 }
@@ -73,6 +74,9 @@ func removeMember(r *request, g *directory.Group) (*answer, error) {
 	i := slices.IndexFunc(g.Members, func(m string) bool { return strings.EqualFold(m, r.vars[1]) })
 	if i < 0 {
 		return nil, notFound(r.vars[1])
+	}
+	if it, found := r.object(g.Members[i]); found {
+		r.leaves(core("Remove member from group", groupManagement), item{groupType, g}, it)
 	}
 	g.Members = slices.Delete(slices.Clone(g.Members), i, i+1)
 	return noContent(), nil

@@ -67,16 +67,10 @@ var applicationType = newEntity("application",
 		return object("countriesBlockedForMinors", []any{}, "legalAgeGroupRule", "Allow")
 	}).plain(),
 	prop("publicClient", func(_ *request, a *directory.App) any {
-		if !a.Public {
-			return object("redirectUris", []any{})
-		}
-		return object("redirectUris", texts(a.RedirectURIs...))
+		return object("redirectUris", redirects(a, publicKind))
 	}),
 	prop("web", func(_ *request, a *directory.App) any {
-		uris := texts()
-		if !a.Public {
-			uris = texts(a.RedirectURIs...)
-		}
+		uris := redirects(a, webKind)
 		settings := []any{}
 		for i, uri := range uris {
 			settings = append(settings, object("uri", uri, "index", i))
@@ -84,7 +78,7 @@ var applicationType = newEntity("application",
 		return object("homePageUrl", nil, "logoutUrl", nil, "redirectUris", uris, "redirectUriSettings", settings,
 			"implicitGrantSettings", object("enableAccessTokenIssuance", false, "enableIdTokenIssuance", false))
 	}),
-	prop("spa", func(*request, *directory.App) any { return object("redirectUris", []any{}) }),
+	prop("spa", func(_ *request, a *directory.App) any { return object("redirectUris", redirects(a, spaKind)) }),
 	prop("requiredResourceAccess", requiredAccess),
 	none("addIns", "appRoles", "identifierUris", "tags"),
 	null("applicationTemplateId", "authenticationBehaviors", "certification", "createdByAppId", "defaultRedirectUri", "description", "disabledByMicrosoftStatus",

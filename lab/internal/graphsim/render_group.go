@@ -17,13 +17,19 @@ import (
 // assigned members.
 var groupType = newEntity("group",
 	prop("id", func(_ *request, g *directory.Group) any { return g.ID }),
-	null("deletedDateTime", "classification", "description", "expirationDateTime", "mail", "membershipRule", "membershipRuleProcessingState",
+	null("deletedDateTime", "classification", "expirationDateTime", "mail", "membershipRule", "membershipRuleProcessingState",
 		"onPremisesDomainName", "onPremisesLastSyncDateTime", "onPremisesNetBiosName", "onPremisesSamAccountName", "onPremisesSecurityIdentifier",
 		"onPremisesSyncEnabled", "preferredDataLocation", "preferredLanguage", "theme", "uniqueName", "visibility", "isManagementRestricted"),
 	prop("createdDateTime", func(_ *request, g *directory.Group) any { return when(g.Created) }),
 	prop("renewedDateTime", func(_ *request, g *directory.Group) any { return when(g.Created) }),
 	prop("displayName", func(_ *request, g *directory.Group) any { return g.Name }),
-	prop("mailNickname", func(_ *request, g *directory.Group) any { return nickname(g.Name) }),
+	prop("description", func(_ *request, g *directory.Group) any { return text(g.Description) }),
+	prop("mailNickname", func(_ *request, g *directory.Group) any {
+		if g.MailNickname != "" {
+			return g.MailNickname
+		}
+		return nickname(g.Name)
+	}),
 	prop("isAssignableToRole", func(_ *request, g *directory.Group) any { return onlyTrue(g.RoleAssignable) }),
 	constant(false, "mailEnabled"),
 	constant(true, "securityEnabled"),

@@ -187,7 +187,12 @@ var registrationType = newEntity("userRegistrationDetails",
 	prop("defaultMfaMethod", func(_ *request, u *directory.User) any {
 		return map[string]string{"push": "microsoftAuthenticatorPush", "oath": "softwareOneTimePasscode", "sms": "mobilePhone", "voiceMobile": "mobilePhone", "voiceAlternateMobile": "alternateMobilePhone", "voiceOffice": "officePhone", "": "none"}[u.DefaultMethod]
 	}).inBeta(),
-	prop("lastUpdatedDateTime", func(r *request, _ *directory.User) any { return r.now.Truncate(time.Hour) }),
+	prop("lastUpdatedDateTime", func(r *request, _ *directory.User) any {
+		if r.server.cfg.ReportLag > 0 {
+			return when(r.report().at)
+		}
+		return r.now.Truncate(time.Hour)
+	}),
 )
 
 func hasMethod(u *directory.User, types ...string) bool {
@@ -224,14 +229,20 @@ func systemPreferred(u *directory.User) []string {
 
 var registrationPages = listing{set: "reports/authenticationMethods/userRegistrationDetails", types: []*entity{registrationType}, page: 1000, most: 1000}
 
+// report is the snapshot that answers: [Config.ReportLag].
+func (r *request) report() *report {
+	return r.server.reports.refresh(r.tenant, r.now, r.server.cfg.ReportLag)
+}
+
 func listRegistrations(r *request) (*answer, error) {
-	return r.list(registrationPages, items(registrationType, r.tenant.Users))
+	return r.list(registrationPages, items(registrationType, r.report().users))
 }
 
 func getRegistration(r *request) (*answer, error) {
-	u := r.tenant.User(r.vars[0])
-	if u == nil {
-		return nil, notFound(r.vars[0])
+	for _, u := range r.report().users {
+		if strings.EqualFold(u.ID, r.vars[0]) {
+			return r.single(registrationPages.set, item{registrationType, u})
+		}
 	}
-	return r.single(registrationPages.set, item{registrationType, u})
+	return nil, notFound(r.vars[0])
 }

@@ -21,18 +21,35 @@ var authorizationPolicyType = newEntity("authorizationPolicy",
 	null("deletedDateTime"),
 	constant("Authorization Policy", "displayName"),
 	constant("Settings of authorization for the whole tenant.", "description"),
-	constant(true, "allowedToSignUpEmailBasedSubscriptions", "allowedToUseSSPR"),
-	constant(false, "allowEmailVerifiedUsersToJoinOrganization", "blockMsolPowerShell"),
-	constant("everyone", "allowInvitesFrom"),
-	null("allowUserConsentForRiskyApps"),
-	constant("10dae51f-b6af-4016-8d66-8c2a99b929b3", "guestUserRoleId"),
+	setting("allowedToSignUpEmailBasedSubscriptions", true), setting("allowedToUseSSPR", true),
+	setting("allowEmailVerifiedUsersToJoinOrganization", false), setting("blockMsolPowerShell", false),
+	setting("allowInvitesFrom", "everyone"),
+	setting("allowUserConsentForRiskyApps", nil),
+	setting("guestUserRoleId", "10dae51f-b6af-4016-8d66-8c2a99b929b3"),
 	prop("defaultUserRolePermissions", func(_ *request, t *directory.Tenant) any {
-		return object("allowedToCreateApps", true, "allowedToCreateSecurityGroups", true, "allowedToCreateTenants", true, "allowedToReadBitlockerKeysForOwnedDevice", true,
-			"allowedToReadOtherUsers", true, "permissionGrantPoliciesAssigned", grantPolicies(t))
+		out := object("permissionGrantPoliciesAssigned", assignedPolicies(t))
+		for _, name := range []string{"allowedToCreateApps", "allowedToCreateSecurityGroups", "allowedToCreateTenants", "allowedToReadBitlockerKeysForOwnedDevice", "allowedToReadOtherUsers"} {
+			out[name] = settled(t, name, true)
+		}
+		return out
 	}),
-	prop("permissionGrantPolicyIdsAssignedToDefaultUserRole", func(_ *request, t *directory.Tenant) any { return grantPolicies(t) }).inBeta(),
+	prop("permissionGrantPolicyIdsAssignedToDefaultUserRole", func(_ *request, t *directory.Tenant) any { return assignedPolicies(t) }).inBeta(),
 	none("enabledPreviewFeatures").inBeta(),
 )
+
+// settled is a setting of the authorization policy as it was written last.
+func settled(t *directory.Tenant, name string, standard any) any {
+	if t.Authorization != nil {
+		if v, written := t.Authorization.Members[name]; written {
+			return v
+		}
+	}
+	return standard
+}
+
+func setting(name string, standard any) members {
+	return prop(name, func(_ *request, t *directory.Tenant) any { return settled(t, name, standard) })
+}
 
 // grantPolicies: who may consent, as "Configure how users consent to
 // applications" maps the portal's choices to policies.
@@ -48,19 +65,24 @@ func grantPolicies(t *directory.Tenant) []any {
 	return texts()
 }
 
+// assignedPolicies are those and what was assigned besides.
+func assignedPolicies(t *directory.Tenant) []any {
+	return append(grantPolicies(t), texts(t.CustomConsent...)...)
+}
+
 // consentRequestType: resource type adminConsentRequestPolicy.
 var consentRequestType = newEntity("adminConsentRequestPolicy",
 	prop("isEnabled", func(_ *request, t *directory.Tenant) any { return t.Consent.AdminRequests }),
-	prop("notifyReviewers", func(_ *request, t *directory.Tenant) any { return t.Consent.AdminRequests }),
-	prop("remindersEnabled", func(_ *request, t *directory.Tenant) any { return t.Consent.AdminRequests }),
-	prop("requestDurationInDays", func(_ *request, t *directory.Tenant) any {
+	written("notifyReviewers", func(_ *request, t *directory.Tenant) any { return t.Consent.AdminRequests }),
+	written("remindersEnabled", func(_ *request, t *directory.Tenant) any { return t.Consent.AdminRequests }),
+	written("requestDurationInDays", func(_ *request, t *directory.Tenant) any {
 		if t.Consent.AdminRequests {
 			return 30
 		}
 		return 0
 	}),
-	constant(0, "version"),
-	prop("reviewers", func(_ *request, t *directory.Tenant) any {
+	written("version", func(*request, *directory.Tenant) any { return 0 }),
+	written("reviewers", func(_ *request, t *directory.Tenant) any {
 		out := []any{}
 		for _, u := range t.Users {
 			if t.Consent.AdminRequests && len(u.Roles) > 0 && u.Roles[0] == globalAdministrator {
@@ -156,23 +178,3 @@ func getConfiguration(r *request) (*answer, error) {
 	}
 	return nil, notFound(r.vars[0])
 }
-
-// conditionalAccessType and namedLocationType have no objects yet: the
-// directory holds no policies.
-var (
-	conditionalAccessType = newEntity("conditionalAccessPolicy",
-		null("id", "templateId", "displayName", "createdDateTime", "modifiedDateTime", "state", "conditions", "grantControls", "sessionControls"),
-		null("description", "deletedDateTime", "partialEnablementStrategy"))
-	namedLocationType = newEntity("namedLocation",
-		null("id", "displayName", "createdDateTime", "modifiedDateTime", "deletedDateTime"),
-		null("isTrusted", "ipRanges", "countriesAndRegions", "includeUnknownCountriesAndRegions", "countryLookupMethod"))
-)
-
-// emptySet serves a collection that nothing is in yet.
-func emptySet(set string, typ *entity) func(*request) (*answer, error) {
-	return func(r *request) (*answer, error) {
-		return r.list(listing{set: set, types: []*entity{typ}}, nil)
-	}
-}
-
-func nothing(r *request) (*answer, error) { return nil, notFound(r.vars[0]) }

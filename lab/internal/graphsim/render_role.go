@@ -33,6 +33,9 @@ func roleOf(template string) directory.Role {
 // activated Global Administrator.
 func (r *request) activeRoles() []directory.Role {
 	held := map[string]bool{globalAdministrator: true}
+	for _, role := range r.tenant.ActiveRoles {
+		held[role] = true
+	}
 	for _, u := range r.tenant.Users {
 		for _, role := range u.Roles {
 			held[role] = true

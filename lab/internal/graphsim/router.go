@@ -14,7 +14,9 @@ type route struct {
 	need    access
 	premium bool // needs Entra ID P1
 	writes  bool // changes the directory
-	handle  func(*request) (*answer, error)
+	// throttled: counts for the limit of Conditional Access.
+	throttled bool
+	handle    func(*request) (*answer, error)
 
 	segments []string
 }

@@ -52,7 +52,6 @@ var (
 
 	policyReaders       = []string{globalReader, securityReader, securityAdministrator, conditionalAccessAdmin}
 	policyRead          = alike("Policy.Read.All").by(policyReaders...).codes("AccessDenied", "")
-	conditionalRead     = alike("Policy.Read.All").by(policyReaders...).codes("AccessDenied", "")
 	defaultsWrite       = alike("Policy.Read.All+Policy.ReadWrite.SecurityDefaults", "Policy.Read.All+Policy.ReadWrite.ConditionalAccess").by(securityAdministrator, conditionalAccessAdmin).codes("AccessDenied", "")
 	authorizationRead   = alike("Policy.Read.All", "Policy.ReadWrite.Authorization").by(append(policyReaders, privilegedRoleAdministrator)...)
 	consentRequestsRead = alike("Policy.Read.All", "Policy.ReadWrite.ConsentRequest", "Directory.Read.All", "Directory.ReadWrite.All").by(append(policyReaders, cloudAppAdministrator, applicationAdministrator)...)
@@ -69,7 +68,7 @@ var routes []route
 func row(method, pattern string, need access, handle func(*request) (*answer, error), marks ...string) {
 	routes = append(routes, route{
 		method: method, pattern: pattern, need: need, handle: handle, segments: strings.Split(pattern, "/"),
-		premium: slices.Contains(marks, "P1"), writes: slices.Contains(marks, "writes"), only: only(marks),
+		premium: slices.Contains(marks, "P1"), writes: slices.Contains(marks, "writes"), throttled: slices.Contains(marks, "throttled"), only: only(marks),
 	})
 }
 
@@ -94,8 +93,11 @@ func init() { // a composite literal would refer to itself through the handlers
 
 	row(get, "users", usersRead.own(), listUsers)
 	row(get, "users/$count", usersRead.own(), countUsers)
+	row(get, "users/delta", usersRead.own(), delta(trackedUsers))
 	row(get, "users/{id}", usersRead, ofUser(getUser))
 	row(patch, "users/{id}", userPatch, ofUser(patchUser), "writes")
+	row(post, "users", alike("User.ReadWrite.All", "Directory.ReadWrite.All").also(asUser).by(userAdministrator, directoryWriters), createUser, "writes")
+	row(del, "users/{id}", alike("User.DeleteRestore.All", "User.ReadWrite.All", "Directory.ReadWrite.All").also(asUser).by(userAdministrator), ofUser(deleteUser), "writes")
 	row(get, "users/{id}/licenseDetails", licences, ofUser(listLicences))
 	row(get, "users/{id}/memberOf", memberOf, ofUser(listMemberOf(false)))
 	row(get, "users/{id}/memberOf/{cast}", memberOf, ofUser(listMemberOf(false)))
@@ -119,10 +121,28 @@ func init() { // a composite literal would refer to itself through the handlers
 		"windowsHelloForBusinessMethods", "temporaryAccessPassMethods"} {
 		row(get, "users/{id}/authentication/"+segment, methodsRead, ofUser(listMethods))
 		row(get, "users/{id}/authentication/"+segment+"/{method}", methodsRead, ofUser(listMethods))
+		if segment != "methods" && segment != "passwordMethods" {
+			row(del, "users/{id}/authentication/"+segment+"/{method}", methodsWrite, guardedMethods(deleteMethod), "writes")
+		}
 	}
+	row(post, "users/{id}/authentication/phoneMethods", methodsWrite, guardedMethods(addPhone), "writes")
+	row(patch, "users/{id}/authentication/phoneMethods/{method}", methodsWrite, guardedMethods(patchPhone), "writes")
+	row(post, "users/{id}/authentication/emailMethods", methodsWrite, guardedMethods(addEmail), "writes")
+	row(patch, "users/{id}/authentication/emailMethods/{method}", methodsWrite, guardedMethods(patchEmail), "writes")
+	row(http.MethodPut, "users/{id}/authentication/emailMethods/{method}", methodsWrite, guardedMethods(patchEmail), "writes")
+	passWrite := methodsWrite
+	passWrite.self = nil // nobody makes a pass for themselves
+	row(post, "users/{id}/authentication/temporaryAccessPassMethods", passWrite, guardedMethods(addPass), "writes")
 
 	row(get, "groups", groupsRead, listGroups)
+	groupsWrite := alike("Group.ReadWrite.All", "Directory.ReadWrite.All").also(asUser).by(groupsAdministrator, userAdministrator, directoryWriters)
+	groupsCreate := groupsWrite
+	groupsCreate.app = append([]string{"Group.Create"}, groupsWrite.app...)
+	row(post, "groups", groupsCreate, createGroup, "writes")
+	row(patch, "groups/{id}", groupsWrite, ofGroup(patchGroup), "writes")
+	row(del, "groups/{id}", groupsWrite, ofGroup(deleteGroup), "writes")
 	row(get, "groups/$count", groupsRead, countGroups)
+	row(get, "groups/delta", groupsRead, delta(trackedGroups))
 	row(get, "groups/{id}", groupsRead, ofGroup(getGroup))
 	row(get, "groups/{id}/members", memberRead, ofGroup(listGroupMembers(false)))
 	row(get, "groups/{id}/members/{cast}", memberRead, ofGroup(listGroupMembers(false)))
@@ -132,6 +152,7 @@ func init() { // a composite literal would refer to itself through the handlers
 	row(del, "groups/{id}/members/{member}/$ref", memberWrite, ofGroup(removeMember), "writes")
 
 	row(get, "directoryRoles", rolesRead, listRoles)
+	row(get, "directoryRoles/delta", rolesRead, delta(trackedRoles))
 	row(get, "directoryRoles/{id}", rolesRead, getRole)
 	row(get, "directoryRoles/{id}/members", rolesRead, listRoleMembers)
 	row(get, "directoryRoles/{id}/members/{cast}", rolesRead, listRoleMembers)
@@ -139,11 +160,19 @@ func init() { // a composite literal would refer to itself through the handlers
 	row(get, "roleManagement/directory/roleDefinitions/{id}", rolesRead, getRoleDefinition)
 	row(get, "roleManagement/directory/roleAssignments", rolesRead, listRoleAssignments)
 	row(get, "roleManagement/directory/roleAssignments/{id}", rolesRead, getRoleAssignment)
+	rolesWrite := alike("RoleManagement.ReadWrite.Directory").also(asUser).by(privilegedRoleAdministrator)
+	row(post, "roleManagement/directory/roleAssignments", rolesWrite, createRoleAssignment, "writes")
+	row(del, "roleManagement/directory/roleAssignments/{id}", rolesWrite, deleteRoleAssignment, "writes")
+	row(post, "directoryRoles", rolesWrite, activateRole, "writes")
+	row(post, "directoryRoles/{id}/members/$ref", rolesWrite, addRoleMember, "writes")
+	row(del, "directoryRoles/{id}/members/{member}/$ref", rolesWrite, removeRoleMember, "writes")
 
 	row(get, "reports/authenticationMethods/userRegistrationDetails", logRead, listRegistrations, "P1")
 	row(get, "reports/authenticationMethods/userRegistrationDetails/{id}", logRead, getRegistration, "P1")
 	row(get, "auditLogs/signIns", logRead, listSignIns, "P1")
 	row(get, "auditLogs/signIns/{id}", logRead, getSignIn, "P1")
+	row(get, "auditLogs/directoryAudits", logRead, listAudits)
+	row(get, "auditLogs/directoryAudits/{id}", logRead, getAudit)
 
 	const defaults = "policies/identitySecurityDefaultsEnforcementPolicy"
 	row(get, defaults, policyRead, tenantPolicy(defaults, securityDefaultsType))
@@ -155,16 +184,16 @@ func init() { // a composite literal would refer to itself through the handlers
 	row(get, "policies/authenticationMethodsPolicy", methodsPolicyRead, tenantPolicy("policies/authenticationMethodsPolicy", methodsPolicyType))
 	row(get, configurationSet, methodsPolicyRead, listConfigurations)
 	row(get, configurationSet+"/{id}", methodsPolicyRead, getConfiguration)
-	row(get, "identity/conditionalAccess/policies", conditionalRead, emptySet("identity/conditionalAccess/policies", conditionalAccessType))
-	row(get, "identity/conditionalAccess/policies/{id}", conditionalRead, nothing)
-	row(get, "identity/conditionalAccess/namedLocations", conditionalRead, emptySet("identity/conditionalAccess/namedLocations", namedLocationType))
-	row(get, "identity/conditionalAccess/namedLocations/{id}", conditionalRead, nothing)
+	rowsOfConditionalAccess()
+	rowsOfConsent()
 
 	row(get, "servicePrincipals", appsRead, listPrincipals)
 	row(post, "servicePrincipals", appsWrite, createPrincipal, "writes")
 	row(get, "servicePrincipals/$count", appsRead, countPrincipals)
+	row(get, "servicePrincipals/delta", appsRead, delta(trackedPrincipals))
 	row(get, "servicePrincipals/{id}", appsRead, ofPrincipal(getPrincipal))
 	row(patch, "servicePrincipals/{id}", appsWrite, ofPrincipal(patchPrincipal), "writes")
+	row(del, "servicePrincipals/{id}", appsWrite, ofPrincipal(deletePrincipal), "writes")
 	row(get, "servicePrincipals/{id}/appRoleAssignments", appsRead, ofPrincipal(listPrincipalAssignments))
 	row(post, "servicePrincipals/{id}/appRoleAssignments", assignmentsCreate, createAssignment, "writes")
 	row(del, "servicePrincipals/{id}/appRoleAssignments/{assignment}", assignmentsWrite, deleteAssignment, "writes")
@@ -180,11 +209,15 @@ func init() { // a composite literal would refer to itself through the handlers
 
 	row(get, "applications", appsRead, listApps)
 	row(get, "applications/{id}", appsRead, getApp)
+	row(post, "applications", appsWrite, createApp, "writes")
+	row(patch, "applications/{id}", appsWrite, ofApp(patchApp), "writes")
+	row(del, "applications/{id}", appsWrite, ofApp(deleteApp), "writes")
 	row(post, "applications/{id}/addPassword", appsWrite, appSecrets((*request).addPassword), "writes")
 	row(post, "applications/{id}/removePassword", appsWrite, appSecrets((*request).removePassword), "writes")
 
 	row(get, "oauth2PermissionGrants", grantsRead, listGrants)
 	row(post, "oauth2PermissionGrants", grantsWrite, createGrant, "writes")
+	row(get, "oauth2PermissionGrants/delta", grantsRead, delta(trackedGrants))
 	row(get, "oauth2PermissionGrants/{id}", grantsRead, getGrant)
 	row(patch, "oauth2PermissionGrants/{id}", grantsWrite, patchGrant, "writes")
 	row(del, "oauth2PermissionGrants/{id}", grantsWrite, deleteGrant, "writes")

@@ -35,6 +35,15 @@ type Config struct {
 	// everything in its order.
 	Random        func() uint64
 	Deterministic bool
+	// Throttle refuses more than one request a second and tenant on Conditional
+	// Access policies and named locations.
+	Throttle bool
+	// PropagationDelay is how long a new credential of an app stays unknown to
+	// the token endpoint: Usable of [directory.Secret] and [directory.Certificate].
+	PropagationDelay time.Duration
+	// ReportLag is how old the report of registered methods is at most; 0 means
+	// that it is always fresh.
+	ReportLag time.Duration
 }
 
 // Server is a simulated Microsoft Graph. Paths begin with /v1.0/ or /beta/.
@@ -42,6 +51,8 @@ type Server struct {
 	cfg     Config
 	key     []byte // seals paging tokens
 	counter atomic.Uint64
+	calls   throttle
+	reports reports
 }
 
 // New makes a server.
@@ -77,6 +88,7 @@ type request struct {
 	header    http.Header
 	body      []byte
 	now       time.Time
+	address   string // the caller's
 
 	claims *token.Claims
 	route  *route
@@ -86,6 +98,8 @@ type request struct {
 	// tenant is valid only while a handler runs.
 	tenant *directory.Tenant
 	sight  map[*entity]sight
+	// changes wait for the handler's success: see record.go.
+	changes []*change
 }
 
 func (r *request) beta() bool { return r.version == "beta" }
@@ -99,7 +113,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, h *http.Request) {
 		return
 	}
 	r := &request{
-		server: s, method: h.Method, root: s.cfg.Root(h), authority: s.cfg.Authority(h), header: h.Header, body: body, now: s.cfg.Store.Now().UTC(),
+		server: s, method: h.Method, root: s.cfg.Root(h), authority: s.cfg.Authority(h), header: h.Header, body: body, now: s.cfg.Store.Now().UTC(), address: host(h.RemoteAddr),
 	}
 	answer, err := s.serve(r, h.URL)
 	s.write(w, answer, ids, err)
@@ -133,6 +147,9 @@ func (s *Server) route(r *request, address *url.URL) (*answer, error) {
 			return nil, refuse(http.StatusUnsupportedMediaType, "BadRequest", "A body must come as application/json.")
 		}
 	}
+	if r.route.throttled && s.cfg.Throttle && !s.calls.take(r.claims.TenantID, r.now) {
+		return nil, refuse(http.StatusTooManyRequests, "TooManyRequests", "Conditional Access answers one request a second for the whole tenant.")
+	}
 	lock := s.cfg.Store.View
 	if r.route.writes {
 		lock = s.cfg.Store.Update
@@ -147,7 +164,12 @@ func (s *Server) route(r *request, address *url.URL) (*answer, error) {
 				"The tenant has neither a premium licence (Microsoft Entra ID P1 or P2) nor is it a kind of tenant that needs none for this.")
 			return
 		}
-		given, err = r.route.handle(r)
+		if r.route.writes {
+			s.reports.refresh(t, r.now, s.cfg.ReportLag)
+		}
+		if given, err = r.route.handle(r); err == nil && r.route.writes {
+			r.record()
+		}
 		r.tenant = nil
 	})
 	if !found {

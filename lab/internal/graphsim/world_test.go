@@ -69,6 +69,7 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 	if err != nil {
 		t.Fatalf("building the directory: %v", err)
 	}
+	store.AddPolicies(file)
 	cfg := Config{Store: store, Tokens: signer(), Root: func(*http.Request) string { return "https://graph.lab" }, Deterministic: true}
 	for _, c := range change {
 		c(&cfg)
@@ -249,4 +250,6 @@ func query(pairs ...string) string {
 }
 
 var everything = app("User.ReadWrite.All", "Directory.Read.All", "GroupMember.ReadWrite.All", "Policy.Read.All", "Policy.ReadWrite.SecurityDefaults", "AuditLog.Read.All",
-	"UserAuthenticationMethod.ReadWrite.All", "Policy.ReadWrite.AuthenticationMethod", "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All")
+	"UserAuthenticationMethod.ReadWrite.All", "Policy.ReadWrite.AuthenticationMethod", "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All",
+	"Policy.ReadWrite.ConditionalAccess", "Application.Read.All", "Policy.Read.PermissionGrant", "Policy.ReadWrite.PermissionGrant", "Policy.ReadWrite.Authorization", "Policy.ReadWrite.ConsentRequest",
+	"AuthenticationContext.ReadWrite.All", "Agreement.ReadWrite.All", "Group.ReadWrite.All", "RoleManagement.ReadWrite.Directory", "User.DeleteRestore.All")

@@ -19,6 +19,7 @@ func patchPrincipal(r *request, p *directory.Principal) (*answer, error) {
 	if err := r.owned(p.ClientID, p.CreatedBy); err != nil {
 		return nil, err
 	}
+	r.updates(core("Update service principal", appManagement), item{servicePrincipalType, p})
 	if enabled != nil {
 		p.Enabled = *enabled
 	}
@@ -49,6 +50,7 @@ func createPrincipal(r *request) (*answer, error) {
 		p.ID = directory.NameID("principal", r.tenant.ID, client)
 	}
 	r.tenant.AddPrincipal(p)
+	r.adds(core("Add service principal", appManagement), item{servicePrincipalType, p})
 	return r.created("servicePrincipals", item{servicePrincipalType, p})
 }
 
@@ -85,6 +87,7 @@ func (r *request) addPassword(list *[]*directory.Secret) (*answer, error) {
 	word := rand.Text() + rand.Text()
 	value := word[:5] + "~" + word[5:39] // the shape of Entra's own
 	secret := r.server.cfg.Store.NewSecret(directory.RandomID(), name, value, start, end)
+	secret.Usable = r.usable()
 	*list = append(slices.Clone(*list), secret)
 	return ok(extend(passwordCredential(secret, value), "@odata.context", r.context("microsoft.graph.passwordCredential"))), nil
 }
@@ -108,6 +111,7 @@ func principalSecrets(fn func(*request, *[]*directory.Secret) (*answer, error)) 
 		if err := r.owned(p.ClientID, p.CreatedBy); err != nil {
 			return nil, err
 		}
+		r.updates(core(credentials("service principal", r.segments), appManagement), item{servicePrincipalType, p})
 		return fn(r, &p.Secrets)
 	}
 }
@@ -125,8 +129,45 @@ func appSecrets(fn func(*request, *[]*directory.Secret) (*answer, error)) func(*
 		if a.Public {
 			return nil, badBody("A public client has no credentials.")
 		}
+		r.updates(core("Update application – Certificates and secrets management ", appManagement), item{applicationType, a})
 		return fn(r, &a.Secrets)
 	}
+}
+
+// credentials names a change of a service principal's secrets.
+func credentials(of string, segments []string) string {
+	if strings.EqualFold(segments[len(segments)-1], "removePassword") {
+		return "Remove " + of + " credentials"
+	}
+	return "Add " + of + " credentials"
+}
+
+func assignmentName(verb string, h roleHolding) string {
+	switch {
+	case h.kind != "ServicePrincipal":
+		return verb + " app role assignment grant to " + strings.ToLower(h.kind)
+	case verb == "Add":
+		return "Add app role assignment to service principal"
+	}
+	return "Remove app role assignment from service principal"
+}
+
+func userOrApp(h roleHolding) string {
+	switch h.kind {
+	case "User":
+		return userManagement
+	case "Group":
+		return groupManagement
+	}
+	return appManagement
+}
+
+// usable is when the token endpoint knows a credential that is made now.
+func (r *request) usable() time.Time {
+	if r.server.cfg.PropagationDelay <= 0 {
+		return time.Time{}
+	}
+	return r.now.Add(r.server.cfg.PropagationDelay)
 }
 
 // createGrant: POST /oauth2PermissionGrants.
@@ -160,6 +201,7 @@ func createGrant(r *request) (*answer, error) {
 		return nil, conflict("The client has a grant on this resource already; change its scope.")
 	}
 	r.tenant.Grants = append(slices.Clone(r.tenant.Grants), g)
+	r.adds(core("Add delegated permission grant", appManagement), item{grantType, g})
 	return r.created("oauth2PermissionGrants", item{grantType, g})
 }
 
@@ -175,6 +217,7 @@ func patchGrant(r *request) (*answer, error) {
 	if scope == nil {
 		return nil, badBody("scope must be a string of scopes with blanks between.")
 	}
+	r.updates(core("Update delegated permission grant", appManagement), item{grantType, g})
 	g.Scopes = strings.Fields(*scope)
 	return noContent(), nil
 }
@@ -184,6 +227,7 @@ func deleteGrant(r *request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.deletes(core("Remove delegated permission grant", appManagement), item{grantType, g})
 	r.tenant.Grants = slices.DeleteFunc(slices.Clone(r.tenant.Grants), func(o *directory.Grant) bool { return o == g })
 	return noContent(), nil
 }
@@ -240,6 +284,7 @@ func createAssignment(r *request) (*answer, error) {
 		r.tenant.AppRoles = append(slices.Clone(r.tenant.AppRoles),
 			&directory.AppRoleAssignment{ID: h.id, Principal: h.principal, PrincipalType: h.kind, Resource: h.resource, Role: h.role, Created: h.created})
 	}
+	r.adds(core(assignmentName("Add", h), userOrApp(h)), item{appRoleAssignmentType, h})
 	return r.created("appRoleAssignments", item{appRoleAssignmentType, h})
 }
 
@@ -257,6 +302,7 @@ func deleteAssignment(r *request) (*answer, error) {
 		return nil, notFound(r.vars[1])
 	}
 	h := r.holdings()[i]
+	r.deletes(core(assignmentName("Remove", h), userOrApp(h)), item{appRoleAssignmentType, h})
 	r.tenant.AppRoles = slices.DeleteFunc(slices.Clone(r.tenant.AppRoles), func(a *directory.AppRoleAssignment) bool { return a.ID == h.id })
 	if p := r.tenant.Principal(h.resource); h.role == noRole && p != nil {
 		p.Assigned = slices.DeleteFunc(slices.Clone(p.Assigned), func(id string) bool { return id == h.principal })

@@ -52,6 +52,7 @@ func patchUser(r *request, u *directory.User) (*answer, error) {
 	case profile != nil && profile.Password != nil && (len(*profile.Password) < 8 || len(*profile.Password) > 256):
 		return nil, badBody("The password does not meet the tenant's rules: 8 to 256 characters.")
 	}
+	r.updates(core(userActivity(enabled, profile != nil), userManagement), item{userType, u})
 	assign := func(into *string, value *string, name string) {
 		if value != nil {
 			*into = *value
@@ -81,8 +82,22 @@ func patchUser(r *request, u *directory.User) (*answer, error) {
 	return noContent(), nil
 }
 
+// userActivity is the name of a user's change in the audit log.
+func userActivity(enabled *bool, reset bool) string {
+	switch {
+	case reset:
+		return "Reset user password"
+	case enabled == nil:
+		return "Update user"
+	case *enabled:
+		return "Enable account"
+	}
+	return "Disable account"
+}
+
 // revokeSessions: POST …/revokeSignInSessions.
 func revokeSessions(r *request, u *directory.User) (*answer, error) {
+	r.updates(core("Update StsRefreshTokenValidFrom Timestamp", userManagement), item{userType, u})
 	u.TokensValidFrom = r.now
 	return ok(map[string]any{"@odata.context": r.root + "/" + r.version + "/$metadata#Edm.Boolean", "value": true}), nil
 }
@@ -100,6 +115,7 @@ func patchRequirements(r *request, u *directory.User) (*answer, error) {
 	if state == "enabled" && u.Registered() {
 		state = "enforced"
 	}
+	r.updates(activity{"Update per-user multifactor authentication state", userManagement, methodService}, item{requirementsType, u})
 	u.PerUserMFA = state
 	return noContent(), nil
 }
@@ -115,12 +131,9 @@ func patchPreferences(r *request, u *directory.User) (*answer, error) {
 	if err := r.mayChange(u); err != nil {
 		return nil, err
 	}
-	needs := map[string][]string{
-		"push": {directory.Authenticator}, "oath": {directory.Authenticator, directory.SoftwareOATH}, "sms": {directory.Phone}, "voiceMobile": {directory.Phone},
-		"voiceAlternateMobile": {directory.AlternatePhone}, "voiceOffice": {directory.OfficePhone},
-	}
+	r.updates(activity{"Update sign-in preferences", userManagement, methodService}, item{preferencesType, u})
 	if preferred != nil {
-		types, known := needs[*preferred]
+		types, known := defaults[*preferred]
 		switch {
 		case !known:
 			return nil, badBody("userPreferredMethodForSecondaryAuthentication must be push, oath, sms, voiceMobile, voiceAlternateMobile or voiceOffice.")
@@ -144,6 +157,7 @@ func patchSecurityDefaults(r *request) (*answer, error) {
 	if enabled == nil {
 		return nil, badBody("isEnabled must be true or false.")
 	}
+	r.updates(core("Update security defaults", policyCategory), item{securityDefaultsType, r.tenant})
 	r.tenant.SecurityDefaults = *enabled
 	return noContent(), nil
 }

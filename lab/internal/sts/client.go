@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,6 +78,8 @@ func (q *request) findClient(t *directory.Tenant, id, kind string) *refusal {
 
 func (s *Server) checkSecret(q *request, value string) *refusal {
 	secrets := append(append([]*directory.Secret{}, q.app.Secrets...), q.client.Secrets...)
+	// A new one takes a while to reach the token endpoint.
+	secrets = slices.DeleteFunc(secrets, func(secret *directory.Secret) bool { return q.now.Before(secret.Usable) })
 	secret := s.cfg.Store.CheckSecret(secrets, value)
 	switch {
 	case secret == nil || q.now.Before(secret.Start):
@@ -156,6 +159,9 @@ func (q *request) certificate(header jose.Header) *directory.Certificate {
 	}
 	sha256, sha1 := named("x5t#S256"), named("x5t")
 	for _, c := range q.app.Certificates {
+		if q.now.Before(c.Usable) {
+			continue
+		}
 		if sha256 != "" && sha256 == string(c.SHA256[:]) || sha256 == "" && sha1 == string(c.SHA1[:]) {
 			return c
 		}

@@ -68,17 +68,17 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request, tenant string,
 		path, issuer = path+"/v2.0", root+"/"+id+"/v2.0"
 		keys = root + "/" + tenant + "/discovery/v2.0/keys"
 	}
-	// Only what is served is announced: the authorize, device-code and logout
-	// addresses belong to the interactive sign-in, but clients refuse a
-	// document without an authorization endpoint, so that one is named.
+	// Only what is served is announced.
 	s.answer(w, ids, http.StatusOK, map[string]any{
 		"issuer":                                issuer,
 		"authorization_endpoint":                path + "/authorize",
 		"token_endpoint":                        path + "/token",
+		"device_authorization_endpoint":         path + "/devicecode",
+		"end_session_endpoint":                  path + "/logout",
 		"jwks_uri":                              keys,
 		"token_endpoint_auth_methods_supported": []string{"client_secret_post", "private_key_jwt", "client_secret_basic"},
 		"response_modes_supported":              []string{"query", "fragment", "form_post"},
-		"response_types_supported":              []string{"code", "id_token", "code id_token", "id_token token"},
+		"response_types_supported":              []string{"code", "id_token", "code id_token"},
 		"scopes_supported":                      []string{"openid", "profile", "email", "offline_access"},
 		"subject_types_supported":               []string{"pairwise"},
 		"id_token_signing_alg_values_supported": []string{"RS256"},

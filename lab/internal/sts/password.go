@@ -1,6 +1,8 @@
 package sts
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"slices"
 	"strings"
@@ -162,12 +164,17 @@ type userGrant struct {
 	roles  []string
 	scopes []string // permission names on the resource
 	amr    []string
+
+	// Of an interactive sign-in:
+	nonce string
+	code  string   // authorization code that the id token goes with
+	acrs  []string // authentication contexts that were met
 }
 
 // authorise passes the gates behind the password: MFA, consent, assignment.
 func (q *request) authorise(t *directory.Tenant, sub *subject, entry *directory.SignIn, amr []string) (*userGrant, *refusal) {
 	entry.Demands = demands(t, sub, q)
-	entry.MFARequired = len(entry.Demands) > 0
+	entry.MFARequired = len(entry.Demands)+len(q.acrs) > 0
 	if entry.MFARequired && !slices.Contains(amr, "mfa") {
 		return nil, mfaRefusal(t, sub, q)
 	}
@@ -185,7 +192,7 @@ func (q *request) authorise(t *directory.Tenant, sub *subject, entry *directory.
 	if q.client.AssignmentRequired && !assigned(t, &q.client, sub.user.ID) {
 		return nil, refuse("invalid_grant", 50105, "The user '%s' is not assigned to a role for the application '%s' (%s), which requires assignment.", sub.user.UPN, q.app.ClientID, q.app.Name)
 	}
-	return &userGrant{user: *sub.user, home: sub.home.ID, roles: sub.roles, scopes: scopes, amr: amr}, nil
+	return &userGrant{user: *sub.user, home: sub.home.ID, roles: sub.roles, scopes: scopes, amr: amr, acrs: q.acrs}, nil
 }
 
 func assigned(t *directory.Tenant, p *directory.Principal, user string) bool {
@@ -205,6 +212,9 @@ func (s *Server) userTokens(q *request, g *userGrant) (map[string]any, *refusal)
 		AppID: q.app.ClientID, AppIDACR: q.credential, AMR: g.amr,
 		WIDs:  append(slices.Clone(g.roles), "b79fbf4d-3ef9-4689-8143-76b194e85509"), // every user token carries it
 		Extra: map[string]any{"name": g.user.Name, "unique_name": g.user.UPN, "acct": map[string]int{directory.Member: 0, directory.Guest: 1}[g.user.Type]},
+	}
+	if len(g.acrs) > 0 {
+		claims.Extra["acrs"] = g.acrs
 	}
 	result, err := s.accessToken(q, claims)
 	if err == nil && q.asks("openid") {
@@ -251,6 +261,16 @@ func (s *Server) idToken(q *request, g *userGrant) (string, error) {
 	if !q.v2 {
 		issuer = "https://sts.windows.net/" + q.tenant + "/"
 		extra = map[string]any{"ver": "1.0", "name": g.user.Name, "unique_name": g.user.UPN, "amr": g.amr}
+	}
+	if g.nonce != "" {
+		extra["nonce"] = g.nonce
+	}
+	if len(g.acrs) > 0 {
+		extra["acrs"] = g.acrs
+	}
+	if g.code != "" { // OpenID Connect Core §3.3.2.11
+		sum := sha256.Sum256([]byte(g.code))
+		extra["c_hash"] = base64.RawURLEncoding.EncodeToString(sum[:16])
 	}
 	return s.cfg.Tokens.Sign(&token.Claims{
 		Audience: q.app.ClientID, Issuer: issuer, IssuedAt: q.now.Unix(), NotBefore: q.now.Unix(), Expires: q.now.Add(time.Hour).Unix(),

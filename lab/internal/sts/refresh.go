@@ -14,7 +14,7 @@ type refreshToken struct {
 	tenant, client, user string // ids; user as UPN
 	issued               time.Time
 	used                 time.Time
-	amr                  []string
+	amr, acrs            []string
 }
 
 const (
@@ -37,7 +37,7 @@ func (s *Server) newRefresh(q *request, g *userGrant) string {
 		}
 		delete(s.refresh, oldest)
 	}
-	s.refresh[value] = &refreshToken{tenant: q.tenant, client: q.app.ClientID, user: g.user.UPN, issued: q.now, used: q.now, amr: g.amr}
+	s.refresh[value] = &refreshToken{tenant: q.tenant, client: q.app.ClientID, user: g.user.UPN, issued: q.now, used: q.now, amr: g.amr, acrs: g.acrs}
 	return value
 }
 
@@ -114,5 +114,6 @@ func (s *Server) refreshGates(q *request, entry *directory.SignIn, known bool, t
 	if refused != nil {
 		return nil, refused
 	}
+	grant.acrs = joined(t.acrs, grant.acrs)
 	return s.userTokens(q, grant)
 }

@@ -1,7 +1,12 @@
 // Package sts is the simulated sign-in service: what Entra ID serves under
 // login.microsoftonline.com. It covers instance discovery, OpenID metadata,
-// keys, user realm and the token endpoint in its v2.0 and v1.0 forms with the
-// password, client-credentials and refresh-token grants.
+// keys, user realm, and the token endpoint in its v2.0 and v1.0 forms with the
+// password, client-credentials, refresh-token, authorization-code and
+// device-code grants.
+//
+// People sign in on its pages, which begin at the authorize, admin consent and
+// device code addresses: flow.go tells how. What lands on their phones,
+// [Server.Prompts] and [Server.Texts] show.
 //
 // A token request passes these gates in order (entra-sign-in §7: the order is
 // not documented, this is the lab's reading): tenant, app, client credential,
@@ -62,13 +67,28 @@ func (s *Server) hostOf(r *http.Request) string { return strings.TrimPrefix(s.cf
 type Server struct {
 	cfg Config
 
-	mu      sync.Mutex
-	refresh map[string]*refreshToken
+	// mu comes after a flow's lock and is never held across the directory's.
+	mu        sync.Mutex
+	refresh   map[string]*refreshToken
+	flows     *shelf[*flow]
+	sessions  *shelf[*session]
+	codes     *shelf[*earned]
+	devices   *shelf[*deviceCode] // by device code
+	userCodes *shelf[*deviceCode] // by user code
+	prompts   *shelf[*push]
+	texts     *shelf[Text]
+	used      *shelf[bool] // codes of code apps
+	requests  *shelf[ConsentRequest]
 }
 
 // New gives the sign-in service.
 func New(cfg Config) *Server {
-	return &Server{cfg: cfg, refresh: map[string]*refreshToken{}}
+	return &Server{
+		cfg: cfg, refresh: map[string]*refreshToken{},
+		flows: newShelf[*flow](maxFlows), sessions: newShelf[*session](maxSessions), codes: newShelf[*earned](maxCodes),
+		devices: newShelf[*deviceCode](maxDevices), userCodes: newShelf[*deviceCode](maxDevices),
+		prompts: newShelf[*push](maxPrompts), texts: newShelf[Text](maxPrompts), used: newShelf[bool](maxPrompts), requests: newShelf[ConsentRequest](maxConsentRequests),
+	}
 }
 
 // ServeHTTP routes by path. Entra's paths are case-insensitive.
@@ -90,6 +110,26 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.token(w, r, tenant, true)
 	case rest == "oauth2/token":
 		s.token(w, r, tenant, false)
+	case rest == "oauth2/v2.0/authorize":
+		s.authorize(w, r, tenant, true)
+	case rest == "oauth2/authorize":
+		s.authorize(w, r, tenant, false)
+	case rest == "login":
+		s.login(w, r)
+	case rest == "oauth2/v2.0/logout", rest == "oauth2/logout":
+		s.logout(w, r, tenant)
+	case rest == "v2.0/adminconsent":
+		s.adminConsent(w, r, tenant, adminConsentV2)
+	case rest == "adminconsent":
+		s.adminConsent(w, r, tenant, adminConsentV1)
+	case rest == "oauth2/v2.0/devicecode":
+		s.deviceAuthorization(w, r, tenant, true)
+	case rest == "oauth2/devicecode":
+		s.deviceAuthorization(w, r, tenant, false)
+	case strings.EqualFold(tenant, common) && rest == "oauth2/deviceauth":
+		s.deviceAuth(w, r)
+	case strings.EqualFold(tenant, common) && rest == "oauth2/nativeclient":
+		s.nativeClient(w, r)
 	case strings.EqualFold(tenant, "error") && rest == "":
 		s.errorPage(w, r)
 	default:

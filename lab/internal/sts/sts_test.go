@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,16 +39,30 @@ func server(tb testing.TB) *sts.Server {
 }
 
 // FuzzRequests sends arbitrary requests: the answer is always a complete one.
-// A token is only ever given for the right password or secret.
+// A token is only ever given for the right password or secret, script runs
+// only where a page hands an answer over, and the browser is sent only to
+// addresses that an app has registered.
 func FuzzRequests(f *testing.F) {
-	s := server(f)
+	c := start(f, people)
 	f.Add("POST", "/t.onmicrosoft.com/oauth2/v2.0/token", "grant_type=client_credentials&client_id=11111111-2222-4333-8444-555555555555&client_secret=wrong&scope=https://graph.microsoft.com/.default", "")
-	f.Add("POST", "/organizations/oauth2/v2.0/token", "grant_type=password&client_id=14d82eec-204b-4c2f-b7e8-296a70dab67e&username=u@t.onmicrosoft.com&password=x&scope=User.Read", "")
+	f.Add("POST", "/organizations/oauth2/v2.0/token", "grant_type=password&client_id=14d82eec-204b-4c2f-b7e8-296a70dab67e&username=plain@t.onmicrosoft.com&password=x&scope=User.Read", "")
 	f.Add("POST", "/t.onmicrosoft.com/oauth2/token", "grant_type=refresh_token&client_id=x&refresh_token=y", "Basic Zm9vOmJhcg==")
 	f.Add("POST", "/t.onmicrosoft.com/oauth2/v2.0/token", "grant_type=client_credentials&client_id=11111111-2222-4333-8444-555555555555&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer&client_assertion=e30.e30.AA&scope=x/.default", "")
+	f.Add("POST", "/common/oauth2/v2.0/token", redeem("code", "x").Encode(), "")
+	f.Add("POST", "/t.onmicrosoft.com/oauth2/v2.0/token", "grant_type=device_code&client_id="+desktop+"&device_code=x", "")
+	f.Add("POST", "/t.onmicrosoft.com/oauth2/v2.0/token", "grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&requested_token_use=on_behalf_of&scope=User.Read&assertion=e30.e30.AA&client_id="+webApp, "")
+	f.Add("POST", "/common/oauth2/v2.0/devicecode", "scope=User.Read&client_id="+desktop, "")
 	f.Add("GET", "/common/discovery/instance?authorization_endpoint=https://%00/x", "", "")
 	f.Add("GET", "/common/userrealm/%2e%2e?api-version=1.0", "", "")
 	f.Add("GET", "/error?code=<script>", "", "")
+	f.Add("GET", ask(), "", "")
+	f.Add("GET", ask("response_mode", "form_post", "prompt", "none", "state", "<script>"), "", "")
+	f.Add("GET", ask("redirect_uri", "javascript:alert(1)//localhost", "claims", `{"id_token":{"acrs":{"values":["c1"]}}}`), "", "")
+	f.Add("POST", "/t.onmicrosoft.com/oauth2/v2.0/authorize", "client_id="+webApp+"&redirect_uri=https://app.example/cb&response_type=code+id_token&nonce=n&scope=openid&login_hint=plain@t.onmicrosoft.com", "")
+	f.Add("GET", "/t.onmicrosoft.com/adminconsent?client_id="+desktop+"&redirect_uri=http://localhost", "", "")
+	f.Add("GET", "/common/oauth2/v2.0/logout?post_logout_redirect_uri=//evil.example", "", "")
+	f.Add("POST", "/common/oauth2/deviceauth", "otc=%3Cscript%3E", "")
+	f.Add("POST", "/common/login", "flow=x&csrf=y", "")
 	f.Fuzz(func(t *testing.T, method, target, body, authorization string) {
 		r, err := http.NewRequestWithContext(t.Context(), method, "https://lab.test/"+strings.TrimPrefix(target, "/"), strings.NewReader(body))
 		if err != nil {
@@ -55,7 +71,7 @@ func FuzzRequests(f *testing.F) {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set("Authorization", authorization)
 		w := httptest.NewRecorder()
-		s.ServeHTTP(w, r)
+		c.ServeHTTP(w, r)
 		if w.Code < 200 || w.Code > 599 {
 			t.Fatalf("status %d", w.Code)
 		}
@@ -65,8 +81,20 @@ func FuzzRequests(f *testing.F) {
 		if strings.Contains(w.Body.String(), `"access_token"`) && !strings.Contains(body+authorization, "pass") && !strings.Contains(body+authorization, "secret") {
 			t.Fatalf("a token for %q", body)
 		}
-		if strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") && strings.Contains(w.Body.String(), "<script") {
-			t.Fatalf("script in a page: %s", w.Body)
+		if strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
+			scripts := 0
+			if strings.Contains(w.Header().Get("Content-Security-Policy"), "script-src 'nonce-") {
+				scripts = 1
+			}
+			if strings.Count(w.Body.String(), "<script") != scripts {
+				t.Fatalf("script in a page: %s", w.Body)
+			}
+		}
+		if location := w.Header().Get("Location"); location != "" {
+			u, err := url.Parse(location)
+			if err != nil || !slices.Contains([]string{"", "localhost", "app.example", "auth", "login.microsoftonline.com"}, strings.ToLower(u.Hostname())) {
+				t.Fatalf("sent to %s", location)
+			}
 		}
 	})
 }

@@ -38,6 +38,7 @@ type request struct {
 	asked     []string // scopes as asked, OpenID ones included
 	permitted []string // permission names asked of the resource; empty with isDefault
 	isDefault bool
+	acrs      []string // authentication contexts that the claims parameter asks for
 }
 
 // OpenID scopes; they belong to no resource (entra-sign-in §9.1).
@@ -77,9 +78,15 @@ func (s *Server) grant(q *request, tenant string) (map[string]any, *refusal) {
 	switch kind {
 	case "":
 		return nil, missingParameter("grant_type")
-	case "password", "client_credentials", "refresh_token":
+	case grantDevice:
+		kind = grantDeviceShort
+	case "password", "client_credentials", "refresh_token", "authorization_code", grantDeviceShort:
 	default:
 		return nil, refuse("unsupported_grant_type", 70003, "The grant type '%s' is not supported.", clip(kind))
+	}
+	var refused *refusal
+	if q.acrs, refused = readClaims(q.form.Get("claims")); refused != nil {
+		return nil, refused
 	}
 	if refused := s.resolveTenant(q, tenant, kind); refused != nil {
 		return nil, refused
@@ -92,6 +99,10 @@ func (s *Server) grant(q *request, tenant string) (map[string]any, *refusal) {
 		return s.password(q)
 	case "client_credentials":
 		return s.clientCredentials(q)
+	case "authorization_code":
+		return s.redeemCode(q)
+	case grantDeviceShort:
+		return s.pollDevice(q)
 	}
 	return s.redeemRefresh(q)
 }
@@ -110,6 +121,17 @@ func (s *Server) resolveTenant(q *request, tenant, kind string) *refusal {
 			tenant = s.cfg.Store.TenantOf(q.form.Get("username"))
 			if tenant == "" {
 				return refuse("invalid_grant", 50034, "The account '%s' does not exist in any directory of this cloud.", clip(q.form.Get("username"))).sub("bad_token")
+			}
+		case kind == "authorization_code":
+			e := s.heldCode(q.form.Get("code"))
+			if e == nil {
+				return refuse("invalid_grant", 70008, "The authorization code is not one of this service, or it has expired.")
+			}
+			tenant = e.tenant
+		case kind == grantDeviceShort:
+			var refused *refusal
+			if tenant, refused = s.deviceTenant(q); refused != nil {
+				return refused
 			}
 		default:
 			tenant = s.refreshTenant(q.form.Get("refresh_token"))

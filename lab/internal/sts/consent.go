@@ -1,0 +1,372 @@
+package sts
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/lab/internal/directory"
+)
+
+// consentPlan is what a consent would grant.
+type consentPlan struct {
+	scopes []granting
+	roles  []granting // app permissions: at the admin consent addresses
+	// organisation: the person may consent for everybody. always: the page
+	// offers nothing else.
+	organisation, always bool
+	refused              *refusal // why the person may not consent
+}
+
+// granting is what is granted on one resource.
+type granting struct {
+	resource *directory.Resource
+	values   []string
+}
+
+// ConsentRequest is a person's request that an administrator approve an app.
+type ConsentRequest struct {
+	ID, TenantID, UserID, UPN, ClientID, App, Reason string
+	Permissions                                      []string
+	Requested                                        time.Time
+}
+
+// Directory roles that consent for the organisation (entra-sign-in §9.3).
+const (
+	globalAdministrator  = "62e90394-69f5-4237-9190-012177145e10"
+	privilegedRoles      = "e8611ab8-c189-46e8-94e1-60213ab1f814"
+	applications         = "9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3"
+	cloudApplications    = "158c047a-c907-4556-b7ef-446551a6b5f7"
+	maxConsentRequests   = 10_000
+	consentRequestLife   = 30 * 24 * time.Hour
+	longestConsentReason = 500
+)
+
+// consents reports whether the roles let somebody consent for everybody.
+// Application administrators may not grant Graph's app permissions.
+func (p *consentPlan) consents(roles []string) bool {
+	if slices.Contains(roles, globalAdministrator) || slices.Contains(roles, privilegedRoles) {
+		return true
+	}
+	if !slices.Contains(roles, applications) && !slices.Contains(roles, cloudApplications) {
+		return false
+	}
+	return !slices.ContainsFunc(p.roles, func(g granting) bool { return g.resource.ClientID == directory.GraphID })
+}
+
+// consentGate decides whether somebody has to consent, and who may
+// (entra-sign-in §9).
+func (s *Server) consentGate(t *directory.Tenant, sub *subject, q *request, f *flow) (string, *refusal) {
+	if f.consented {
+		return atDone, nil
+	}
+	if f.kind == adminConsentV1 || f.kind == adminConsentV2 {
+		return f.adminGate(t, sub)
+	}
+	forced := f.ask.prompt == "consent"
+	plan := &consentPlan{scopes: f.wanted(t, sub.user.ID, forced)}
+	if len(plan.scopes) == 0 {
+		return atDone, nil
+	}
+	if sub.gdap {
+		return "", refuse("invalid_grant", 90099, "The application '%s' is not authorised in the tenant '%s'. Apps must be authorised there before partner delegated administrators can use them.", f.app.ClientID, t.ID)
+	}
+	if refused := plan.installed(t); refused != nil {
+		return "", refused
+	}
+	f.plan = plan
+	if plan.organisation = plan.consents(sub.roles); plan.organisation || userMayConsent(t, f, q, plan) {
+		return atConsent, nil
+	}
+	plan.refused = refuse("access_denied", 90094, "The application '%s' asks for permissions that only an administrator can grant.", f.app.Name)
+	if t.Consent.AdminRequests {
+		plan.refused = refuse("access_denied", 90095, "The application '%s' asks for permissions that an administrator has to approve; approval can be requested.", f.app.Name)
+	}
+	return atApproval, nil
+}
+
+// adminGate is the gate of the admin consent addresses (entra-sign-in §9.2).
+func (f *flow) adminGate(t *directory.Tenant, sub *subject) (string, *refusal) {
+	f.plan = &consentPlan{always: true, organisation: true}
+	all := f.kind == adminConsentV1
+	for _, w := range f.ask.wishes {
+		if w.all {
+			all = true
+		} else if len(w.scopes) > 0 {
+			f.plan.scopes = append(f.plan.scopes, granting{w.resource, w.scopes})
+		}
+	}
+	if all {
+		f.plan.scopes = append(f.plan.scopes, f.registered()...)
+		for _, r := range directory.Resources {
+			if values := f.app.Application[r.Alias]; len(values) > 0 {
+				f.plan.roles = append(f.plan.roles, granting{r, values})
+			}
+		}
+	}
+	if len(f.ask.openID) > 0 || len(f.plan.scopes)+len(f.plan.roles) == 0 {
+		f.plan.scopes = withOpenID(f.plan.scopes, f.ask.openID)
+	}
+	if sub.gdap {
+		return "", refuse("access_denied", 90099, "Partner delegated administrators cannot consent for the tenant '%s'; an administrator of its own can.", t.ID)
+	}
+	if refused := f.plan.installed(t); refused != nil {
+		return "", refused
+	}
+	if !f.plan.consents(sub.roles) {
+		f.plan.refused = refuse("access_denied", 90094, "Only an administrator can grant what the application '%s' asks for.", f.app.Name)
+		return atApproval, nil
+	}
+	return atConsent, nil
+}
+
+// registered is what the app's registration lists.
+func (f *flow) registered() []granting {
+	var out []granting
+	for _, r := range directory.Resources {
+		if values := f.app.Delegated[r.Alias]; len(values) > 0 {
+			out = append(out, granting{r, values})
+		}
+	}
+	return out
+}
+
+// wanted lists what is asked and not granted yet; with forced, all that is
+// asked (prompt=consent). OpenID scopes need a consent of their own only where
+// nothing else was granted.
+func (f *flow) wanted(t *directory.Tenant, user string, forced bool) []granting {
+	var out []granting
+	whole, bare := false, false // .default without a grant; nothing granted at all
+	for _, w := range f.ask.wishes {
+		have := t.ScopesOf(f.app.ClientID, w.resource.ClientID, user)
+		switch {
+		case w.all:
+			whole = whole || forced || len(have) == 0
+		case len(w.scopes) == 0:
+			bare = bare || forced || len(have) == 0
+		default:
+			missing := w.scopes
+			if !forced {
+				missing = slices.DeleteFunc(slices.Clone(w.scopes), func(s string) bool { return slices.Contains(have, s) })
+			}
+			if len(missing) > 0 {
+				out = append(out, granting{w.resource, missing})
+			}
+		}
+	}
+	if whole {
+		out = append(out, f.registered()...)
+		bare = bare || len(out) == 0
+	}
+	if bare || len(out) > 0 {
+		out = withOpenID(out, f.ask.openID)
+	}
+	if bare && len(out) == 0 {
+		out = withOpenID(out, []string{"openid", "profile"})
+	}
+	return out
+}
+
+func withOpenID(list []granting, openID []string) []granting {
+	if len(openID) == 0 {
+		return list
+	}
+	i := slices.IndexFunc(list, func(g granting) bool { return g.resource.ClientID == directory.GraphID })
+	if i < 0 {
+		list = append(list, granting{resource: directory.ResourceByID(directory.GraphID)})
+		i = len(list) - 1
+	}
+	values := slices.Clone(openID)
+	for _, v := range list[i].values {
+		if !slices.Contains(values, v) {
+			values = append(values, v)
+		}
+	}
+	list[i].values = values
+	return list
+}
+
+// installed refuses a consent to a service that the tenant does not have.
+func (p *consentPlan) installed(t *directory.Tenant) *refusal {
+	for _, g := range append(slices.Clone(p.scopes), p.roles...) {
+		if t.Principal(g.resource.ClientID) == nil {
+			return refuse("invalid_client", 650052, "The app asks for access to '%s', which the organisation '%s' has not subscribed to or enabled.", g.resource.Name, t.Name)
+		}
+	}
+	return nil
+}
+
+// Permissions that Microsoft's recommended consent policy takes from people,
+// by the beginning of their names (entra-sign-in §9.3).
+var sensitive = []string{"Files.", "Sites.", "AllSites.", "Mail.", "MailboxSettings.", "Calendars.", "Chat.", "ChatMessage.", "OnlineMeetings.", "Contacts.", "Tasks.", "People.Read",
+	"EAS.", "EWS.", "IMAP.", "POP."}
+
+// userMayConsent applies the tenant's setting for people who are no
+// administrators (entra-sign-in §9.3).
+func userMayConsent(t *directory.Tenant, f *flow, q *request, plan *consentPlan) bool {
+	if q.client.AssignmentRequired || t.Consent.Users == "none" {
+		return false
+	}
+	for _, g := range plan.scopes {
+		for _, value := range g.values {
+			p, _ := g.resource.Scope(value)
+			low := g.resource.ClientID == directory.GraphID && (slices.Contains(openIDScopes, value) || value == "User.Read")
+			switch {
+			case p.Admin:
+				return false
+			case t.Consent.Users == "low_risk" && (!low || !f.app.Verified && t.Owner(f.app.ClientID) != t.ID):
+				return false
+			case t.Consent.Users == "managed" && slices.ContainsFunc(sensitive, func(s string) bool { return strings.HasPrefix(value, s) }):
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// takeConsent grants or declines.
+func (s *Server) takeConsent(w http.ResponseWriter, r *http.Request, f *flow, accept, organisation bool) bool {
+	if !accept {
+		s.decline(w, r, f, refuse("access_denied", 65004, "The user has declined to consent to the application '%s'.", f.app.Name))
+		return true
+	}
+	now := s.cfg.Store.Now()
+	var refused *refusal
+	s.cfg.Store.Update(f.tenant, func(t *directory.Tenant) {
+		sub, problem := findSubject(t, f.upn, now)
+		if problem != nil {
+			refused = problem
+			return
+		}
+		user := sub.user.ID
+		if f.plan.organisation && (organisation || f.plan.always) {
+			user = ""
+		}
+		client := t.Install(f.app.ClientID, now)
+		for _, g := range f.plan.scopes {
+			t.GrantScopes(client.ID, t.Principal(g.resource.ClientID).ID, user, g.values)
+		}
+		for _, g := range f.plan.roles {
+			for _, value := range g.values {
+				role, _ := g.resource.Role(value)
+				t.GrantRole(client.ID, t.Principal(g.resource.ClientID).ID, role.ID, now)
+			}
+		}
+	})
+	f.problem = refused
+	f.consented = refused == nil
+	return false
+}
+
+// takeApproval is what a person without the right to consent does: ask for
+// approval, or go back to the app.
+func (s *Server) takeApproval(w http.ResponseWriter, r *http.Request, f *flow, action, reason string) bool {
+	if action == "request" && f.plan.refused.code == 90095 {
+		request := ConsentRequest{
+			ID: directory.RandomID(), TenantID: f.tenant, UPN: f.upn, ClientID: f.app.ClientID, App: f.app.Name, Requested: s.cfg.Store.Now(),
+			Reason: string([]rune(reason)[:min(len([]rune(reason)), longestConsentReason)]),
+		}
+		request.UserID, _ = s.userID(f)
+		for _, g := range f.plan.scopes {
+			request.Permissions = append(request.Permissions, g.values...)
+		}
+		s.mu.Lock()
+		s.requests.put(request.ID, request, request.Requested.Add(consentRequestLife))
+		s.mu.Unlock()
+		s.endFlow(f)
+		s.logFlow(r, f, f.plan.refused)
+		p := s.page(r, "message", "Request sent")
+		p.Lead = "An administrator of your organisation has been asked to approve " + f.app.Name + ". Sign in again once that has happened."
+		s.render(w, r, http.StatusOK, p)
+		return true
+	}
+	s.decline(w, r, f, f.plan.refused)
+	return true
+}
+
+// ConsentRequests are the open requests for approval, oldest first.
+func (s *Server) ConsentRequests() []ConsentRequest {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := []ConsentRequest{}
+	s.requests.each(s.cfg.Store.Now(), func(c ConsentRequest) { out = append(out, c) })
+	return out
+}
+
+// decline ends a flow without consent. The app hears of it in the words of its
+// address (entra-sign-in §9.2).
+func (s *Server) decline(w http.ResponseWriter, r *http.Request, f *flow, refused *refusal) {
+	s.endFlow(f)
+	s.logFlow(r, f, refused)
+	switch f.kind {
+	case deviceSignIn:
+		s.deviceDeclined(w, r, f)
+	case adminConsentV1:
+		s.deliver(w, r, f.ask, url.Values{"error": {"permission_denied"}, "error_description": {s.description(f.ids, refused)}})
+	case adminConsentV2:
+		s.deliver(w, r, f.ask, url.Values{"error": {"consent_required"}, "error_description": {s.description(f.ids, refused)}, "admin_consent": {"True"}})
+	default:
+		s.deliverRefusal(w, r, f.ids, f.ask, refused)
+	}
+}
+
+// adminConsent begins a sign-in whose end is consent for the organisation.
+func (s *Server) adminConsent(w http.ResponseWriter, r *http.Request, tenant string, k kind) {
+	if refused := readForm(w, r); refused != nil {
+		s.showError(w, r, idsOf(r), "", refused)
+		return
+	}
+	ids := idsOf(r)
+	a, app, refused := s.readAsk(r, tenant, true)
+	a.state, a.mode = stripTags(r.Form.Get("state")), modeQuery
+	switch {
+	case refused != nil:
+	case k == adminConsentV1:
+		a.wishes = []wish{{resource: directory.ResourceByID(directory.GraphID), all: true}}
+	case strings.EqualFold(tenant, common):
+		refused = refuse("invalid_request", 900144, "The address of admin consent names a tenant, or /organizations; /common is not supported.")
+	case strings.TrimSpace(r.Form.Get("scope")) == "":
+		refused = missingParameter("scope")
+	default:
+		a.scope = strings.TrimSpace(r.Form.Get("scope"))
+		a.wishes, a.openID, refused = parseScopes(a.scope, tenant)
+	}
+	if refused != nil {
+		s.showError(w, r, ids, app.Name, refused)
+		return
+	}
+	f := s.newFlow(w, r, k, a, app, ids)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.begin(r, f)
+	s.show(w, r, f)
+}
+
+// adminConsented tells the app that its permissions were granted.
+func (s *Server) adminConsented(w http.ResponseWriter, r *http.Request, f *flow) {
+	values := url.Values{"admin_consent": {"True"}, "tenant": {f.tenant}}
+	if f.kind == adminConsentV2 {
+		var scopes []string
+		for _, g := range append(slices.Clone(f.plan.scopes), f.plan.roles...) {
+			for _, value := range g.values {
+				if slices.Contains(openIDScopes, value) {
+					scopes = append(scopes, value)
+				} else {
+					scopes = append(scopes, address(g.resource)+"/"+value)
+				}
+			}
+		}
+		values.Set("scope", strings.Join(scopes, " "))
+	}
+	s.deliver(w, r, f.ask, values)
+}
+
+// address is the identifier URI of a resource.
+func address(r *directory.Resource) string {
+	if len(r.URIs) > 0 {
+		return r.URIs[0]
+	}
+	return r.ClientID
+}
