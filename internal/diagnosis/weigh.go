@@ -156,13 +156,21 @@ func (k *knowledge) family(code int) codeInfo {
 // decide ranks the causes.
 func (k *knowledge) decide(r *reading) finding {
 	t := &r.tally
-	specific := int32(0)
+	specific, proved := int32(0), int32(0)
 	for _, e := range t.touched {
 		if k.entries[e].Wrapper {
 			t.score[e] = min(t.score[e], weightCode-clearLead)
 		}
 		if !k.entries[e].Generic {
 			specific = max(specific, t.score[e])
+			if t.best[e] >= certain {
+				proved = max(proved, t.score[e])
+			}
+		}
+	}
+	for _, e := range t.touched { // many small signs do not outdo one that proves
+		if t.best[e] < certain && proved >= certain {
+			t.score[e] = min(t.score[e], proved-2)
 		}
 	}
 	if specific >= enough {
