@@ -1,6 +1,7 @@
 package sts_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -110,6 +111,35 @@ func TestWalks(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The Enter key presses a form's first button: on no page may that be the way
+// back.
+func TestEnterGoesOn(t *testing.T) {
+	files, err := os.ReadDir("pages")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, file := range files {
+		page, err := os.ReadFile("pages/" + file.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for form := range strings.SplitSeq(string(page), "<form") {
+			main := strings.Index(form, `<button class="main"`)
+			if main < 0 {
+				continue
+			}
+			seen++
+			if first := strings.Index(form, "<button"); first != main {
+				t.Errorf("%s: Enter presses another button than the main one", file.Name())
+			}
+		}
+	}
+	if seen < 9 {
+		t.Errorf("only %d forms with a main button", seen)
+	}
 }
 
 func between(s, before, after string) string {
