@@ -1,12 +1,9 @@
 package bcsim
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -39,9 +36,7 @@ func (r *request) write(w http.ResponseWriter, a *answer, err error, correlation
 	h.Set("Content-Type", kind)
 	w.WriteHeader(a.status)
 	if r.http.Method != http.MethodHead {
-		var b bytes.Buffer
-		r.server.encode(&b, a.body)
-		_, _ = w.Write(b.Bytes())
+		_, _ = w.Write(r.server.cfg.Random.JSON(a.body))
 	}
 }
 
@@ -80,47 +75,4 @@ func (r *request) authority() string {
 		return "https://login.microsoftonline.com"
 	}
 	return r.root
-}
-
-// encode writes JSON; with [Config.Random] the members of objects come in any
-// order, as JSON allows.
-func (s *Server) encode(b *bytes.Buffer, v any) {
-	switch v := v.(type) {
-	case map[string]any:
-		names := slices.Sorted(maps.Keys(v))
-		if s.cfg.Random != nil {
-			for i := len(names) - 1; i > 0; i-- {
-				j := s.cfg.Random() % uint64(i+1)
-				names[i], names[j] = names[j], names[i]
-			}
-		}
-		b.WriteByte('{')
-		for i, name := range names {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			leaf(b, name)
-			b.WriteByte(':')
-			s.encode(b, v[name])
-		}
-		b.WriteByte('}')
-	case []any:
-		b.WriteByte('[')
-		for i, item := range v {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			s.encode(b, item)
-		}
-		b.WriteByte(']')
-	default:
-		leaf(b, v)
-	}
-}
-
-func leaf(b *bytes.Buffer, v any) {
-	encoder := json.NewEncoder(b)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(v) // strings, numbers, truth values and nil always encode
-	b.Truncate(b.Len() - 1)
 }

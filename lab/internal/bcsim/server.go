@@ -14,6 +14,7 @@ import (
 
 	"gatehouse/lab/internal/directory"
 	"gatehouse/lab/internal/token"
+	"gatehouse/lab/internal/vary"
 )
 
 // Host is the product's host. Under a lab's own address the same paths are
@@ -29,7 +30,7 @@ type Config struct {
 	Root func(*http.Request) string
 	// Random shuffles members and varies the size of pages; nil, or
 	// Deterministic, leaves everything as it is.
-	Random        func() uint64
+	Random        vary.Source
 	Deterministic bool
 }
 

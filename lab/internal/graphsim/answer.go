@@ -1,12 +1,9 @@
 package graphsim
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
-	"slices"
 	"time"
 )
 
@@ -48,7 +45,7 @@ func (s *Server) write(w http.ResponseWriter, a *answer, ids requestIDs, err err
 			h.Set("Content-Type", "application/json")
 		}
 		w.WriteHeader(a.status)
-		_, _ = w.Write(s.encode(a.body))
+		_, _ = w.Write(s.cfg.Random.JSON(a.body)) //nolint:gosec // JSON, and sent as JSON
 	default:
 		w.WriteHeader(a.status)
 	}
@@ -65,60 +62,3 @@ func (s *Server) refusal(err error, ids requestIDs, now time.Time) *answer {
 		"innerError": map[string]any{"date": now.Format("2006-01-02T15:04:05"), "request-id": ids.request, "client-request-id": ids.client},
 	}}}
 }
-
-// encode writes JSON; with [Config.Random] the members of objects come in any
-// order, as JSON allows.
-func (s *Server) encode(v any) []byte {
-	var b bytes.Buffer
-	s.encodeTo(&b, v)
-	return b.Bytes()
-}
-
-func (s *Server) encodeTo(b *bytes.Buffer, v any) {
-	switch v := v.(type) {
-	case map[string]any:
-		names := slices.Sorted(maps.Keys(v))
-		s.shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
-		b.WriteByte('{')
-		for i, name := range names {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			leaf(b, name)
-			b.WriteByte(':')
-			s.encodeTo(b, v[name])
-		}
-		b.WriteByte('}')
-	case []any:
-		b.WriteByte('[')
-		for i, item := range v {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			s.encodeTo(b, item)
-		}
-		b.WriteByte(']')
-	default:
-		leaf(b, v)
-	}
-}
-
-func leaf(b *bytes.Buffer, v any) {
-	encoder := json.NewEncoder(b)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(v) // strings, numbers, truth values, times and nil always encode
-	b.Truncate(b.Len() - 1)
-}
-
-// shuffle is Fisher and Yates's, with the server's own randomness.
-func (s *Server) shuffle(n int, swap func(i, j int)) {
-	if s.cfg.Random == nil {
-		return
-	}
-	for i := n - 1; i > 0; i-- {
-		swap(i, int(s.cfg.Random()%uint64(i+1)))
-	}
-}
-
-// chance is true once in n times, never without randomness.
-func (s *Server) chance(n uint64) bool { return s.cfg.Random != nil && s.cfg.Random()%n == 0 }

@@ -72,7 +72,7 @@ func (r *request) batch() (*answer, error) {
 		}
 		waiting = later
 	}
-	r.server.shuffle(len(responses), func(i, j int) { responses[i], responses[j] = responses[j], responses[i] })
+	r.server.cfg.Random.Shuffle(len(responses), func(i, j int) { responses[i], responses[j] = responses[j], responses[i] })
 	return ok(map[string]any{"responses": responses}), nil
 }
 

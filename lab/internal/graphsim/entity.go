@@ -160,7 +160,7 @@ func (r *request) render(it item, selected []string) map[string]any {
 			}
 		}
 	}
-	if r.server.chance(8) {
+	if r.server.cfg.Random.Chance(8) {
 		out["labUnknownMember"] = "Clients ignore members that they do not know."
 	}
 	return out

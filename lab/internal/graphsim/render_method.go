@@ -153,7 +153,7 @@ func getRequirements(r *request, u *directory.User) (*answer, error) {
 
 func getPreferences(r *request, u *directory.User) (*answer, error) {
 	a, err := r.single("users('"+u.ID+"')/authentication/signInPreferences", item{preferencesType, u})
-	if err == nil && u.DefaultMethod == "" && r.server.chance(2) {
+	if err == nil && u.DefaultMethod == "" && r.server.cfg.Random.Chance(2) {
 		delete(a.body.(map[string]any), "userPreferredMethodForSecondaryAuthentication")
 	}
 	return a, err

@@ -15,6 +15,7 @@ import (
 
 	"gatehouse/lab/internal/directory"
 	"gatehouse/lab/internal/token"
+	"gatehouse/lab/internal/vary"
 )
 
 const graphID = directory.GraphID
@@ -33,7 +34,7 @@ type Config struct {
 	PageSize int
 	// Random shuffles members and shortens pages; nil, or Deterministic, leaves
 	// everything in its order.
-	Random        func() uint64
+	Random        vary.Source
 	Deterministic bool
 	// Throttle refuses more than one request a second and tenant on Conditional
 	// Access policies and named locations.

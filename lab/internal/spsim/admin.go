@@ -143,7 +143,7 @@ func (r *request) filterSites() (any, error) {
 	}
 	out = out[min(start, len(out)):]
 	most := sitesPage
-	if r.server.chance(4) {
+	if r.server.cfg.Random.Chance(4) {
 		most = 2 // pages may be any shorter
 	}
 	if len(out) > most {

@@ -1,14 +1,11 @@
 package spsim
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
-	"slices"
 	"strings"
 
 	"gatehouse/lab/internal/directory"
@@ -118,9 +115,9 @@ func (s *Server) refusal(f *fault, shape string) []byte {
 	case atom:
 		return []byte(`<?xml version="1.0" encoding="utf-8"?><m:error xmlns:m="` + metadataSpace + `"><m:code>` + escape(f.code) + `</m:code><m:message xml:lang="en-US">` + escape(f.message) + `</m:message></m:error>`)
 	case verbose:
-		return s.encode(map[string]any{"error": map[string]any{"code": f.code, "message": message}})
+		return s.cfg.Random.JSON(map[string]any{"error": map[string]any{"code": f.code, "message": message}})
 	}
-	return s.encode(map[string]any{"odata.error": map[string]any{"code": f.code, "message": message}})
+	return s.cfg.Random.JSON(map[string]any{"odata.error": map[string]any{"code": f.code, "message": message}})
 }
 
 // rendered is an answer ready to be sent.
@@ -182,9 +179,9 @@ func (r *request) entityAnswer(e *entity, o options, shape string, out rendered)
 		if e.typ == "SP.ContextWebInformation" {
 			fields = map[string]any{"GetContextWebInformation": fields}
 		}
-		out.body = r.server.encode(map[string]any{"d": fields})
+		out.body = r.server.cfg.Random.JSON(map[string]any{"d": fields})
 	default:
-		out.body = r.server.encode(r.decorated(e, shape))
+		out.body = r.server.cfg.Random.JSON(r.decorated(e, shape))
 	}
 	return out, nil
 }
@@ -251,7 +248,7 @@ func (r *request) collection(c *collection, rows []*entity, next, shape string) 
 		if next != "" {
 			d["__next"] = next
 		}
-		return r.server.encode(map[string]any{"d": d})
+		return r.server.cfg.Random.JSON(map[string]any{"d": d})
 	}
 	body := map[string]any{"value": values}
 	if shape == minimal {
@@ -260,7 +257,7 @@ func (r *request) collection(c *collection, rows []*entity, next, shape string) 
 	if next != "" {
 		body["odata.nextLink"] = next
 	}
-	return r.server.encode(body)
+	return r.server.cfg.Random.JSON(body)
 }
 
 func (r *request) scalar(v scalar, shape string) []byte {
@@ -268,61 +265,9 @@ func (r *request) scalar(v scalar, shape string) []byte {
 	case atom:
 		return []byte(`<?xml version="1.0" encoding="utf-8"?>` + atomField(v.name, v.value, ` xmlns:d="`+dataSpace+`" xmlns:m="`+metadataSpace+`"`))
 	case verbose:
-		return r.server.encode(map[string]any{"d": map[string]any{v.name: v.value}})
+		return r.server.cfg.Random.JSON(map[string]any{"d": map[string]any{v.name: v.value}})
 	case minimal:
-		return r.server.encode(map[string]any{"odata.metadata": r.url("_api/$metadata#Edm"), "value": v.value})
+		return r.server.cfg.Random.JSON(map[string]any{"odata.metadata": r.url("_api/$metadata#Edm"), "value": v.value})
 	}
-	return r.server.encode(map[string]any{"value": v.value})
+	return r.server.cfg.Random.JSON(map[string]any{"value": v.value})
 }
-
-// encode writes JSON; with [Config.Random] the members of objects come in any
-// order, as JSON allows.
-func (s *Server) encode(v any) []byte {
-	var b bytes.Buffer
-	s.encodeTo(&b, v)
-	return b.Bytes()
-}
-
-func (s *Server) encodeTo(b *bytes.Buffer, v any) {
-	switch v := v.(type) {
-	case map[string]any:
-		names := slices.Sorted(maps.Keys(v))
-		if s.cfg.Random != nil {
-			for i := len(names) - 1; i > 0; i-- {
-				j := s.cfg.Random() % uint64(i+1)
-				names[i], names[j] = names[j], names[i]
-			}
-		}
-		b.WriteByte('{')
-		for i, name := range names {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			leaf(b, name)
-			b.WriteByte(':')
-			s.encodeTo(b, v[name])
-		}
-		b.WriteByte('}')
-	case []any:
-		b.WriteByte('[')
-		for i, item := range v {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			s.encodeTo(b, item)
-		}
-		b.WriteByte(']')
-	default:
-		leaf(b, v)
-	}
-}
-
-func leaf(b *bytes.Buffer, v any) {
-	encoder := json.NewEncoder(b)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(v) // strings, numbers, truth values and nil always encode
-	b.Truncate(b.Len() - 1)
-}
-
-// chance is true once in n times, never without randomness.
-func (s *Server) chance(n uint64) bool { return s.cfg.Random != nil && s.cfg.Random()%n == 0 }

@@ -260,7 +260,7 @@ func (r *request) page(c *collection, o options) (rows []*entity, next string, e
 	if o.top >= 0 {
 		size = min(o.top, maxItems)
 	}
-	if size > 1 && r.server.chance(4) {
+	if size > 1 && r.server.cfg.Random.Chance(4) {
 		size = 1 + int(r.server.cfg.Random()%uint64(size))
 	}
 	if size >= len(rows) || size == 0 {

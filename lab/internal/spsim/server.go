@@ -13,6 +13,7 @@ import (
 
 	"gatehouse/lab/internal/directory"
 	"gatehouse/lab/internal/token"
+	"gatehouse/lab/internal/vary"
 )
 
 // Config is what a [Server] needs.
@@ -24,7 +25,7 @@ type Config struct {
 	Root func(*http.Request) string
 	// Random shuffles members, shortens pages and drops bodies of refusals; nil,
 	// or Deterministic, leaves everything as it is.
-	Random        func() uint64
+	Random        vary.Source
 	Deterministic bool
 }
 

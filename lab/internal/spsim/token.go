@@ -122,7 +122,7 @@ func (r *request) rejected(number int, reason, body string) *fault {
 	f.code, f.message = "rejected", reason
 	f.header.Set("X-Ms-Diagnostics", fmt.Sprintf(`%d;reason="%s";category="invalid_client"`, number, reason))
 	f.body, f.bodyType = "{}", "application/json; charset=utf-8"
-	if body != "" && !r.server.chance(2) {
+	if body != "" && !r.server.cfg.Random.Chance(2) {
 		f.body = body
 		if !strings.HasPrefix(body, "{") {
 			f.bodyType = "text/plain; charset=utf-8"
