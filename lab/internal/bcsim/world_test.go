@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse/lab/internal/directory"
+	"gatehouse/lab/internal/pki"
 	"gatehouse/lab/internal/token"
 )
 
@@ -59,7 +60,7 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 	if err != nil {
 		t.Fatalf("parsing the tenants file: %v", err)
 	}
-	store, _, err := directory.New(file, directory.Config{Seed: 7, Now: func() time.Time { return testNow }, NewCertificate: testCertificate})
+	store, _, err := directory.New(file, directory.Config{Seed: 7, Now: func() time.Time { return testNow }, NewCertificate: pki.Client})
 	if err != nil {
 		t.Fatalf("building the directory: %v", err)
 	}

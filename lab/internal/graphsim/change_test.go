@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse/lab/internal/directory"
+	"gatehouse/lab/internal/pki"
 )
 
 // TestAudit: writes leave entries that say who changed what, failed ones and
@@ -162,7 +163,7 @@ func TestRegistrations(t *testing.T) {
 	client := made["appId"].(string)
 	principal := w.must(201, everything, "POST", "/v1.0/servicePrincipals", `{"appId": "`+client+`"}`).body["id"].(string)
 	w.must(200, everything, "POST", path+"/addPassword", "")
-	certificate, err := testCertificate("crane", testNow, testNow.AddDate(1, 0, 0))
+	certificate, err := pki.Client("crane", testNow, testNow.AddDate(1, 0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,15 +1,9 @@
 package graphsim
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -19,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse/lab/internal/directory"
+	"gatehouse/lab/internal/pki"
 	"gatehouse/lab/internal/token"
 )
 
@@ -65,7 +60,7 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 	if err != nil {
 		t.Fatalf("parsing the tenants file: %v", err)
 	}
-	store, _, err := directory.New(file, directory.Config{Seed: 7, Now: func() time.Time { return testNow }, NewCertificate: testCertificate})
+	store, _, err := directory.New(file, directory.Config{Seed: 7, Now: func() time.Time { return testNow }, NewCertificate: pki.Client})
 	if err != nil {
 		t.Fatalf("building the directory: %v", err)
 	}
@@ -112,19 +107,6 @@ func (w *world) log(d *directory.Tenant) {
 		}
 		d.Log(e)
 	}
-}
-
-func testCertificate(name string, start, end time.Time) (*x509.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("making a key: %w", err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: start, NotAfter: end}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return nil, fmt.Errorf("signing a certificate: %w", err)
-	}
-	return x509.ParseCertificate(der)
 }
 
 // caller makes a token's claims.
