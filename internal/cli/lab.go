@@ -23,8 +23,10 @@ func newLab(env Env) *cobra.Command {
 		Use:   "lab",
 		Short: "Run a simulated Microsoft cloud that enforces MFA",
 		Long: `Lab runs a simulated Microsoft cloud on this machine: a sign-in service that
-enforces MFA, Microsoft Graph, and sample tenants, one for each story. MSAL,
-azidentity and other clients work with it unchanged. It runs until Ctrl-C.
+enforces MFA, Microsoft Graph, SharePoint Online, Business Central, and sample
+tenants, one for each story. MSAL, azidentity and other clients work with it
+unchanged. People's second factors are answered on the phones page. It runs
+until Ctrl-C.
 
 The ready file tells addresses, tenants, people, apps and their credentials; it
 appears once everything accepts connections. Certificates are signed by the
