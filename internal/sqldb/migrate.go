@@ -34,14 +34,24 @@ func (db *DB) Migrate(ctx context.Context) error {
 	if now > newest {
 		return fmt.Errorf("the database %s was made by a newer release (schema %d, this one knows %d): start that release, or restore a backup", db.Name(), now, newest)
 	}
-	if _, err := provider.Up(ctx); err != nil {
-		var partial *goose.PartialError
-		if errors.As(err, &partial) && partial.Failed != nil {
-			return fmt.Errorf("migrating the schema to %d: %w", partial.Failed.Source.Version, partial.Err)
+	for now < newest {
+		_, err := provider.Up(ctx)
+		before := now
+		// SQLite has no lock to wait at: a step that another process took
+		// meanwhile fails here, and is then done.
+		if now, _, _ = provider.GetVersions(ctx); err != nil && now <= before {
+			return migrationError(err)
 		}
-		return fmt.Errorf("migrating the schema: %w", err)
 	}
 	return nil
+}
+
+func migrationError(err error) error {
+	var partial *goose.PartialError
+	if errors.As(err, &partial) && partial.Failed != nil {
+		return fmt.Errorf("migrating the schema to %d: %w", partial.Failed.Source.Version, partial.Err)
+	}
+	return fmt.Errorf("migrating the schema: %w", err)
 }
 
 // MigrateTo brings the schema to an older version than the newest, for tests of
@@ -64,7 +74,7 @@ func (db *DB) provider() (*goose.Provider, error) {
 	}
 	kind, options := goose.DialectSQLite3, []goose.ProviderOption{}
 	if db.Postgres() {
-		locker, err := lock.NewPostgresSessionLocker()
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
 		if err != nil {
 			return nil, err
 		}

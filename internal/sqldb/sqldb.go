@@ -27,6 +27,7 @@ import (
 	"github.com/uptrace/bun/dialect/pgdialect"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	_ "modernc.org/sqlite" // driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // DB is an open database.
@@ -49,7 +50,7 @@ func Open(ctx context.Context, address string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := db.write.PingContext(ctx); err != nil {
+	if err := db.ping(ctx); err != nil {
 		_ = db.Close() // the first error is the one to tell
 		return nil, fmt.Errorf("opening the database %s: %w", db.Name(), err)
 	}
@@ -99,6 +100,24 @@ func (db *DB) openSQLite() error {
 	}
 	db.read, err = open("&_pragma=query_only(1)", 8)
 	return err
+}
+
+// ping makes the first connection. Two that open a new SQLite file at the same
+// moment both want to switch it to WAL, for which SQLite does not wait by
+// itself.
+func (db *DB) ping(ctx context.Context) error {
+	const patience, pause = 5 * time.Second, 20 * time.Millisecond
+	for waited := time.Duration(0); ; waited += pause {
+		err := db.write.PingContext(ctx)
+		if !is(err, "", sqlite3.SQLITE_BUSY) || waited >= patience {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // Postgres reports whether the database is PostgreSQL.
