@@ -152,18 +152,20 @@ func (db *DB) Close() error {
 type changeKey struct{}
 
 // InChange reports whether a context belongs to an open transaction.
-func InChange(ctx context.Context) bool { return ctx.Value(changeKey{}) != nil }
+func InChange(ctx context.Context) bool { return Current(ctx) != nil }
 
-// Tx is an open transaction. Functions that are to run after it has been
-// committed are handed to [Tx.OnCommit].
-type Tx struct {
-	bun.Tx
-	after []func()
+// Current is the transaction that a context belongs to, or nil. It is for the
+// hooks of the ground; queries use the transaction that was handed to them.
+func Current(ctx context.Context) *Tx {
+	tx, _ := ctx.Value(changeKey{}).(*Tx)
+	return tx
 }
 
-// OnCommit runs f once the transaction has been committed, in the order given;
-// never if it is rolled back.
-func (tx *Tx) OnCommit(f func()) { tx.after = append(tx.after, f) }
+// Tx is an open transaction, with hooks around its end.
+type Tx struct {
+	bun.Tx
+	hooks
+}
 
 // Change runs do in one transaction, which is committed if do returns nil and
 // rolled back otherwise. Inside, only tx may be used: the transaction of a
@@ -179,18 +181,29 @@ func (db *DB) Change(ctx context.Context, do func(ctx context.Context, tx *Tx) e
 	const tries = 5
 	for try := 1; ; try++ {
 		tx, err := db.change(ctx, do)
+		if tx == nil {
+			return err
+		}
 		if err != nil && try < tries && retryable(err) && ctx.Err() == nil {
 			continue
 		}
-		if err == nil {
-			for _, f := range tx.after {
-				f()
+		if err != nil {
+			for _, f := range tx.undone {
+				if also := f(context.WithoutCancel(ctx)); also != nil {
+					err = errors.Join(err, also)
+				}
 			}
+			return err
 		}
-		return err
+		for _, f := range tx.after {
+			f()
+		}
+		return nil
 	}
 }
 
+// change gives the transaction even if it was rolled back, nil if it never
+// began.
 func (db *DB) change(ctx context.Context, do func(ctx context.Context, tx *Tx) error) (*Tx, error) {
 	inner, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
@@ -198,11 +211,17 @@ func (db *DB) change(ctx context.Context, do func(ctx context.Context, tx *Tx) e
 	}
 	tx := &Tx{Tx: inner}
 	defer func() { _ = inner.Rollback() }() // after a commit it does nothing
-	if err := do(context.WithValue(ctx, changeKey{}, true), tx); err != nil {
-		return nil, err
+	inside := context.WithValue(ctx, changeKey{}, tx)
+	if err := do(inside, tx); err != nil {
+		return tx, err
+	}
+	for i := 0; i < len(tx.before); i++ { // a hook may add another
+		if err := tx.before[i](inside); err != nil {
+			return tx, err
+		}
 	}
 	if err := inner.Commit(); err != nil {
-		return nil, fmt.Errorf("committing a change: %w", err)
+		return tx, fmt.Errorf("committing a change: %w", err)
 	}
 	return tx, nil
 }

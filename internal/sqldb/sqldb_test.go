@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -82,6 +83,47 @@ func TestChange(t *testing.T) {
 		var f fact
 		if err := db.Read().NewSelect().Model(&f).Where("name = ?", "z").Scan(ctx); !sqldb.Missing(err) {
 			t.Errorf("a row that is not there: %v", err)
+		}
+	})
+}
+
+// The hooks run at their moment: before the commit inside the transaction, after
+// the rollback outside of it.
+func TestHooks(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		refused := errors.New("no")
+		ctx, cancel := context.WithCancel(t.Context())
+		if err := db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+			if sqldb.Current(ctx) != tx {
+				t.Error("the context does not lead to the transaction")
+			}
+			tx.OnRollback(func(context.Context) error { t.Error("rolled back"); return nil })
+			tx.BeforeCommit(func(ctx context.Context) error {
+				tx.BeforeCommit(func(ctx context.Context) error { return insert(ctx, tx, "b", "1") })
+				return insert(ctx, tx, "a", "1")
+			})
+			if n, err := tx.NewSelect().Model((*fact)(nil)).Count(ctx); n != 0 || err != nil {
+				t.Errorf("a hook ran at once: %d rows, %v", n, err)
+			}
+			return nil
+		}); err != nil || count(t, db) != 2 {
+			t.Fatalf("%d rows, %v", count(t, db), err)
+		}
+		// A hook says no: all is undone, and a change of its own follows, also
+		// when the caller has gone.
+		err := db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+			tx.OnRollback(func(ctx context.Context) error {
+				return db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error { return insert(ctx, tx, "after", "1") })
+			})
+			tx.OnRollback(func(context.Context) error { return io.EOF })
+			tx.BeforeCommit(func(context.Context) error {
+				cancel()
+				return refused
+			})
+			return insert(ctx, tx, "c", "1")
+		})
+		if !errors.Is(err, refused) || !errors.Is(err, io.EOF) || count(t, db) != 3 {
+			t.Errorf("%d rows, %v", count(t, db), err)
 		}
 	})
 }
