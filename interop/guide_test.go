@@ -1,15 +1,14 @@
 package interop
 
 import (
-	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
-
-	"gatehouse/lab"
 )
 
 // guide is a section of docs/lab.md: its fenced blocks in order.
@@ -36,54 +35,53 @@ func guide(t *testing.T, heading string) []block {
 type block struct{ language, text string }
 
 // follow does what a section says in an empty folder: shell blocks are run, as
-// they stand, others are written to the file. It gives all output.
+// they stand and in one shell, others are written to the file. What was begun
+// in the background ends with the shell. It gives all output.
 func follow(t *testing.T, folder, file string, blocks []block, env ...string) string {
 	t.Helper()
-	var out bytes.Buffer
-	for _, b := range blocks {
-		if b.language != "sh" {
-			if err := os.WriteFile(filepath.Join(folder, file), []byte(b.text), 0o600); err != nil {
-				t.Fatal(err)
-			}
+	script := "trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n"
+	for i, b := range blocks {
+		if b.language == "sh" {
+			script += b.text
 			continue
 		}
-		shell := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", b.text) //nolint:gosec // our own guide
-		shell.Dir, shell.Stdout, shell.Stderr = folder, &out, &out
-		shell.Env = append(os.Environ(), env...)
-		if err := shell.Run(); err != nil {
-			t.Fatalf("%v in:\n%s\n%s", err, b.text, out.String())
+		held := filepath.Join(t.TempDir(), fmt.Sprint(i))
+		if err := os.WriteFile(held, []byte(b.text), 0o600); err != nil {
+			t.Fatal(err)
 		}
+		script += fmt.Sprintf("cp '%s' '%s'\n", held, file)
 	}
-	return out.String()
+	shell := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
+	shell.Cancel = func() error { return shell.Process.Signal(syscall.SIGTERM) }
+	shell.Dir = folder
+	shell.Env = append(os.Environ(), env...)
+	out, err := shell.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v in:\n%s\n%s", err, script, out)
+	}
+	return string(out)
 }
 
 // The guide leads an outside Go module to a first MFA refusal, word by word.
 func TestGuideGo(t *testing.T) {
+	t.Parallel()
 	source, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := follow(t, t.TempDir(), "refusal_test.go", guide(t, "Use it in a Go test"), "GATEHOUSE="+source, "GOFLAGS=-mod=mod")
-	if !strings.Contains(out, "ok") || strings.Contains(out, "no test files") {
+	out := follow(t, t.TempDir(), "refusal_test.go", guide(t, "Use it in a Go test"), "GATEHOUSE="+source)
+	if !strings.Contains(out, "ok  \texample.com/outside") {
 		t.Errorf("the guide's test did not run:\n%s", out)
 	}
 }
 
-// The guide leads an empty npm project to a first MFA refusal, word by word;
-// only the lab is started by the test, so that it ends with it.
+// The guide leads an empty npm project to a first MFA refusal, word by word,
+// with gatehouse built and on the path.
 func TestGuideNode(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
-	blocks := guide(t, "Your first MFA refusal, from Node")
-	start, rest, found := strings.Cut(blocks[0].text, "\n")
-	if !found || start != "gatehouse lab --ready-file lab.json &" {
-		t.Fatalf("the guide begins with %q", start)
-	}
-	blocks[0].text = rest
-	l := lab.Start(t)
-	if err := l.WriteReady(filepath.Join(folder, "lab.json")); err != nil {
-		t.Fatal(err)
-	}
-	out := follow(t, folder, "refusal.mjs", blocks)
+	path := filepath.Dir(buildGatehouse(t, false)) + string(os.PathListSeparator) + os.Getenv("PATH")
+	out := follow(t, folder, "refusal.mjs", guide(t, "Your first MFA refusal, from Node"), "PATH="+path)
 	if !strings.Contains(out, "AADSTS50076: ") {
 		t.Errorf("no refusal:\n%s", out)
 	}

@@ -3,20 +3,14 @@ package interop
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha1" //nolint:gosec // code apps use HMAC-SHA-1 (RFC 6238)
-	"crypto/sha256"
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"html"
 	"io"
 	"net/http"
-	"net/http/cookiejar"
-	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -27,132 +21,13 @@ import (
 	"gatehouse/lab"
 )
 
-// person sits before a browser: cookies are kept, forms are filled in, and the
-// way ends where the app takes over.
-type person struct {
-	t      *testing.T
-	client *http.Client
-	at     *url.URL
-	page   string
-	left   *url.URL // the app's redirect address, once the browser was sent there
-}
-
-func newPerson(t *testing.T, l *lab.Lab) *person {
-	t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &person{t: t}
-	transport := l.Transport()
-	t.Cleanup(transport.CloseIdleConnections)
-	p.client = &http.Client{Transport: transport, Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
-		if r.URL.Hostname() == "localhost" && r.URL.Scheme == "http" {
-			p.left = r.URL
-			return http.ErrUseLastResponse
-		}
-		return nil
-	}}
-	return p
-}
-
-func (p *person) do(r *http.Request, err error) {
-	p.t.Helper()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	response, err := p.client.Do(r)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.at, p.page = response.Request.URL, string(body)
-}
-
-func (p *person) open(address string) {
-	p.t.Helper()
-	p.do(http.NewRequestWithContext(p.t.Context(), http.MethodGet, address, nil))
-}
-
-var (
-	formPattern  = regexp.MustCompile(`<form method="post" action="([^"]*)"`)
-	inputPattern = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)"`)
-)
-
-// submit sends the page's form with its hidden inputs and what the person
-// filled in: names and values in turn.
-func (p *person) submit(filled ...string) {
-	p.t.Helper()
-	form := formPattern.FindStringSubmatch(p.page)
-	if form == nil {
-		p.t.Fatalf("no form on the page:\n%s", p.page)
-	}
-	target, err := p.at.Parse(html.UnescapeString(form[1]))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	values := url.Values{}
-	for _, input := range inputPattern.FindAllStringSubmatch(p.page, -1) {
-		values.Set(html.UnescapeString(input[1]), html.UnescapeString(input[2]))
-	}
-	for i := 0; i+1 < len(filled); i += 2 {
-		values.Set(filled[i], filled[i+1])
-	}
-	r, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, target.String(), strings.NewReader(values.Encode()))
-	if err == nil {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	p.do(r, err)
-}
-
-// codeNow is what a code app shows.
-func codeNow(t *testing.T, secret string, now time.Time) string {
-	t.Helper()
-	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mac := hmac.New(sha1.New, key)
-	_ = binary.Write(mac, binary.BigEndian, now.Unix()/30) // a hash takes everything
-	sum := mac.Sum(nil)
-	offset := sum[len(sum)-1] & 0x0f
-	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[offset:])&0x7fffffff%1_000_000)
-}
-
-// interactive begins an authorization with MSAL Go and PKCE, and gives the
-// address to open and what redeems the code.
-func interactive(t *testing.T, l *lab.Lab, tenant string) (address string, redeem func(context.Context, *url.URL) (public.AuthResult, error)) {
-	t.Helper()
-	client, err := public.New(graphCommandLineTools, public.WithAuthority("https://login.microsoftonline.com/"+tenant), public.WithHTTPClient(l.Client()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	scopes := []string{"User.Read"}
-	verifier := rand.Text() + rand.Text()
-	sum := sha256.Sum256([]byte(verifier))
-	address, err = client.AuthCodeURL(t.Context(), graphCommandLineTools, "http://localhost", scopes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address += "&state=kept&code_challenge_method=S256&code_challenge=" + base64.RawURLEncoding.EncodeToString(sum[:])
-	return address, func(ctx context.Context, back *url.URL) (public.AuthResult, error) {
-		return client.AcquireTokenByAuthCode(ctx, back.Query().Get("code"), "http://localhost", scopes, public.WithChallenge(verifier))
-	}
-}
-
-const graphCommandLineTools = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
-
 // demandMFA makes the lab ask a user for MFA.
-func demandMFA(t *testing.T, l *lab.Lab, tenant, upn string) {
+func demandMFA(t *testing.T, l *lab.Lab, tenant lab.ReadyTenant, user lab.ReadyUser) {
 	t.Helper()
-	control(t, l, http.MethodPatch, "/tenants/"+tenant+"/users/"+upn, `{"per_user_mfa":"enforced"}`)
+	control(t, l, http.MethodPatch, "/tenants/"+tenant.ID+"/users/"+user.UPN, `{"per_user_mfa":"enforced"}`)
 }
 
-func control(t *testing.T, l *lab.Lab, method, path, body string) []byte {
+func control(t *testing.T, l *lab.Lab, method, path, body string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, l.Ready().ControlURL+path, strings.NewReader(body))
 	if err != nil {
@@ -171,79 +46,15 @@ func control(t *testing.T, l *lab.Lab, method, path, body string) []byte {
 	if response.StatusCode >= 300 {
 		t.Fatalf("%s %s: %d %s", method, path, response.StatusCode, data)
 	}
-	return data
 }
 
-// MSAL Go redeems a code that a person earned with password and a second
-// factor; its token says so, and its silent sign-in keeps it.
-func TestInteractiveSignIn(t *testing.T) {
-	for _, factor := range []string{"code", "push"} {
-		t.Run(factor, func(t *testing.T) {
-			l := lab.Start(t)
-			tenant := l.Tenant("callercove")
-			user := tenant.User(map[string]string{"code": "wei.chen", "push": "maria.rossi"}[factor])
-			demandMFA(t, l, tenant.Domain, user.UPN)
-			address, redeem := interactive(t, l, tenant.ID)
-			p := newPerson(t, l)
-			p.open(address)
-			p.submit("upn", user.UPN, "action", "next")
-			p.submit("password", *user.Password, "action", "next")
-			if factor == "code" {
-				p.submit("code", codeNow(t, *user.TOTPSecret, l.Now()), "action", "next")
-			} else {
-				approve(t, l, p)
-			}
-			for range 3 { // "stay signed in?", and consent if it is asked for
-				if p.left != nil {
-					break
-				}
-				p.submit("action", "no")
-			}
-			if p.left == nil || p.left.Query().Get("code") == "" || p.left.Query().Get("state") != "kept" {
-				t.Fatalf("the browser ended at %v:\n%s", p.left, p.page)
-			}
-			result, err := redeem(t.Context(), p.left)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if result.Account.PreferredUsername != user.UPN || !slices.Contains(proofs(t, result.AccessToken), "mfa") {
-				t.Errorf("account %s, amr %v", result.Account.PreferredUsername, proofs(t, result.AccessToken))
-			}
-			checkMe(t, l.Client(), "https://graph.microsoft.com", result.AccessToken, user)
-			if _, err := redeem(t.Context(), p.left); err == nil || !strings.Contains(err.Error(), "AADSTS54005") {
-				t.Errorf("the code was redeemed twice: %v", err)
-			}
-		})
-	}
-}
-
-// approve answers the push on the person's phone with the number on the screen.
-func approve(t *testing.T, l *lab.Lab, p *person) {
-	t.Helper()
-	var phone struct {
-		Prompts []struct {
-			ID      string
-			Numbers []int
-		}
-	}
-	if err := json.Unmarshal(control(t, l, http.MethodGet, "/phone/prompts", ""), &phone); err != nil || len(phone.Prompts) != 1 {
-		t.Fatalf("%d pushes wait, %v:\n%s", len(phone.Prompts), err, p.page)
-	}
-	shown := 0
-	for _, n := range phone.Prompts[0].Numbers {
-		if strings.Contains(p.page, fmt.Sprintf(">%02d<", n)) {
-			shown = n
-		}
-	}
-	if shown == 0 {
-		t.Fatalf("none of %v is on the screen:\n%s", phone.Prompts[0].Numbers, p.page)
-	}
-	control(t, l, http.MethodPost, "/phone/"+phone.Prompts[0].ID, fmt.Sprintf(`{"action":"approve","number":%d}`, shown))
-	p.open(p.at.String())
-}
-
-// proofs reads the amr claim of an access token.
-func proofs(t *testing.T, token string) []string {
+// claimsOf reads the claims of an access token.
+func claimsOf(t *testing.T, token string) (claims struct {
+	Audience string   `json:"aud"`
+	AMR      []string `json:"amr"`
+	ACRS     []string `json:"acrs"`
+	Roles    []string `json:"roles"`
+}) {
 	t.Helper()
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -253,11 +64,315 @@ func proofs(t *testing.T, token string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var claims struct {
-		AMR []string `json:"amr"`
-	}
 	if err := json.Unmarshal(payload, &claims); err != nil {
 		t.Fatal(err)
 	}
-	return claims.AMR
+	return claims
+}
+
+// codeNow is what a code app shows.
+func codeNow(t *testing.T, secret string, now time.Time) string {
+	t.Helper()
+	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mac := hmac.New(sha1.New, key)
+	_ = binary.Write(mac, binary.BigEndian, now.Unix()/30) // a hash takes everything
+	sum := mac.Sum(nil)
+	offset := sum[len(sum)-1] & 0x0f
+	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[offset:])&0x7fffffff%1_000_000)
+}
+
+// publicClient is MSAL Go as Microsoft Graph Command Line Tools; it reaches the
+// lab by its address.
+func publicClient(t *testing.T, l *lab.Lab, tenant string) public.Client {
+	t.Helper()
+	client, err := public.New(commandLineTools, public.WithAuthority(l.URL()+"/"+tenant), public.WithHTTPClient(l.Client()), public.WithInstanceDiscovery(false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// begin starts MSAL Go's interactive sign-in, which listens for the answer by
+// itself, and gives the address that it wants opened and what it comes to.
+func begin(t *testing.T, client public.Client, scopes []string, options ...public.AcquireInteractiveOption) (address string, wait func() (public.AuthResult, error)) {
+	t.Helper()
+	opened := make(chan string, 1)
+	options = append(options, public.WithOpenURL(func(address string) error {
+		opened <- address
+		return nil
+	}))
+	wait = background(t, func(ctx context.Context) (public.AuthResult, error) {
+		return client.AcquireTokenInteractive(ctx, scopes, options...)
+	})
+	return receive(t, opened, "address to open"), wait
+}
+
+// readProfile is what a person's sign-in to Microsoft's own clients is for.
+var readProfile = []string{"User.Read"}
+
+// signedIn waits for MSAL's own last page and its result, which must be for a
+// user, with or without a second factor.
+func signedIn(t *testing.T, l *lab.Lab, p *person, wait func() (public.AuthResult, error), user lab.ReadyUser, secondFactor bool) public.AuthResult {
+	t.Helper()
+	p.expectText("Authentication complete")
+	result, err := wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if amr := claimsOf(t, result.AccessToken).AMR; slices.Contains(amr, "mfa") != secondFactor || result.Account.PreferredUsername != user.UPN {
+		t.Errorf("account %s, amr %v", result.Account.PreferredUsername, amr)
+	}
+	checkMe(t, l.Client(), l.URL(), result.AccessToken, user)
+	return result
+}
+
+// MSAL Go signs people in through the pages, with each kind of second factor;
+// the token tells of it.
+func TestInteractiveSecondFactor(t *testing.T) {
+	for name, factor := range map[string]struct {
+		user string
+		give func(p *person, user lab.ReadyUser)
+	}{
+		"push": {"maria.rossi", func(p *person, user lab.ReadyUser) {
+			p.expect("Approve on your phone")
+			p.approve(user)
+		}},
+		"code app":     {"wei.chen", func(p *person, user lab.ReadyUser) { p.giveCode(p.codeOf(user)) }},
+		"text message": {"omar.haddad", func(p *person, user lab.ReadyUser) { p.giveCode(p.codeOf(user)) }},
+		"another method": {"omar.haddad", func(p *person, user lab.ReadyUser) {
+			p.expect("Enter the code")
+			p.press("Use another method")
+			p.expect("Choose how to confirm")
+			p.press("Approve on the phone")
+			p.expect("Approve on your phone")
+			p.answer(user, "Deny")
+			p.expectText("AADSTS500121")
+			p.press("Call the phone")
+			p.expectText("is being called")
+			p.answer(user, "Approve")
+		}},
+		"wrong number": {"maria.rossi", func(p *person, user lab.ReadyUser) {
+			p.expect("Approve on your phone")
+			number := p.read(`//p[@class="number"]`)
+			p.answer(user, p.lookAtPhone().read(`//button[@name="number"][normalize-space()!=`+quoted(number)+`]`))
+			p.expectText("AADSTS500121")
+			p.press("Approve on the phone")
+			p.expect("Approve on your phone")
+			p.approve(user)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := browsableLab(t)
+			tenant := l.Tenant("callercove")
+			user := tenant.User(factor.user)
+			demandMFA(t, l, tenant, user)
+			address, wait := begin(t, publicClient(t, l, tenant.ID), readProfile)
+			p := newPerson(t, l)
+			p.open(address)
+			p.giveAccount(user)
+			p.givePassword(user)
+			factor.give(p, user)
+			p.stay("No")
+			signedIn(t, l, p, wait, user, true)
+		})
+	}
+}
+
+// Somebody without a method sets one up on the way in, and uses it the next time.
+func TestInteractiveRegistration(t *testing.T) {
+	for name, method := range map[string]struct {
+		setUp, use func(p *person, user lab.ReadyUser)
+	}{
+		"Code app": {
+			func(p *person, user lab.ReadyUser) {
+				secret := strings.ReplaceAll(p.read(`#secret`), " ", "")
+				p.fill("Code that the app shows now", codeNow(p.t, secret, p.lab.Now()))
+				p.press("Verify")
+			},
+			func(p *person, user lab.ReadyUser) { p.giveCode(p.codeOf(user)) },
+		},
+		"Authenticator": {
+			func(p *person, user lab.ReadyUser) { p.approve(user) },
+			func(p *person, user lab.ReadyUser) {
+				p.expect("Approve on your phone")
+				p.approve(user)
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := browsableLab(t)
+			tenant := l.Tenant("callercove")
+			user := tenant.User("tom.berg")
+			demandMFA(t, l, tenant, user)
+			client := publicClient(t, l, tenant.ID)
+			for _, first := range []bool{true, false} {
+				address, wait := begin(t, client, readProfile)
+				p := newPerson(t, l)
+				p.open(address)
+				p.giveAccount(user)
+				p.givePassword(user)
+				if first {
+					p.expect("Set up a second factor")
+					p.press(name)
+					p.expect("Connect your phone")
+					method.setUp(p, user)
+				} else {
+					method.use(p, user)
+				}
+				p.stay("No")
+				signedIn(t, l, p, wait, user, true)
+			}
+		})
+	}
+}
+
+// The browser remembers who signed in, lets another account in beside, and
+// forgets all of them at sign-out.
+func TestInteractiveSession(t *testing.T) {
+	t.Parallel()
+	l := browsableLab(t)
+	tenant := l.Tenant("callercove")
+	maria, tom := tenant.User("maria.rossi"), tenant.User("tom.berg")
+	client := publicClient(t, l, tenant.ID)
+	p := newPerson(t, l)
+
+	address, wait := begin(t, client, readProfile)
+	p.open(address)
+	p.giveAccount(maria)
+	p.givePassword(maria)
+	p.stay("Yes")
+	signedIn(t, l, p, wait, maria, false)
+
+	address, wait = begin(t, client, readProfile)
+	p.open(address)
+	p.expect("Choose an account")
+	p.press("Maria Rossi") // no password
+	signedIn(t, l, p, wait, maria, false)
+
+	address, wait = begin(t, client, readProfile)
+	p.open(address)
+	p.expect("Choose an account")
+	p.press("Use another account")
+	p.giveAccount(tom)
+	p.givePassword(tom)
+	p.stay("No")
+	signedIn(t, l, p, wait, tom, false)
+
+	address, wait = begin(t, client, readProfile)
+	p.open(address)
+	p.expect("Choose an account")
+	p.press("Tom Berg")
+	signedIn(t, l, p, wait, tom, false)
+
+	p.open(l.URL() + "/" + tenant.ID + "/oauth2/v2.0/logout")
+	p.expect("Signed out")
+	address, _ = begin(t, client, readProfile)
+	p.open(address)
+	p.expect("Sign in") // nobody is remembered
+}
+
+// An API that wants an authentication context gets it through MSAL's claims:
+// the person, signed in with a password alone, is asked for a second factor.
+func TestInteractiveClaims(t *testing.T) {
+	t.Parallel()
+	l := browsableLab(t)
+	tenant := l.Tenant("callercove")
+	user := tenant.User("wei.chen")
+	client := publicClient(t, l, tenant.ID)
+	p := newPerson(t, l)
+
+	address, wait := begin(t, client, readProfile)
+	p.open(address)
+	p.giveAccount(user)
+	p.givePassword(user)
+	p.stay("No")
+	signedIn(t, l, p, wait, user, false)
+
+	address, wait = begin(t, client, readProfile, public.WithClaims(`{"access_token":{"acrs":{"essential":true,"value":"c1"}}}`), public.WithLoginHint(user.UPN))
+	p.open(address)
+	p.expect("Choose an account")
+	p.press("Wei Chen")
+	p.giveCode(p.codeOf(user)) // no password
+	result := signedIn(t, l, p, wait, user, true)
+	if acrs := claimsOf(t, result.AccessToken).ACRS; !slices.Contains(acrs, "c1") {
+		t.Errorf("acrs %v", acrs)
+	}
+}
+
+// An expired password is changed on the way in; the new one is good at once.
+func TestInteractiveExpiredPassword(t *testing.T) {
+	t.Parallel()
+	l := browsableLab(t)
+	tenant := l.Tenant("brokenbay")
+	user := tenant.User("svc-expired")
+	client := publicClient(t, l, tenant.ID)
+	address, wait := begin(t, client, readProfile)
+	p := newPerson(t, l)
+	p.open(address)
+	p.giveAccount(user)
+	p.givePassword(user)
+	p.expect("Set a new password")
+	p.fill("New password", "Quince-Orchard-7")
+	p.fill("New password again", "Quince-Orchard-8")
+	p.press("Change password")
+	p.expectText("The two new passwords differ.")
+	p.fill("New password", "Quince-Orchard-7")
+	p.fill("New password again", "Quince-Orchard-7")
+	p.press("Change password")
+	p.stay("No")
+	signedIn(t, l, p, wait, user, false)
+	if _, err := msalPassword(t.Context(), client, graphUserRead, user.UPN, "Quince-Orchard-7"); err != nil {
+		t.Errorf("with the new password: %v", err)
+	}
+}
+
+// What goes wrong is said on the page; where no app may hear of it, with code,
+// ids and time.
+func TestInteractiveErrors(t *testing.T) {
+	t.Parallel()
+	l := browsableLab(t)
+	tenant := l.Tenant("brokenbay")
+	user, disabled := tenant.User("svc-ok"), tenant.User("svc-disabled")
+	client := publicClient(t, l, tenant.ID)
+	address, wait := begin(t, client, readProfile)
+	p := newPerson(t, l)
+	p.open(address)
+	p.giveAccount(lab.ReadyUser{UPN: "nobody@brokenbay.example"})
+	p.expectText("AADSTS50034")
+	p.fill("User name", user.UPN)
+	p.press("Next")
+	wrong := "wrong"
+	p.givePassword(lab.ReadyUser{Password: &wrong})
+	p.expectText("AADSTS50126")
+	p.press("Back")
+	p.giveAccount(user)
+	p.givePassword(user)
+	p.stay("No")
+	signedIn(t, l, p, wait, user, false)
+
+	p = newPerson(t, l)
+	address, _ = begin(t, client, readProfile)
+	p.open(address)
+	p.giveAccount(disabled)
+	p.givePassword(disabled)
+	p.expectText("AADSTS50057")
+
+	const asked = "5b1f4c3e-9a77-4d0e-8f7b-2f1f9d5c6a10"
+	address, err := client.AuthCodeURL(t.Context(), commandLineTools, "https://elsewhere.example/", readProfile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.open(address + "&client-request-id=" + asked)
+	p.expect("The sign-in did not work")
+	said := p.text()
+	for _, want := range []string{"AADSTS50011", asked, "Trace id", l.Now().UTC().Format("2006-01-02"), "https://elsewhere.example/"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the page does not say %s:\n%s", want, said)
+		}
+	}
 }

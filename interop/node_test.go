@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -25,23 +24,26 @@ func needPackages(t testing.TB) {
 	}
 }
 
-// runNode runs a script with the lab's ready file and authority, as a user of
-// the lab would, and gives what it printed.
-func runNode(t *testing.T, l *lab.Lab, environment []string, arguments ...string) []byte {
+// nodeCommand is a script with the lab's ready file and authority, as a user of
+// the lab would run it. Of the environment it gets what programs need to run: a
+// proxy or a desktop of the machine must not come between.
+func nodeCommand(t *testing.T, l *lab.Lab, environment []string, arguments ...string) *exec.Cmd {
 	t.Helper()
 	ready := filepath.Join(t.TempDir(), "ready.json")
 	if err := l.WriteReady(ready); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "node", arguments...) //nolint:gosec // the arguments are written in this file
+	cmd := exec.CommandContext(t.Context(), "node", arguments...) //nolint:gosec // the arguments are written in these tests
 	cmd.Dir = "node"
-	// A proxy of the machine must not come between.
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool {
-		name, _, _ := strings.Cut(strings.ToUpper(entry), "=")
-		return slices.Contains([]string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}, name) || strings.HasPrefix(name, "AZURE_")
-	})
-	cmd.Env = append(cmd.Env, "GATEHOUSE_LAB="+ready, "NODE_EXTRA_CA_CERTS="+l.Ready().CAFile)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GATEHOUSE_LAB=" + ready, "NODE_EXTRA_CA_CERTS=" + l.Ready().CAFile}
 	cmd.Env = append(cmd.Env, environment...)
+	return cmd
+}
+
+// runNode runs a script to its end and gives what it printed.
+func runNode(t *testing.T, l *lab.Lab, environment []string, arguments ...string) []byte {
+	t.Helper()
+	cmd := nodeCommand(t, l, environment, arguments...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -137,6 +139,7 @@ func TestNode(t *testing.T) {
 				t.Errorf("password: account %s, want %s", person.Account, want)
 			}
 			signedIn("identity secret", tenant.ID)
+			signedIn("identity certificate", tenant.ID)
 
 			refused := func(name, kind, code, number, suberror string, interaction bool) {
 				t.Helper()

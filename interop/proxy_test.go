@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/public"
+
 	"gatehouse/lab"
 )
 
@@ -61,6 +63,44 @@ func TestProxySignsIn(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A person and MSAL Go meet under Microsoft's host names: browser and client
+// both know nothing of the lab but its proxy and its authority.
+func TestProxyInteractive(t *testing.T) {
+	t.Parallel()
+	l := browsableLab(t)
+	tenant := l.Tenant("callercove")
+	user := tenant.User("wei.chen")
+	demandMFA(t, l, tenant, user)
+	var tunnels []string
+	http := throughProxy(t, l, func(host string, _ int) { tunnels = append(tunnels, host) })
+	real := ways(l)[0]
+	client, err := public.New(commandLineTools, public.WithAuthority(real.authority+"/"+tenant.ID), public.WithHTTPClient(http))
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, wait := begin(t, client, readProfile)
+	p := newPerson(t, l, l.Ready().ProxyURL)
+	p.open(address)
+	p.giveAccount(user)
+	p.givePassword(user)
+	p.expect("Enter the code")
+	if at := p.at(); !strings.HasPrefix(at, "https://login.microsoftonline.com/") {
+		t.Errorf("the browser is at %s", at)
+	}
+	p.giveCode(p.codeOf(user))
+	p.stay("No")
+	p.expectText("Authentication complete")
+	result, err := wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkMe(t, http, real.graph, result.AccessToken, user)
+	if got := strings.Join(tunnels, " "); got != "login.microsoftonline.com:443 graph.microsoft.com:443" {
+		t.Errorf("tunnels of the client: %s", got)
+	}
+	p.openRefused("https://www.example.com/") // the browser's way leads to the lab only, too
 }
 
 // The proxy leads to the lab only.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Brings what the tests need onto this machine, and prints the flags that
-# `go test` can be given here: "-race" if a C compiler works, else nothing.
-# Root (or sudo) is asked for only when something is missing. Talk: stderr.
+# Brings what the tests need onto this machine (a C compiler, Chromium), and
+# prints the flags that `go test` can be given here: "-race" if a C compiler
+# works, else nothing. Root (or sudo) is asked for only when something is
+# missing. Talk: stderr.
 set -euo pipefail
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -24,6 +25,10 @@ can_compile_c() {
 	return $ok
 }
 
+# The lists of a fresh machine may name packages that are gone: they are
+# brought up to date before the first package.
+lists_are_old=1
+
 install_packages() {
 	command -v apt-get >/dev/null || { say "no apt-get here"; return 1; }
 	local as=(env)
@@ -35,8 +40,11 @@ install_packages() {
 	fi
 	say "installing $*"
 	local apt=("${as[@]}" DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120)
-	"${apt[@]}" update </dev/null >&2 &&
-		"${apt[@]}" install -y --no-install-recommends "$@" </dev/null >&2
+	if [ -n "$lists_are_old" ]; then
+		"${apt[@]}" update </dev/null >&2 || return 1
+		lists_are_old=
+	fi
+	"${apt[@]}" install -y --no-install-recommends "$@" </dev/null >&2
 }
 
 # Called by .ci/run before the first make.
@@ -48,3 +56,8 @@ if can_compile_c; then
 else
 	say "NO C COMPILER: the tests run WITHOUT the race detector. Install gcc and libc6-dev to have it."
 fi
+
+# The tests in interop sit before the pages of the lab in Debian's Chromium.
+command -v chromium >/dev/null || install_packages chromium || true
+command -v chromium >/dev/null ||
+	say "NO CHROMIUM: the tests of interop that need a browser will FAIL. Install it: apt-get install chromium"

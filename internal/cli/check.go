@@ -19,7 +19,6 @@ import (
 	"gatehouse/internal/diagnosis"
 	"gatehouse/internal/microsoft"
 	"gatehouse/internal/microsoft/login"
-	"gatehouse/internal/posture"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/validation"
 )
@@ -65,7 +64,7 @@ to no host but those named by --allow-federation-host.
 
 A refusal alone seldom names the rule behind it. With a reader (an app that may
 read the tenant's rules) or a snapshot ('gatehouse posture snapshot') the rule
-is named too; without, it stays open.
+is named too, a Conditional Access policy by its name; without, it stays open.
 
 Exit codes: 0 it works; 1 blocked or failed; 2 wrong usage; 3 could not find out.`,
 		Example: `  gatehouse check --tenant contoso.onmicrosoft.com --username svc-backup@contoso.com --service graph
@@ -172,12 +171,8 @@ func (f *checkFlags) request(env Env) (validation.Request, error) {
 		if f.reader.clientID != "" {
 			return r, usagef("--snapshot and --reader-client-id exclude each other: the reader's view is fresh")
 		}
-		data, err := readLimited(f.snapshotFile, 64<<20)
-		if err == nil {
-			r.Snapshot, err = posture.Read(bytes.NewReader(data))
-		}
-		if err != nil {
-			return r, usagef("--snapshot: %w", err)
+		if r.Snapshot, err = readSnapshot(f.snapshotFile); err != nil {
+			return r, err
 		}
 	}
 	r.Reader, err = f.reader.reader()
@@ -346,6 +341,7 @@ func writeResult(env Env, request validation.Request, result validation.Result) 
 	if app := appText(result); app != "" {
 		fmt.Fprintf(&b, "Through the app: %s\n", app)
 	}
+	writeAge(&b, request.Snapshot)
 	if result.Diagnosis != nil {
 		fmt.Fprintln(&b)
 		if err := writeDiagnosis(&b, *result.Diagnosis, colour); err != nil {
@@ -363,6 +359,9 @@ func writeResult(env Env, request validation.Request, result validation.Result) 
 		if p.State == validation.Fail || p.State == validation.NotKnown {
 			writeEvidence(&b, p.Evidence)
 		}
+		if p.Name == validation.ProbePosture {
+			writeRules(&b, p)
+		}
 	}
 	_, err := io.Copy(env.Stdout, &b)
 	return err
@@ -370,7 +369,7 @@ func writeResult(env Env, request validation.Request, result validation.Result) 
 
 // namesItself are the kinds whose rule has one name only; the others are named
 // together with what they are of.
-var namesItself = map[diagnosis.RuleKind]bool{diagnosis.SecurityDefaults: true, diagnosis.PerUserMFA: true, diagnosis.MandatoryMFA: true, diagnosis.Federation: true}
+var namesItself = map[diagnosis.RuleKind]bool{diagnosis.SecurityDefaults: true, diagnosis.PerUserMFA: true, diagnosis.MandatoryMFA: true, diagnosis.ConditionalAccess: true, diagnosis.Federation: true}
 
 func ruleText(rule diagnosis.Rule) string {
 	kind := strings.ReplaceAll(string(rule.Kind), "_", " ")

@@ -92,7 +92,7 @@ smallest safe change?`,
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
-	root.AddCommand(newExplain(env), newCheck(env), newPosture(env), newLab(env), newDemo(env), newVersion(env))
+	root.AddCommand(newExplain(env), newCheck(env), newPosture(env), newPolicies(env), newLab(env), newDemo(env), newVersion(env))
 	return root
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/internal/microsoft"
 	"gatehouse/internal/microsoft/login"
+	"gatehouse/internal/posture"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/validation"
 	"gatehouse/lab"
@@ -49,6 +50,7 @@ func tour(ctx context.Context, env Env) (err error) {
 	out := env.Stdout
 	fmt.Fprintf(out, "This is a demo: a simulated Microsoft cloud on this machine, at %s.\nEach account below signs in once, without a person.\n", ready.URL)
 	checked, stopped := 0, 0
+	service := validation.Service{Rules: &posture.Cache{}} // each tenant's rules are read once
 	for _, t := range ready.Tenants {
 		fmt.Fprintf(out, "\n%s (%s)\n%s", t.Name, t.Domain, wrap(t.Story, "  ", explainWidth))
 		requests, err := tourRequests(cloud, t)
@@ -56,7 +58,7 @@ func tour(ctx context.Context, env Env) (err error) {
 			return err
 		}
 		for _, request := range requests {
-			result := validation.Service{}.Run(ctx, request)
+			result := service.Run(ctx, request)
 			if err := ctx.Err(); err != nil {
 				return err
 			}

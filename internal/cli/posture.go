@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,20 +20,30 @@ import (
 func newPosture(env Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "posture",
-		Short: "Read which rules of a tenant ask for MFA",
+		Short: "Read which rules of a tenant ask for MFA, and what they mean for a sign-in",
 		Args:  noSubcommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	cmd.AddCommand(newSnapshot(env), newPostureExplain(env))
+	return cmd
+}
+
+func newSnapshot(env Env) *cobra.Command {
 	var tenant, out string
-	var accounts []string
+	var want posture.Want
 	var reader readerFlags
-	snapshot := &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "snapshot",
 		Short: "Write what a reader sees of a tenant's MFA rules to a file",
-		Long: `Snapshot reads a tenant's Security Defaults, Conditional Access policies and
-licences, and for each --account its state, roles, per-user MFA and registered
-methods. 'gatehouse check --snapshot FILE' names rules from it where no reader
-can be used. What could not be read is in the file as unread, with the reason.
+		Long: `Snapshot reads a tenant's Security Defaults, Conditional Access policies with
+all that they refer to, and licences; for each --account its state, groups,
+roles, per-user MFA and registered methods; for each --app its service principal.
+'gatehouse check --snapshot FILE' and 'gatehouse posture explain' name rules from
+it where no reader can be used. What could not be read is in the file as unread,
+with the reason.
+
+Microsoft lets one request a second through to policies and named locations, so
+this takes a few seconds.
 
 The file holds no secret, but tells a lot about the tenant: mode 0600.
 
@@ -41,7 +52,7 @@ Exit codes: 0 written; 2 wrong usage; 3 the tenant could not be read.`,
     --reader-certificate-file reader.pem --account svc-backup@contoso.com --out posture.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := takeSnapshot(cmd.Context(), env, tenant, reader, accounts)
+			s, err := takeSnapshot(cmd.Context(), env, tenant, reader, want)
 			if err != nil {
 				return err
 			}
@@ -57,21 +68,27 @@ Exit codes: 0 written; 2 wrong usage; 3 the tenant could not be read.`,
 			if err := replaceFile(out, data); err != nil {
 				return usagef("--out: %w", err)
 			}
-			fmt.Fprintf(env.Stderr, "wrote %s: %d account(s), %d part(s) not read\n", out, len(s.Accounts), len(s.Unread))
+			fmt.Fprintf(env.Stderr, "wrote %s: %d account(s), %d app(s), %d part(s) not read\n", out, len(s.Accounts), len(s.Apps), len(s.Unread))
 			return nil
 		},
 	}
-	snapshot.Flags().StringVar(&tenant, "tenant", "", "tenant: a domain or an id (required)")
-	snapshot.Flags().StringArrayVar(&accounts, "account", nil, "user name of an account to include (repeatable)")
-	snapshot.Flags().StringVar(&out, "out", "", "file to write (default stdout)")
-	reader.add(snapshot)
-	cmd.AddCommand(snapshot)
+	cmd.Flags().StringVar(&tenant, "tenant", "", "tenant: a domain or an id (required)")
+	cmd.Flags().StringArrayVar(&want.Accounts, "account", nil, "user name of an account to include (repeatable)")
+	cmd.Flags().StringArrayVar(&want.Apps, "app", nil, "client id of an app to include (repeatable)")
+	cmd.Flags().StringVar(&out, "out", "", "file to write (default stdout)")
+	reader.add(cmd)
 	return cmd
 }
 
-func takeSnapshot(ctx context.Context, env Env, tenant string, flags readerFlags, accounts []string) (*posture.Snapshot, error) {
+func takeSnapshot(ctx context.Context, env Env, tenant string, flags readerFlags, want posture.Want) (*posture.Snapshot, error) {
 	if !tenantPattern.MatchString(tenant) {
 		return nil, usagef("--tenant is %q, must be a domain or a tenant id", tenant)
+	}
+	for i, id := range want.Apps {
+		if !guidPattern.MatchString(id) {
+			return nil, usagef("--app is %q, must be a client id such as 11111111-2222-3333-4444-555555555555", id)
+		}
+		want.Apps[i] = strings.ToLower(id)
 	}
 	cloud, err := findCloud(env, flags.cloud)
 	if err != nil {
@@ -95,11 +112,11 @@ func takeSnapshot(ctx context.Context, env Env, tenant string, flags readerFlags
 	if err != nil {
 		return nil, unknownf("signing in as the reader: %w", err)
 	}
-	g, err := graph.New(graph.Config{Cloud: cloud, Token: func(context.Context) (secrets.Value, error) { return token.Access, nil }})
+	g, err := graph.New(graph.Config{Cloud: cloud, Governor: graph.NewGovernor(nil, nil), Token: func(context.Context) (secrets.Value, error) { return token.Access, nil }})
 	if err != nil {
 		return nil, usagef("--cloud: %w", err)
 	}
-	s, err := posture.Load(ctx, g, time.Now(), accounts...)
+	s, err := posture.Load(ctx, g, time.Now(), want)
 	if err != nil {
 		return nil, unknownf("reading the tenant: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -97,14 +98,46 @@ const (
 
 // ruleText is what is known about one kind of tenant rule.
 type ruleText struct {
-	Rule       RuleKind `yaml:"rule"`
-	Categories []string `yaml:"categories"` // of the entries that the rule explains
-	Title      string   `yaml:"title"`
-	Cause      string   `yaml:"cause"`
-	Enrol      string   `yaml:"enrol"` // added where the second factor is not registered yet
+	Rule       RuleKind  `yaml:"rule"`
+	Categories []string  `yaml:"categories"` // of the entries that the rule explains
+	Title      string    `yaml:"title"`
+	Cause      string    `yaml:"cause"`
+	Enrol      string    `yaml:"enrol"` // added where the second factor is not registered yet
+	Person     []string  `yaml:"person"`
+	Unattended []string  `yaml:"unattended"`
+	Actor      Actor     `yaml:"actor"`   // of a person's sign-in
+	Because    []because `yaml:"because"` // the first that holds replaces the remedies
+}
+
+// because are the remedies where it is known what makes the rule apply.
+type because struct {
+	What       string   `yaml:"what"` // a word of [Facts.Because]
 	Person     []string `yaml:"person"`
 	Unattended []string `yaml:"unattended"`
-	Actor      Actor    `yaml:"actor"` // of a person's sign-in
+}
+
+// lists are all lists of remedies.
+func (r ruleText) lists() [][]string {
+	out := [][]string{r.Person, r.Unattended}
+	for _, b := range r.Because {
+		out = append(out, b.Person, b.Unattended)
+	}
+	return out
+}
+
+// remediesFor gives the list that fits what is known.
+func (r ruleText) remediesFor(facts Facts) []string {
+	person, unattended := r.Person, r.Unattended
+	for _, b := range r.Because {
+		if slices.Contains(facts.Because, b.What) {
+			person, unattended = b.Person, b.Unattended
+			break
+		}
+	}
+	if facts.Unattended {
+		return unattended
+	}
+	return person
 }
 
 // codeInfo is one code of the sign-in service.
@@ -248,7 +281,7 @@ func (k *knowledge) link(f *kbFile) error {
 		}
 	}
 	for _, r := range f.Rules {
-		for _, id := range append(append([]string{}, r.Person...), r.Unattended...) {
+		for _, id := range slices.Concat(r.lists()...) {
 			if _, ok := k.remedies[id]; !ok {
 				return fmt.Errorf("rule %s: no remedy %q", r.Rule, id)
 			}

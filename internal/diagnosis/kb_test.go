@@ -117,7 +117,7 @@ func TestKnowledgeBase(t *testing.T) {
 	}
 	for kind, r := range k.rules {
 		lintText(t, string(kind), r.Title, r.Cause, r.Enrol)
-		for _, list := range [][]string{r.Person, r.Unattended} {
+		for _, list := range r.lists() {
 			if len(list) == 0 {
 				t.Errorf("rule %s: no remedy", kind)
 			}

@@ -38,6 +38,24 @@ func Of(err error, facts Facts) Diagnosis {
 	return k.render(f, facts)
 }
 
+// Foresee says what [Of] would say about a refusal that has not happened yet:
+// the code, by its number, is the one that the rule in facts leads to. Where
+// that is not known, 0, it is a demand for MFA.
+func Foresee(code int, facts Facts) Diagnosis {
+	k := kb()
+	f := finding{entry: int32(k.byID["mfa-required"]), confidence: High, contexts: k.factsMask(facts)}
+	info, known := k.codes[code]
+	if known {
+		f.entry = int32(info.entry)
+	}
+	d := k.render(f, facts)
+	if known {
+		name := "AADSTS" + strconv.Itoa(code)
+		d.Code = &name
+	}
+	return d
+}
+
 // named gives the set of circumstances, passing over names that the knowledge
 // base does not have.
 func (k *knowledge) named(names ...string) contextMask {
@@ -221,15 +239,19 @@ func (k *knowledge) applyRule(d *Diagnosis, f finding, facts Facts) {
 	}
 	enrol := d.Category == "mfa_enrollment" || facts.Registered != nil && !*facts.Registered
 	d.Title, d.Cause, d.Confidence, d.Sure = rule.Title, rule.Cause, High, ""
+	if facts.Confidence != "" {
+		d.Confidence = facts.Confidence
+	}
+	if facts.Why != "" {
+		d.Cause += " " + strings.ToUpper(facts.Why[:1]) + facts.Why[1:] + "."
+	}
 	if f.code != "" {
 		d.Cause += " The sign-in service answered " + f.code + "."
 	}
 	if enrol && rule.Enrol != "" {
 		d.Cause += " " + rule.Enrol
 	}
-	ids := rule.Person
 	if facts.Unattended {
-		ids = rule.Unattended
 		d.Actor = Operator
 	}
 	// What a tenant alone decides (consent, assignment) is its administrator's,
@@ -241,7 +263,10 @@ func (k *knowledge) applyRule(d *Diagnosis, f finding, facts Facts) {
 	if enrol && !facts.Unattended && slices.Contains(rule.Categories, "mfa_enrollment") {
 		d.Remedies = append(d.Remedies, k.remedies["register-second-factor"])
 	}
-	for _, id := range ids {
+	for _, id := range rule.remediesFor(facts) {
+		if id == "connect-with-person" && enrol && facts.Unattended {
+			d.Remedies = append(d.Remedies, k.remedies["register-second-factor"])
+		}
 		d.Remedies = append(d.Remedies, k.remedies[id])
 	}
 }

@@ -200,3 +200,48 @@ func TestOfSafestFirst(t *testing.T) {
 		}
 	}
 }
+
+// What makes a policy stop the sign-in decides what helps: a second factor
+// opens no block, and none of the ways begins by weakening the tenant.
+func TestOfPolicyRemedies(t *testing.T) {
+	refused := login(400, "invalid_grant", "AADSTS53003", "Blocked.")
+	for _, tt := range []struct {
+		because string
+		first   string // of software
+		has     string
+		hasNot  string
+	}{
+		{"location", "move-to-app-only", "allow-tool-addresses", "connect-with-person"},
+		{"flow", "move-to-app-only", "use-code-flow", "connect-with-person"},
+		{"legacy", "move-to-app-only", "use-modern-auth", "connect-with-person"},
+		{"device", "use-workload-identity", "exclude-from-policy", "connect-with-person"},
+		{"app", "move-to-app-only", "use-protected-app", "connect-with-person"},
+		{"risk", "lower-risk", "move-to-app-only", "exclude-from-policy"},
+		{"workload", "use-allowed-network", "exclude-app-from-policy", "move-to-app-only"},
+		{"block", "move-to-app-only", "exclude-from-policy", "answer-mfa"},
+		{"", "move-to-app-only", "connect-with-person", "use-code-flow"},
+	} {
+		t.Run(tt.because, func(t *testing.T) {
+			facts := withRule(unattended, diagnosis.ConditionalAccess, "CA009 Elsewhere")
+			facts.Because, facts.Confidence, facts.Why = []string{tt.because}, diagnosis.Medium, "it applies to All users"
+			d := diagnosis.Of(refused, facts)
+			var ids []string
+			for _, r := range d.Remedies {
+				ids = append(ids, r.ID)
+			}
+			if ids[0] != tt.first || !slices.Contains(ids, tt.has) || slices.Contains(ids, tt.hasNot) {
+				t.Errorf("remedies %v: want %s first, %s too, no %s", ids, tt.first, tt.has, tt.hasNot)
+			}
+			if d.Confidence != diagnosis.Medium || !strings.Contains(d.Title, `"CA009 Elsewhere"`) || !strings.Contains(d.Cause, " It applies to All users.") {
+				t.Errorf("%s: %s (%s)", d.Title, d.Cause, d.Confidence)
+			}
+		})
+	}
+	// Who must register first is told so before connecting.
+	facts := withRule(unattended, diagnosis.ConditionalAccess, "CA001")
+	facts.Registered = ptr(false)
+	d := diagnosis.Of(login(400, "interaction_required", "AADSTS50079", "Register."), facts)
+	if len(d.Remedies) < 3 || d.Remedies[0].ID != "move-to-app-only" || d.Remedies[1].ID != "register-second-factor" || d.Remedies[2].ID != "connect-with-person" {
+		t.Errorf("remedies %v", d.Remedies)
+	}
+}

@@ -89,9 +89,16 @@ const (
 // Facts is what a caller knows beyond the error itself. The zero value means
 // that nothing is known.
 type Facts struct {
-	Unattended bool   // software signs in with a stored password; nobody can answer a prompt
-	AppOnly    bool   // the identity is an app, not a person's or service account
-	Rule       *Rule  // the rule proved by sign-in log, claims or posture
+	Unattended bool  // software signs in with a stored password; nobody can answer a prompt
+	AppOnly    bool  // the identity is an app, not a person's or service account
+	Rule       *Rule // the rule known from sign-in log, claims or posture
+	// Confidence is how sure the rule is; "" means high.
+	Confidence Confidence
+	// Because says what makes a Conditional Access policy stop the sign-in, most
+	// telling first: workload, legacy, flow, risk, device, app, location, block.
+	Because []string
+	// Why is the sentence that says why the rule applies, for the texts.
+	Why        string
 	Registered *bool  // the account has a second factor registered
 	ClientName string // display name of the app that signs in, if known
 	Account    string // user principal name or client id, for the texts

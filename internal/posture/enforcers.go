@@ -8,30 +8,6 @@ import (
 	"gatehouse/internal/diagnosis"
 )
 
-// Effect is what an enforcer does to a sign-in.
-type Effect string
-
-// The effects, strongest first.
-const (
-	Demands   Effect = "demands"    // MFA or registration is asked for at every sign-in
-	MayDemand Effect = "may_demand" // asked for when Microsoft judges it necessary
-	DoesNot   Effect = "does_not"   // lets the sign-in through
-	NotKnown  Effect = "unknown"    // a part that decides could not be read
-)
-
-// Finding is what one enforcer means for a sign-in, with the reason.
-type Finding struct {
-	Rule   diagnosis.Rule `json:"rule"`
-	Effect Effect         `json:"effect"`
-	Why    string         `json:"why"`
-}
-
-// SignIn is the sign-in that the enforcers are asked about: a user with a
-// password, through an app.
-type SignIn struct {
-	ClientID string
-}
-
 // Names of the rules as administrators see them.
 var ruleNames = map[diagnosis.RuleKind]string{
 	diagnosis.SecurityDefaults:  "Security Defaults",
@@ -60,6 +36,20 @@ var mandatoryApps = map[string]string{
 	"0c1307d4-29d6-4389-a11c-5cbe7f65d7fa": "the Azure mobile app",
 }
 
+// MandatoryApp reports whether mandatory MFA covers an app.
+func MandatoryApp(clientID string) bool { return mandatoryApps[strings.ToLower(clientID)] != "" }
+
+// mandatoryApp names what of a sign-in mandatory MFA covers: the app, or the
+// admin portal that the token is for.
+func mandatoryApp(in SignIn) (string, bool) {
+	for _, id := range []string{in.ClientID, in.Resource} {
+		if name, ok := mandatoryApps[strings.ToLower(id)]; ok {
+			return name, true
+		}
+	}
+	return "", false
+}
+
 // defaultsRoles are the roles whose holders Security Defaults ask for MFA at
 // every sign-in. Source: "Security defaults in Microsoft Entra ID".
 var defaultsRoles = []string{
@@ -71,79 +61,101 @@ var defaultsRoles = []string{
 	"0526716b-113d-4c15-b2c8-68e3c22b9f80", "45d8d3c5-c802-45c6-b32a-1d70b5e1e86e",
 }
 
-// Enforcers says what each of the four enforcers means for a sign-in of an
-// account, in the order in which they would have to be dealt with: the one that
-// covers the whole tenant, the account's own, Microsoft's own, and Conditional
-// Access.
-func (s *Snapshot) Enforcers(a Account, in SignIn) []Finding {
-	return []Finding{s.securityDefaults(a, in), s.perUser(a), mandatory(in), s.conditionalAccess()}
+// The codes of the sign-in service that the enforcers answer with
+// (conditional-access-evaluation §9).
+const (
+	codeMFA           = 50076
+	codeRegistration  = 50079
+	codeDefaultsBlock = 530035
+)
+
+// demandCode is the code of a demand for MFA: of its registration where no
+// method is registered. 0 where that is not known.
+func (a Account) demandCode() int {
+	switch registered := a.Registered(); {
+	case registered == nil:
+		return 0
+	case *registered:
+		return codeMFA
+	}
+	return codeRegistration
+}
+
+var mfaOnly = []string{"mfa"}
+
+// demand makes the finding one that asks for MFA, which no sign-in has that
+// has given it already.
+func (f *Finding) demand(a Account, in SignIn, format string, args ...any) {
+	f.Effect, f.Controls, f.Code, f.Why = Demands, mfaOnly, a.demandCode(), fmt.Sprintf(format, args...)
+	if in.MFA {
+		f.Effect, f.Code, f.Why = DoesNot, 0, f.Why+", which was given"
+	}
 }
 
 func (s *Snapshot) securityDefaults(a Account, in SignIn) Finding {
-	f := Finding{Rule: Rule(diagnosis.SecurityDefaults)}
+	f := Finding{Rule: Rule(diagnosis.SecurityDefaults), Effect: DoesNot}
 	registered := a.Registered()
-	privileged := slices.IndexFunc(a.Roles, func(r Role) bool { return slices.Contains(defaultsRoles, strings.ToLower(r.ID)) })
-	app, azure := mandatoryApps[in.ClientID]
+	privileged := slices.IndexFunc(a.Roles, func(r Role) bool { return slices.Contains(defaultsRoles, strings.ToLower(r.ID)) && r.Counts() })
+	app, azure := mandatoryApp(in)
+	if strings.EqualFold(in.Resource, azureManagement) {
+		app, azure = "Azure's management interface", true
+	}
 	switch {
 	case s.SecurityDefaults == nil:
 		f.Effect, f.Why = NotKnown, "whether Security Defaults are on could not be read: "+s.Reason(PartSecurityDefaults, "")
 	case !*s.SecurityDefaults:
-		f.Effect, f.Why = DoesNot, "Security Defaults are off"
+		f.Why = "Security Defaults are off"
+	case a.Synchronises():
+		f.Why = "Security Defaults are on, but leave the account that synchronises the directory alone"
+	case in.flow().legacy():
+		f.Effect, f.Code, f.Controls = Blocks, codeDefaultsBlock, []string{"block"}
+		f.Why = "Security Defaults are on and refuse legacy protocols, app passwords included"
 	case privileged >= 0:
-		f.Effect, f.Why = Demands, fmt.Sprintf("Security Defaults are on, and the account holds the role %s: MFA is asked for at every sign-in", a.Roles[privileged].Name)
+		f.demand(a, in, "Security Defaults are on, and the account holds the role %s: MFA is asked for at every sign-in", a.Roles[privileged].Name)
 	case azure:
-		f.Effect, f.Why = Demands, fmt.Sprintf("Security Defaults are on and ask everybody who uses %s for MFA", app)
+		f.demand(a, in, "Security Defaults are on and ask everybody who uses %s for MFA", app)
 	case registered != nil && !*registered:
-		f.Effect, f.Why = Demands, "Security Defaults are on, and the account has no second factor registered: registration is required"
+		f.demand(a, in, "Security Defaults are on, and the account has no second factor registered: registration is required")
 	case a.Roles == nil || registered == nil:
 		f.Effect, f.Why = NotKnown, "Security Defaults are on, but the account's roles or methods could not be read"
+	case in.MFA:
+		f.Why = "Security Defaults are on, and a second factor was given"
 	default:
 		f.Effect, f.Why = MayDemand, "Security Defaults are on: this account holds no administrator role, so MFA is asked for only when Microsoft sees a reason"
 	}
 	return f
 }
 
-func (s *Snapshot) perUser(a Account) Finding {
-	f := Finding{Rule: Rule(diagnosis.PerUserMFA)}
-	switch a.PerUserMFA {
-	case "":
-		f.Effect, f.Why = NotKnown, "the per-user MFA state could not be read: "+s.Reason(PartPerUserMFA, a.UPN)
-	case "disabled":
-		f.Effect, f.Why = DoesNot, "per-user MFA is disabled for the account"
-	default:
-		f.Effect, f.Why = Demands, "per-user MFA is "+a.PerUserMFA+" for the account"
-	}
-	return f
-}
-
-func mandatory(in SignIn) Finding {
-	f := Finding{Rule: Rule(diagnosis.MandatoryMFA)}
-	if app, ok := mandatoryApps[in.ClientID]; ok {
-		f.Effect, f.Why = Demands, fmt.Sprintf("Microsoft demands MFA of every person who signs in with %s; no tenant setting removes that", app)
-	} else {
-		f.Effect, f.Why = DoesNot, "the app is not one that Microsoft's mandatory MFA covers"
-	}
-	return f
-}
-
-func (s *Snapshot) conditionalAccess() Finding {
-	f := Finding{Rule: Rule(diagnosis.ConditionalAccess)}
-	enabled := 0
-	for _, p := range s.Policies {
-		if p.State == "enabled" {
-			enabled++
-		}
-	}
+// perUser: enforced accounts need an app password in legacy protocols, enabled
+// ones only once they have registered (conditional-access-evaluation §7).
+func (s *Snapshot) perUser(a Account, in SignIn) Finding {
+	f := Finding{Rule: Rule(diagnosis.PerUserMFA), Effect: DoesNot}
+	registered := a.Registered()
+	enforced := a.PerUserMFA == "enforced" || a.PerUserMFA == "enabled" && registered != nil && *registered
 	switch {
-	case s.Policies == nil:
-		f.Effect, f.Why = NotKnown, "the Conditional Access policies could not be read: "+s.Reason(PartPolicies, "")
-	case enabled == 0:
-		f.Effect, f.Why = DoesNot, "no Conditional Access policy is enabled"
+	case a.PerUserMFA == "":
+		f.Effect, f.Why = NotKnown, "the per-user MFA state could not be read: "+s.Reason(PartPerUserMFA, a.UPN)
+	case a.PerUserMFA == "disabled":
+		f.Why = "per-user MFA is disabled for the account"
+	case in.flow() == FlowAppPassword:
+		f.Why = "per-user MFA is " + a.PerUserMFA + " for the account; an app password goes past it in legacy protocols"
+	case in.flow().legacy() && enforced:
+		f.Effect, f.Controls = Blocks, mfaOnly
+		f.Why = "per-user MFA is " + a.PerUserMFA + " for the account: legacy protocols refuse its password and take only an app password"
+	case in.flow().legacy():
+		f.Effect, f.Why = DoesNot, "per-user MFA is enabled for the account; until somebody registers a second factor, legacy protocols take its password"
 	default:
-		f.Effect, f.Why = NotKnown, fmt.Sprintf("%d Conditional Access policies are enabled; this version does not evaluate them", enabled)
+		f.demand(a, in, "per-user MFA is %s for the account", a.PerUserMFA)
 	}
 	return f
 }
 
-// MandatoryApp reports whether mandatory MFA covers an app.
-func MandatoryApp(clientID string) bool { return mandatoryApps[clientID] != "" }
+func mandatory(a Account, in SignIn) Finding {
+	f := Finding{Rule: Rule(diagnosis.MandatoryMFA), Effect: DoesNot}
+	if app, ok := mandatoryApp(in); ok && !in.flow().legacy() {
+		f.demand(a, in, "Microsoft demands MFA of every person who signs in with %s; no tenant setting removes that", app)
+	} else {
+		f.Why = "the app is not one that Microsoft's mandatory MFA covers"
+	}
+	return f
+}

@@ -32,12 +32,12 @@ func (r *run) look(ctx context.Context) {
 		r.reader, err = r.graph(token.Access)
 	}
 	if err == nil {
-		var accounts []string
-		if r.Username != "" {
-			accounts = []string{r.Username}
+		want := posture.Want{Accounts: []string{r.Username}}
+		if r.facts.AppOnly {
+			want = posture.Want{Apps: []string{r.ClientID}}
 		}
 		var fresh *posture.Snapshot
-		if fresh, err = posture.Load(ctx, r.reader, r.now(), accounts...); err == nil {
+		if fresh, err = r.rules.Load(ctx, r.reader, r.tenant.ID, want); err == nil {
 			r.snapshot = fresh
 		}
 	}
@@ -58,7 +58,7 @@ func principalPath(clientID string) string {
 }
 
 func (r *run) graph(access secrets.Value) (*graph.Client, error) {
-	return graph.New(graph.Config{Cloud: r.Cloud, Token: func(context.Context) (secrets.Value, error) { return access, nil }})
+	return graph.New(graph.Config{Cloud: r.Cloud, Governor: r.rules.Governor(r.tenant.ID), Token: func(context.Context) (secrets.Value, error) { return access, nil }})
 }
 
 // unseen marks a probe as unknown for want of a snapshot.
@@ -113,7 +113,7 @@ func (r *run) account(ctx context.Context) {
 		}
 		a := posture.Account{ID: me.ID, UPN: me.UserPrincipalName, Name: me.DisplayName, Type: deref(me.UserType, "Member"), Enabled: me.AccountEnabled, JobTitle: deref(me.JobTitle, "")}
 		for _, id := range r.token.Claims.WIDs {
-			a.Roles = append(a.Roles, posture.Role{ID: id, Name: roleName(id)})
+			a.Roles = append(a.Roles, posture.Role{ID: id, Name: roleName(id), Scope: "/"})
 		}
 		r.judgeAccount(p, a)
 	})
@@ -194,60 +194,6 @@ func (r *run) registration() {
 	})
 }
 
-// posture says which rules would stop the sign-in, and which one did.
-func (r *run) posture(ctx context.Context) {
-	r.probe(ProbePosture, func(p *Probe) {
-		if r.snapshot == nil {
-			r.unseen(p)
-			return
-		}
-		r.stamp(p)
-		a, ok := r.snapshot.Account(r.Username)
-		if !ok {
-			p.set(NotKnown, "the account could not be read, so its rules are not known")
-			return
-		}
-		findings := r.snapshot.Enforcers(a, posture.SignIn{ClientID: r.ClientID})
-		p.Evidence["rules"] = findings
-		if !wantsRule(r.tokenErr) {
-			judgePosture(p, findings)
-			return
-		}
-		r.rule = decideRule(r.rule, findings, r.logEntry(ctx, p), r.ClientID, p)
-		r.namePolicy()
-	})
-	r.rediagnose()
-}
-
-// namePolicy finds the name of a policy of which only the id is known.
-func (r *run) namePolicy() {
-	if r.rule == nil || r.rule.ID == nil || r.rule.Name != nil {
-		return
-	}
-	for _, policy := range r.snapshot.Policies {
-		if strings.EqualFold(policy.ID, *r.rule.ID) {
-			r.rule.Name = text(policy.DisplayName)
-		}
-	}
-}
-
-// judgePosture sums up the findings for a sign-in that no MFA rule stopped.
-func judgePosture(p *Probe, findings []posture.Finding) {
-	for _, effect := range []posture.Effect{posture.Demands, posture.NotKnown, posture.MayDemand} {
-		i := slices.IndexFunc(findings, func(f posture.Finding) bool { return f.Effect == effect })
-		if i < 0 {
-			continue
-		}
-		state := Warning
-		if effect == posture.NotKnown {
-			state = NotKnown
-		}
-		p.set(state, "%s", findings[i].Why)
-		return
-	}
-	p.set(Passed, "no rule that was read stops this sign-in")
-}
-
 // logEntry finds the sign-in in the tenant's log by its correlation id. The
 // log lags by minutes and needs P1: nothing found proves nothing.
 func (r *run) logEntry(ctx context.Context, p *Probe) *graph.SignIn {
@@ -255,7 +201,10 @@ func (r *run) logEntry(ctx context.Context, p *Probe) *graph.SignIn {
 	if r.reader == nil || !errors.As(r.tokenErr, &e) || e.CorrelationID == "" {
 		return nil
 	}
-	const kinds = "signInEventTypes/any(t:t eq 'interactiveUser' or t eq 'nonInteractiveUser')"
+	kinds := "signInEventTypes/any(t:t eq 'interactiveUser' or t eq 'nonInteractiveUser')"
+	if r.facts.AppOnly {
+		kinds = "signInEventTypes/any(t:t eq 'servicePrincipal')"
+	}
 	filter := fmt.Sprintf("correlationId eq '%s' and %s", e.CorrelationID, kinds)
 	entries, err := graph.List[graph.SignIn](ctx, r.reader, "/beta/auditLogs/signIns?$top=5&$filter="+graph.QueryValue(filter))
 	if err != nil {
@@ -278,7 +227,7 @@ func (r *run) principal(ctx context.Context) {
 	r.probe(ProbeAccount, func(p *Probe) {
 		if r.reader == nil {
 			if r.Reader == nil && r.Snapshot != nil {
-				p.set(NotKnown, "a snapshot does not hold apps: give --reader-client-id to read the app's state and expiry dates")
+				p.set(NotKnown, "a snapshot does not hold an app's credentials: give --reader-client-id to read the app's state and expiry dates")
 				return
 			}
 			r.unseen(p)
@@ -338,26 +287,6 @@ func (r *run) judgeCredentials(p *Probe, credentials []graph.Credential) {
 	} else if left <= soon {
 		p.set(Warning, "the client secret in use ends on %s, in %d days", used.EndDateTime.UTC().Format(time.DateOnly), int(left.Hours()/24))
 	}
-}
-
-// workloadPosture is the posture of an app: the MFA rules concern people.
-func (r *run) workloadPosture() {
-	r.probe(ProbePosture, func(p *Probe) {
-		if r.snapshot == nil {
-			r.unseen(p)
-			return
-		}
-		r.stamp(p)
-		enabled := slices.ContainsFunc(r.snapshot.Policies, func(policy graph.Policy) bool { return policy.State == "enabled" })
-		switch {
-		case r.snapshot.Policies == nil:
-			p.set(NotKnown, "the Conditional Access policies could not be read: %s", r.snapshot.Reason(posture.PartPolicies, ""))
-		case enabled:
-			p.set(NotKnown, "MFA rules do not touch apps; whether a Conditional Access policy for workload identities does, this version does not evaluate")
-		default:
-			p.set(Passed, "MFA rules do not touch apps, and no Conditional Access policy is enabled")
-		}
-	})
 }
 
 // service calls the service itself, as the identity.

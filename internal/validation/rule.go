@@ -3,6 +3,7 @@ package validation
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -23,7 +24,7 @@ func ruleOfRefusal(err error, app string) *diagnosis.Rule {
 	if id := policyInClaims(e.Claims); id != "" {
 		return &diagnosis.Rule{Kind: diagnosis.ConditionalAccess, ID: &id}
 	}
-	if slices.Contains(policyCodes, e.Code) {
+	if posture.OfPolicy(e.Code) {
 		return &diagnosis.Rule{Kind: diagnosis.ConditionalAccess}
 	}
 	switch e.Code {
@@ -64,68 +65,151 @@ func policyInClaims(claims string) string {
 	return ""
 }
 
-// policyCodes are the codes with which Conditional Access refuses.
-var policyCodes = []string{"AADSTS53003", "AADSTS53000", "AADSTS53001", "AADSTS53002", "AADSTS53009", "AADSTS530031", "AADSTS530032"}
+// source is where the rule behind a refusal was learnt. In order of trust.
+type source string
 
-// wantsRule reports whether a sign-in was refused by a rule that the refusal
-// need not name: for want of a second factor or its registration, behind which
-// any of the enforcers may stand, or by one of the Conditional Access policies.
-func wantsRule(err error) bool {
-	var e *microsoft.Error
-	return errors.As(err, &e) && slices.Contains(append([]string{"AADSTS50076", "AADSTS50079", "AADSTS50072", "AADSTS50074"}, policyCodes...), e.Code)
+const (
+	fromRefusal source = "the refusal itself names the policy"
+	fromLog     source = "the sign-in log names the rule"
+	fromRules   source = "the tenant's rules, as they were read"
+	fromCode    source = "the code is one of Conditional Access; which policy, nothing tells"
+)
+
+// verdict on which rule refused a sign-in, and how sure that is.
+type decision struct {
+	rule       *diagnosis.Rule
+	from       source
+	confidence diagnosis.Confidence
+	finding    *posture.Finding  // what the evaluation says of the rule; nil: nothing
+	others     []posture.Finding // what stands behind it
 }
 
-// decideRule names the rule behind a demand for MFA. In order of trust: the
-// policy that the refusal itself names, the sign-in log's own account of who
-// demanded it, the posture.
-func decideRule(named *diagnosis.Rule, findings []posture.Finding, entry *graph.SignIn, clientID string, p *Probe) *diagnosis.Rule {
-	if named != nil && named.ID != nil {
-		p.set(Fail, "the refusal itself names the policy")
-		return named
+// decideRule names the rule behind a refusal. In order of trust: the policy
+// that the refusal itself names, the sign-in log's own account of who demanded
+// it, the evaluation of the tenant's rules, the code. What only says that it is
+// Conditional Access leaves it to the next one which policy.
+func decideRule(named *diagnosis.Rule, code string, outcome posture.Outcome, logged []diagnosis.Rule) decision {
+	from := fromCode
+	if named == nil && len(logged) > 0 {
+		named, from = &logged[0], fromLog
 	}
-	var demanding []diagnosis.Rule
-	source := "the sign-in log names the rule"
-	if entry != nil {
-		demanding = rulesOfLog(entry, clientID)
+	var d decision
+	switch i := slices.IndexFunc(logged, func(r diagnosis.Rule) bool { return named != nil && r.Kind == named.Kind && r.ID != nil }); {
+	case named != nil && named.ID != nil && from == fromCode:
+		d = decision{rule: named, from: fromRefusal, confidence: diagnosis.High}
+	case named != nil && named.Kind != diagnosis.ConditionalAccess:
+		d = decision{rule: named, from: fromLog, confidence: diagnosis.High}
+	case i >= 0:
+		d = decision{rule: &logged[i], from: fromLog, confidence: diagnosis.High}
+	default:
+		d = fromEvaluation(named, from, code, outcome)
 	}
-	if named != nil { // Conditional Access, but which policy?
-		for _, rule := range demanding {
-			if rule.Kind == named.Kind && rule.ID != nil {
-				p.set(Fail, "%s", source)
-				return &rule
-			}
-		}
-		p.set(Fail, "a Conditional Access policy refused the sign-in; which one, the log has not told yet")
-		return named
-	}
-	if len(demanding) == 0 {
-		source = "the tenant's rules, as they were read"
-		for _, f := range findings {
-			if f.Effect == posture.Demands {
-				demanding = append(demanding, f.Rule)
-			}
+	for i, f := range outcome.Findings {
+		if same(d.rule, f.Rule) && f.Effect != posture.DoesNot {
+			d.finding = &outcome.Findings[i]
+		} else if f.Stops() {
+			d.others = append(d.others, f)
 		}
 	}
-	if len(demanding) == 0 {
-		// Something that was not read or is not evaluated demanded it.
-		judgePosture(p, findings)
+	return d
+}
+
+// fromEvaluation takes the first rule that stops the sign-in for certain in the
+// way that the code says; without one, the only rule that might. Where the kind
+// is named, only rules of that kind count, and without any it is all there is.
+func fromEvaluation(named *diagnosis.Rule, from source, code string, outcome posture.Outcome) decision {
+	var certain, open []posture.Finding
+	for _, f := range outcome.Findings {
+		switch {
+		case !f.Explains(code), named != nil && f.Rule.Kind != named.Kind, f.Rule.Kind == diagnosis.ConditionalAccess && f.Rule.ID == nil:
+		case f.Stops():
+			certain = append(certain, f)
+		default:
+			open = append(open, f)
+		}
+	}
+	switch {
+	case len(certain) == 1 && len(open) == 0:
+		return decision{rule: &certain[0].Rule, from: fromRules, confidence: diagnosis.High}
+	case len(certain) > 0:
+		return decision{rule: &certain[0].Rule, from: fromRules, confidence: diagnosis.Medium}
+	case len(open) == 1:
+		return decision{rule: &open[0].Rule, from: fromRules, confidence: diagnosis.Medium}
+	case named == nil:
+		return decision{}
+	}
+	return decision{rule: &diagnosis.Rule{Kind: named.Kind}, from: from, confidence: diagnosis.High}
+}
+
+// same reports whether a finding is about the rule.
+func same(rule *diagnosis.Rule, of diagnosis.Rule) bool {
+	switch {
+	case rule == nil || rule.Kind != of.Kind:
+		return false
+	case rule.ID == nil || of.ID == nil:
+		return rule.ID == nil && of.ID == nil
+	}
+	return strings.EqualFold(*rule.ID, *of.ID)
+}
+
+// judgeRefusal writes what was decided into the posture probe, also where the
+// evaluation sees it in another way than Microsoft does.
+func (r *run) judgeRefusal(p *Probe, code string, outcome posture.Outcome, logged []diagnosis.Rule) {
+	d := decideRule(r.rule, code, outcome, logged)
+	r.rule = d.rule
+	r.namePolicy()
+	if r.rule == nil {
+		// Something that was not read, or cannot be read, demanded it.
+		judgePosture(p, outcome.Findings)
 		if p.State != NotKnown {
-			p.set(NotKnown, "none of the rules that were read explains the demand for MFA")
+			p.set(NotKnown, "none of the rules that were read explains the refusal")
 		}
-		return nil
+		return
 	}
-	if len(demanding) > 1 {
-		p.Evidence["also_demanded_by"] = demanding[1:]
-	}
-	p.Evidence["rule_from"] = source
-	why := source
-	for _, f := range findings {
-		if f.Rule.Kind == demanding[0].Kind && f.Effect == posture.Demands {
-			why = f.Why
+	p.Evidence["rule_from"], p.Evidence["confidence"] = string(d.from), string(d.confidence)
+	r.facts.Confidence = d.confidence
+	why := string(d.from)
+	if d.finding != nil {
+		why = posture.Sentence(*d.finding)
+		r.facts.Because = d.finding.Because
+		if d.finding.Rule.Kind == diagnosis.ConditionalAccess {
+			r.facts.Why = d.finding.Why
 		}
+	} else if contradiction := r.contradiction(d, outcome); contradiction != "" {
+		p.Evidence["disagrees"] = contradiction
+	}
+	if len(d.others) > 0 {
+		p.Evidence["also_demanded_by"] = rulesOf(d.others)
 	}
 	p.set(Fail, "%s", why)
-	return &demanding[0]
+}
+
+// contradiction says that the rules, as they were read, do not explain what
+// Microsoft says of the rule. Nothing is hidden: one of the two views is old or
+// incomplete.
+func (r *run) contradiction(d decision, outcome posture.Outcome) string {
+	if d.from != fromRefusal && d.from != fromLog || r.rule.Kind != diagnosis.ConditionalAccess || r.rule.ID == nil || r.snapshot.Policies == nil {
+		return ""
+	}
+	for _, f := range slices.Concat(outcome.Others, outcome.Findings) {
+		if same(r.rule, f.Rule) {
+			return "by what was read the policy does not stop this sign-in (" + f.Why + "): it was changed since, or looks at something that is not known here"
+		}
+	}
+	for _, policy := range r.snapshot.Policies {
+		if strings.EqualFold(policy.ID, *r.rule.ID) {
+			return fmt.Sprintf("by what was read the policy is not enforced (%s): it was changed since", policy.State)
+		}
+	}
+	return "the policy is not among those that were read: it is newer than the reading, or deleted since"
+}
+
+func rulesOf(findings []posture.Finding) []diagnosis.Rule {
+	var out []diagnosis.Rule
+	for _, f := range findings {
+		out = append(out, f.Rule)
+	}
+	return out
 }
 
 // rulesOfLog reads who demanded MFA from a sign-in log entry. Providers:

@@ -122,6 +122,9 @@ var clientNames = map[string]string{
 type Service struct {
 	// Now is the clock; nil means the system's.
 	Now func() time.Time
+	// Rules keeps the rules of tenants between validations; nil means that each
+	// validation reads them anew.
+	Rules *posture.Cache
 }
 
 // Run validates one identity. Every outcome, an unreachable cloud included, is
@@ -130,8 +133,11 @@ func (s Service) Run(ctx context.Context, request Request) Result {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
+	if s.Rules == nil {
+		s.Rules = &posture.Cache{Now: s.Now}
+	}
 	r := &run{
-		Request: request, now: s.Now,
+		Request: request, now: s.Now, rules: s.Rules,
 		login: login.New(login.Config{Cloud: request.Cloud, AllowFederation: request.AllowFederation}),
 		facts: diagnosis.Facts{Unattended: true, AppOnly: request.Username == "", Account: request.Username, Tenant: request.Tenant, ClientName: clientNames[request.ClientID]},
 	}
@@ -148,6 +154,7 @@ func (s Service) Run(ctx context.Context, request Request) Result {
 type run struct {
 	Request
 	now    func() time.Time
+	rules  *posture.Cache
 	login  *login.Client
 	facts  diagnosis.Facts
 	probes []Probe
@@ -256,7 +263,7 @@ func (r *run) app(ctx context.Context) {
 	r.signIn(ctx)
 	r.readClaims()
 	r.principal(ctx)
-	r.workloadPosture()
+	r.workloadPosture(ctx)
 	if r.tokenErr != nil {
 		r.skip("there is no token", ProbeService, ProbePermissions)
 		return

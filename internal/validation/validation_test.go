@@ -31,7 +31,7 @@ func cloudOf(l *lab.Lab) microsoft.Cloud {
 	return microsoft.Cloud{Name: "lab", Login: l.URL(), Graph: l.URL(), GraphResource: "https://graph.microsoft.com", Roots: l.Roots()}
 }
 
-func certificate(t *testing.T, a lab.ReadyApp) *login.Certificate {
+func certificate(t testing.TB, a lab.ReadyApp) *login.Certificate {
 	t.Helper()
 	data, err := os.ReadFile(*a.CertificateFile)
 	if err != nil {
@@ -46,7 +46,7 @@ func certificate(t *testing.T, a lab.ReadyApp) *login.Certificate {
 
 // account asks about a user of a tenant with the right password, through an
 // app (by name; "" for the default) and with the tenant's reader.
-func account(t *testing.T, l *lab.Lab, tenant, user, app string) validation.Request {
+func account(t testing.TB, l *lab.Lab, tenant, user, app string) validation.Request {
 	t.Helper()
 	at := l.Tenant(tenant)
 	u := at.User(user)

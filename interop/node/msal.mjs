@@ -8,7 +8,7 @@
 // "loopback" goes to the lab's address, which the clients are told to trust;
 // "proxy" goes to Microsoft's host names, which the lab's proxy leads to it.
 
-import { ClientSecretCredential } from "@azure/identity";
+import { ClientCertificateCredential, ClientSecretCredential } from "@azure/identity";
 import { ConfidentialClientApplication, InteractionRequiredAuthError, PublicClientApplication } from "@azure/msal-node";
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -110,6 +110,12 @@ await attempt("password", "/v1.0/me", () => asUser(open, "svc-backup"));
 await attempt("password refused", "/v1.0/me", () => asUser(shield, "svc-connection"));
 await attempt("identity secret", "/v1.0/organization", () =>
   new ClientSecretCredential(open.id, backup.client_id, backup.secret, {
+    authorityHost: login,
+    disableInstanceDiscovery: loopback,
+  }).getToken(scopes),
+);
+await attempt("identity certificate", "/v1.0/organization", () =>
+  new ClientCertificateCredential(open.id, backup.client_id, { certificatePath: backup.certificate_file }, {
     authorityHost: login,
     disableInstanceDiscovery: loopback,
   }).getToken(scopes),

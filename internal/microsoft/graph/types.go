@@ -27,8 +27,12 @@ type AssignedPlan struct {
 // UserSelect are the members of [User], for $select.
 const UserSelect = "id,userPrincipalName,displayName,userType,accountEnabled,jobTitle,mobilePhone,onPremisesSyncEnabled,assignedPlans,createdDateTime"
 
-// User is a directory user with the members of [UserSelect]. Members that the
-// caller may not read stay nil.
+// ExternalSelect are the members of [User] for $select, with those that tell
+// external users.
+const ExternalSelect = UserSelect + ",creationType,externalUserState"
+
+// User is a directory user with the members of [ExternalSelect]. Members that
+// the caller may not read stay nil.
 type User struct {
 	ID                    string         `json:"id"`
 	UserPrincipalName     string         `json:"userPrincipalName"`
@@ -40,6 +44,8 @@ type User struct {
 	OnPremisesSyncEnabled *bool          `json:"onPremisesSyncEnabled"`
 	AssignedPlans         []AssignedPlan `json:"assignedPlans"`
 	CreatedDateTime       *time.Time     `json:"createdDateTime"`
+	CreationType          *string        `json:"creationType"`      // Invitation, LocalAccount …; null for members of the tenant
+	ExternalUserState     *string        `json:"externalUserState"` // PendingAcceptance, Accepted; null where nobody was invited
 }
 
 // DirectoryObject is an item of a list of mixed kinds, such as memberOf.
@@ -66,6 +72,32 @@ type AuthenticationMethod struct {
 // Requirements are a user's per-user MFA settings (beta).
 type Requirements struct {
 	PerUserMFAState string `json:"perUserMfaState"` // disabled, enabled, enforced
+}
+
+// Preferences are a user's sign-in preferences (beta).
+type Preferences struct {
+	SystemPreferred *bool `json:"isSystemPreferredAuthenticationMethodEnabled"`
+	// Method is push, oath, sms, voiceMobile …; "" where none was chosen.
+	Method string `json:"userPreferredMethodForSecondaryAuthentication"`
+}
+
+// RoleAssignment is an active assignment of a directory role.
+type RoleAssignment struct {
+	PrincipalID string `json:"principalId"`
+	// RoleDefinitionID is the template id of a built-in role.
+	RoleDefinitionID string `json:"roleDefinitionId"`
+	// DirectoryScopeID is "/" for the whole tenant, else an administrative unit
+	// or object.
+	DirectoryScopeID *string         `json:"directoryScopeId"`
+	AppScopeID       *string         `json:"appScopeId"`
+	RoleDefinition   *RoleDefinition `json:"roleDefinition"` // with $expand
+}
+
+// RoleDefinition is a directory role.
+type RoleDefinition struct {
+	ID          string `json:"id"`
+	DisplayName string `json:"displayName"`
+	IsBuiltIn   *bool  `json:"isBuiltIn"`
 }
 
 // SecurityDefaults is the tenant's Security Defaults policy.
@@ -116,6 +148,7 @@ type ServicePrincipal struct {
 	AccountEnabled            *bool        `json:"accountEnabled"`
 	AppRoleAssignmentRequired *bool        `json:"appRoleAssignmentRequired"`
 	AppOwnerOrganizationID    *string      `json:"appOwnerOrganizationId"`
+	ServicePrincipalType      string       `json:"servicePrincipalType"` // Application, ManagedIdentity …
 	PasswordCredentials       []Credential `json:"passwordCredentials"`
 	KeyCredentials            []Credential `json:"keyCredentials"`
 }
@@ -176,8 +209,9 @@ type SignIn struct {
 		Detail              *string `json:"detail"`
 	} `json:"authenticationRequirementPolicies"`
 	AppliedConditionalAccessPolicies []struct {
-		ID          string `json:"id"`
-		DisplayName string `json:"displayName"`
-		Result      string `json:"result"` // success, failure, notApplied, reportOnly…
+		ID                    string   `json:"id"`
+		DisplayName           string   `json:"displayName"`
+		EnforcedGrantControls []string `json:"enforcedGrantControls"`
+		Result                string   `json:"result"` // success, failure, notApplied, reportOnly…
 	} `json:"appliedConditionalAccessPolicies"`
 }

@@ -22,6 +22,9 @@ type Claims struct {
 	Roles    []string `json:"roles"`
 	WIDs     []string `json:"wids"` // directory role template ids
 	AMR      []string `json:"amr"`
+	// IPAddress is where the sign-in came from as the service saw it; not in
+	// every token.
+	IPAddress string `json:"ipaddr"`
 }
 
 // Readable reports whether anything could be read at all.

@@ -1,0 +1,130 @@
+package conditionalaccess
+
+import "strings"
+
+// application evaluates what the token is for.
+func (c *Compiled) application(p *compiledPolicy, f *facts) finding {
+	if p.Conditions.Applications == nil {
+		return finding{condition: conditionEmpty, result: no, why: reasonNoResource}
+	}
+	switch f.target {
+	case targetAction:
+		return c.actionCondition(p, f)
+	case targetContext:
+		t := finding{condition: conditionContext, result: triOf(contains(p.contexts, f.context)), why: reasonContext, value: f.si.AuthenticationContext.Value}
+		return orUnknown(t, p.what.in.unknown)
+	case targetUnknown:
+		w := &p.what.in
+		if !w.all && len(w.ids)+len(p.actions)+len(p.contexts) == 0 && w.suites == 0 && !w.allAgents && w.filter == nil && !w.unknown {
+			return finding{condition: conditionApplications, result: no, why: reasonNoResource}
+		}
+		return finding{condition: conditionApplications, result: maybe, missing: mResource.set(), why: reasonMissing}
+	}
+	t := c.resourceCondition(p, f, f.resource, f.known, f.listed)
+	for _, service := range f.services {
+		if t.result == yes {
+			break
+		}
+		other := c.resourceCondition(p, f, service, c.suites[service], true)
+		if other.result > t.result {
+			other.missing |= t.missing
+			t = other
+		}
+	}
+	return t
+}
+
+// orUnknown weakens a no where the policy says more than this package knows.
+func orUnknown(t finding, unknown bool) finding {
+	if t.result == no && unknown {
+		t.result, t.missing, t.why = maybe, mPolicy.set(), reasonUnknownCondition
+	}
+	return t
+}
+
+// actionCondition: what If counts the registration of security information to
+// "all resources"; the other action it does not (§2.2).
+func (c *Compiled) actionCondition(p *compiledPolicy, f *facts) finding {
+	t := finding{condition: conditionActions, why: reasonOtherAction, value: f.si.UserAction.Value}
+	switch {
+	case contains(p.actions, f.action):
+		t.result, t.why = yes, reasonAction
+	case p.what.in.all && !c.options.RegistrationApart && strings.EqualFold(userAction(f.si.UserAction.Value), actionSecurityInfo):
+		t.result, t.why = yes, reasonAllResources
+	}
+	return orUnknown(t, p.what.in.unknown)
+}
+
+// resourceCondition evaluates one resource against the included and excluded
+// ones.
+func (c *Compiled) resourceCondition(p *compiledPolicy, f *facts, resource id, known suite, listed bool) finding {
+	w := &p.what
+	in := w.in.match(c, f, resource, known, listed)
+	if in.result == no {
+		t := finding{condition: conditionApplications, result: no, why: reasonOtherResource, value: f.si.Resource.Value}
+		if !w.in.all && len(w.in.ids) == 0 && w.in.suites == 0 && len(p.actions)+len(p.contexts) > 0 {
+			t.why = reasonNoResource
+		}
+		return t
+	}
+	if w.in.all && f.scopes != anyScopes && w.out.any() {
+		return c.baseline(p, f, resource, known, listed)
+	}
+	return within(conditionApplications, in, w.out.match(c, f, resource, known, listed), reasonOtherResource)
+}
+
+// any reports whether anything is listed.
+func (r *resources) any() bool {
+	return len(r.ids) > 0 || r.suites != 0 || r.all || r.allAgents || r.filter != nil || r.unknown
+}
+
+// baseline is the rule for policies on all resources with exclusions when the
+// request is for directory scopes only (§2.2): formerly such a policy was
+// skipped; now the request counts as one for the directory. An application
+// that is excluded itself and only identifies the user stays excluded.
+func (c *Compiled) baseline(p *compiledPolicy, f *facts, resource id, known suite, listed bool) finding {
+	if c.options.OldBaselineScopes {
+		return finding{condition: conditionApplications, result: no, why: reasonBaselineSkipped}
+	}
+	if f.scopes == onlyOIDC {
+		own := p.what.out.match(c, f, resource, known, listed)
+		if own.result != no {
+			return within(conditionApplications, finding{result: yes}, own, reasonOtherResource)
+		}
+	}
+	directory := idOther
+	if i, ok := c.apps[appDirectory]; ok {
+		directory = i
+	}
+	out := p.what.out.match(c, f, directory, 0, true)
+	t := within(conditionApplications, finding{result: yes, why: reasonBaseline}, out, reasonOtherResource)
+	return t
+}
+
+// match says whether a resource is on one side of the assignment.
+func (r *resources) match(c *Compiled, f *facts, resource id, known suite, listed bool) finding {
+	var e either
+	if r.all {
+		e.add(yes, 0, reasonAllResources, "")
+	}
+	if resource >= 0 && contains(r.ids, resource) {
+		e.add(yes, 0, reasonResource, c.appNames[resource])
+	}
+	switch {
+	case r.suites&known != 0:
+		e.add(yes, 0, reasonSuite, "")
+	case r.suites != 0 && known&uncertain != 0:
+		e.add(maybe, mAppGroups.set(), reasonUnknownSuite, "")
+	}
+	if r.allAgents && !listed {
+		e.add(maybe, mAppGroups.set(), reasonUnknownSuite, "")
+	}
+	if r.filter != nil {
+		t, missing := r.filter.eval(&subject{attributes: &f.si.ResourceAttributes, missing: mResourceAttributes.set()})
+		e.add(t, missing, reasonFilter, r.filter.Rule)
+	}
+	if r.unknown {
+		e.add(maybe, mPolicy.set(), reasonUnknownCondition, "")
+	}
+	return e.finding
+}
