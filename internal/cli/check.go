@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"gatehouse/internal/diagnosis"
 	"gatehouse/internal/microsoft"
 	"gatehouse/internal/microsoft/login"
+	"gatehouse/internal/pace"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/validation"
 )
@@ -78,7 +80,7 @@ Exit codes: 0 it works; 1 blocked or failed; 2 wrong usage; 3 could not find out
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
 			defer cancel()
-			result := validation.Service{}.Run(ctx, request)
+			result := validation.Service{Pace: pace.New(pace.Config{})}.Run(ctx, request)
 			if f.asJSON {
 				err = writeJSON(env.Stdout, result)
 			} else {
@@ -97,7 +99,7 @@ Exit codes: 0 it works; 1 blocked or failed; 2 wrong usage; 3 could not find out
 	flags.StringVar(&f.clientID, "client-id", "", "app that signs in (with --username the default is Microsoft Graph Command Line Tools)")
 	flags.StringVar(&f.secretFile, "secret-file", "", "file with the app's client secret (default GATEHOUSE_CLIENT_SECRET)")
 	flags.StringVar(&f.certificateFile, "certificate", "", "PEM file with the app's certificate and private key")
-	flags.StringVar(&f.service, "service", "graph", "service to reach: graph (sharepoint and business_central are planned)")
+	flags.StringVar(&f.service, "service", "graph", "service to reach: graph, sharepoint or business_central")
 	flags.StringVar(&f.site, "site", "", "site address, with --service sharepoint")
 	flags.StringVar(&f.adminURL, "admin-url", "", "admin-centre address, with --service sharepoint")
 	flags.StringVar(&f.environment, "environment", "", "environment, with --service business_central")
@@ -135,16 +137,15 @@ func (f *checkFlags) request(env Env) (validation.Request, error) {
 	if !tenantPattern.MatchString(f.tenant) {
 		return r, usagef("--tenant is %q, must be a domain or a tenant id", f.tenant)
 	}
-	switch f.service {
-	case "graph":
-	case "sharepoint", "business_central":
-		return r, usagef("--service %s: this version checks graph only; the others are planned", f.service)
-	default:
-		return r, usagef("--service is %q, must be graph (sharepoint and business_central are planned)", f.service)
+	if !slices.Contains([]string{validation.ServiceGraph, validation.ServiceSharePoint, validation.ServiceBusinessCentral}, f.service) {
+		return r, usagef("--service is %q, must be graph, sharepoint or business_central", f.service)
 	}
-	for flag, value := range map[string]string{"--site": f.site, "--admin-url": f.adminURL, "--environment": f.environment, "--company": f.company} {
-		if value != "" {
-			return r, usagef("%s does not belong to --service graph", flag)
+	for _, belongs := range []struct{ flag, value, service string }{
+		{"--site", f.site, validation.ServiceSharePoint}, {"--admin-url", f.adminURL, validation.ServiceSharePoint},
+		{"--environment", f.environment, validation.ServiceBusinessCentral}, {"--company", f.company, validation.ServiceBusinessCentral},
+	} {
+		if belongs.value != "" && f.service != belongs.service {
+			return r, usagef("%s does not belong to --service %s", belongs.flag, f.service)
 		}
 	}
 	for flag, value := range map[string]string{"--client-id": f.clientID, "--reader-client-id": f.reader.clientID} {
@@ -157,9 +158,15 @@ func (f *checkFlags) request(env Env) (validation.Request, error) {
 			return r, usagef("--allow-federation-host is %q, must be a host name, with :port where it is not 443", host)
 		}
 	}
-	r = validation.Request{Tenant: f.tenant, Username: f.username, ClientID: strings.ToLower(f.clientID), AllowFederation: f.allowFederation}
+	r = validation.Request{Tenant: f.tenant, Username: f.username, ClientID: strings.ToLower(f.clientID), AllowFederation: f.allowFederation,
+		Place: validation.Place{Services: []string{f.service}, Site: f.site, AdminURL: f.adminURL, Environment: f.environment, Company: f.company}}
 	if r.Cloud, err = findCloud(env, f.reader.cloud); err != nil {
 		return r, err
+	}
+	for flag, address := range map[string]string{"--site": f.site, "--admin-url": f.adminURL} {
+		if _, _, ok := r.Cloud.SharePointName(address); address != "" && !ok {
+			return r, usagef("%s is %q, must be an address of SharePoint in this cloud, such as https://contoso.sharepoint.com/sites/finance", flag, address)
+		}
 	}
 	if r.Credential, err = f.credential(env); err != nil {
 		return r, err
@@ -325,7 +332,7 @@ func writeResult(env Env, request validation.Request, result validation.Result) 
 	if identity == "" {
 		identity = "app " + request.ClientID
 	}
-	headline := fmt.Sprintf("%s: %s, tenant %s, service graph", verdictWords[result.Verdict], identity, request.Tenant)
+	headline := fmt.Sprintf("%s: %s, tenant %s, service %s", verdictWords[result.Verdict], identity, request.Tenant, strings.Join(request.Services, ", "))
 	if colour {
 		codes := map[validation.Verdict]string{validation.Works: "32", validation.WorksWithWarnings: "33", validation.Unknown: "90"}
 		code := codes[result.Verdict]

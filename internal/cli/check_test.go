@@ -172,7 +172,7 @@ func TestCheckUsage(t *testing.T) {
 		{"unknown flag", []string{"check", "--tennant", "x"}, "--tennant"},
 		{"unknown command", []string{"chekc"}, "chekc"},
 		{"unknown service", append(ok, "--service", "grahp"), `--service is "grahp"`},
-		{"planned service", append(ok, "--service", "sharepoint"), "planned"},
+		{"foreign site", append(ok, "--service", "sharepoint", "--site", "https://contoso.sharepoint.com.fabrikam.example/"), "--site"},
 		{"flag of another service", append(ok, "--site", "https://x"), "--site does not belong"},
 		{"bad client id", append(ok, "--client-id", "42"), `--client-id is "42"`},
 		{"secret with a user", append(ok, "--secret-file", password), "--username goes with a password"},
@@ -355,7 +355,7 @@ func TestLabScenarios(t *testing.T) {
 // The demo needs nothing and tells one line for each story.
 func TestDemo(t *testing.T) {
 	s := &shell{t: t, env: map[string]string{}}
-	code, out, talk := s.run("demo")
+	code, out, talk := s.run("demo", "--tour")
 	if code != 0 || talk != "" {
 		t.Fatalf("exit %d: %s", code, talk)
 	}

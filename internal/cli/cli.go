@@ -92,7 +92,9 @@ smallest safe change?`,
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
-	root.AddCommand(newExplain(env), newCheck(env), newPosture(env), newPolicies(env), newLab(env), newDemo(env), newVersion(env))
+	root.AddCommand(newExplain(env), newCheck(env), newPosture(env), newPolicies(env), newLab(env), newDemo(env),
+		newServe(env), newSetup(env), newSession(env), newTenant(env), newConnection(env), newValidate(env), newOperator(env), newAudit(env), newJob(env), newKeys(env), newDoctor(env),
+		newOpenAPI(env), newVersion(env))
 	return root
 }
 

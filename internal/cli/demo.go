@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/internal/microsoft"
 	"gatehouse/internal/microsoft/login"
+	"gatehouse/internal/pace"
 	"gatehouse/internal/posture"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/validation"
@@ -18,17 +19,34 @@ import (
 )
 
 func newDemo(env Env) *cobra.Command {
-	return &cobra.Command{
+	var only bool
+	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show what Gatehouse finds out, on a simulated cloud",
 		Long: `Demo starts the lab on free loopback ports, checks every sample account and app
 of its tenants, and says for each what stops it, who has to act and what helps
-first. It needs nothing configured, talks to this machine only, and ends by
-itself.`,
-		Example: "  gatehouse demo",
+first. Then it starts a server with these tenants and tells how to sign in. It
+needs nothing configured, talks to this machine only, and keeps nothing.`,
+		Example: "  gatehouse demo\n  gatehouse demo --tour",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return tour(cmd.Context(), env) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return demo(cmd.Context(), env, only) },
 	}
+	cmd.Flags().BoolVar(&only, "tour", false, "end after the tour, without a server")
+	return cmd
+}
+
+func demo(ctx context.Context, env Env, tourOnly bool) (err error) {
+	l, err := lab.New(lab.Config{})
+	if err != nil {
+		return fmt.Errorf("starting the lab: %w", err)
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	ready := l.Ready()
+	cloud := microsoft.Cloud{Name: "lab", Login: ready.URL, Graph: ready.URL, GraphResource: "https://graph.microsoft.com", Roots: l.Roots()}
+	if err := tour(ctx, env, ready, cloud); err != nil || tourOnly {
+		return err
+	}
+	return serveDemo(ctx, env, ready, cloud)
 }
 
 // tourClients are the apps that people of some tenants, or single people, sign
@@ -39,18 +57,11 @@ var tourClients = map[string]string{
 	"carla.novak@ledgerlane.example": "Ledger Reports",
 }
 
-func tour(ctx context.Context, env Env) (err error) {
-	l, err := lab.New(lab.Config{})
-	if err != nil {
-		return fmt.Errorf("starting the lab: %w", err)
-	}
-	defer func() { err = errors.Join(err, l.Close()) }()
-	ready := l.Ready()
-	cloud := microsoft.Cloud{Name: "lab", Login: ready.URL, Graph: ready.URL, GraphResource: "https://graph.microsoft.com", Roots: l.Roots()}
+func tour(ctx context.Context, env Env, ready lab.Ready, cloud microsoft.Cloud) error {
 	out := env.Stdout
 	fmt.Fprintf(out, "This is a demo: a simulated Microsoft cloud on this machine, at %s.\nEach account below signs in once, without a person.\n", ready.URL)
 	checked, stopped := 0, 0
-	service := validation.Service{Rules: &posture.Cache{}} // each tenant's rules are read once
+	service := validation.Service{Rules: &posture.Cache{}, Pace: pace.New(pace.Config{})} // each tenant's rules are read once
 	for _, t := range ready.Tenants {
 		fmt.Fprintf(out, "\n%s (%s)\n%s", t.Name, t.Domain, wrap(t.Story, "  ", explainWidth))
 		requests, err := tourRequests(cloud, t)

@@ -15,9 +15,10 @@ import (
 
 func newPolicies(env Env) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "policies",
-		Short: "Work with Conditional Access policies in files, without a tenant",
-		RunE:  func(cmd *cobra.Command, args []string) error { return policiesNoun(cmd, args) },
+		Use:     "policies",
+		Short:   "Work with Conditional Access policies in files, without a tenant",
+		Example: "  gatehouse policies evaluate --help",
+		RunE:    func(cmd *cobra.Command, args []string) error { return policiesNoun(cmd, args) },
 	}
 	cmd.AddCommand(newPoliciesEvaluate(env))
 	return cmd

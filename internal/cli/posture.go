@@ -13,16 +13,18 @@ import (
 
 	"gatehouse/internal/microsoft/graph"
 	"gatehouse/internal/microsoft/login"
+	"gatehouse/internal/pace"
 	"gatehouse/internal/posture"
 	"gatehouse/internal/secrets"
 )
 
 func newPosture(env Env) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "posture",
-		Short: "Read which rules of a tenant ask for MFA, and what they mean for a sign-in",
-		Args:  noSubcommand,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:     "posture",
+		Short:   "Read which rules of a tenant ask for MFA, and what they mean for a sign-in",
+		Example: "  gatehouse posture snapshot --help",
+		Args:    noSubcommand,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newSnapshot(env), newPostureExplain(env))
 	return cmd
@@ -101,7 +103,8 @@ func takeSnapshot(ctx context.Context, env Env, tenant string, flags readerFlags
 	if reader == nil {
 		return nil, &exitError{exitUsage, errNoReader}
 	}
-	client := login.New(login.Config{Cloud: cloud})
+	governor := pace.New(pace.Config{})
+	client := login.New(login.Config{Cloud: cloud, Pace: governor})
 	scopes := []string{cloud.GraphResource + "/.default"}
 	var token login.Token
 	if c := reader.Credential.Certificate; c != nil {
@@ -112,7 +115,7 @@ func takeSnapshot(ctx context.Context, env Env, tenant string, flags readerFlags
 	if err != nil {
 		return nil, unknownf("signing in as the reader: %w", err)
 	}
-	g, err := graph.New(graph.Config{Cloud: cloud, Governor: graph.NewGovernor(nil, nil), Token: func(context.Context) (secrets.Value, error) { return token.Access, nil }})
+	g, err := graph.New(graph.Config{Cloud: cloud, Pace: governor, Tenant: tenant, Token: func(context.Context) (secrets.Value, error) { return token.Access, nil }})
 	if err != nil {
 		return nil, usagef("--cloud: %w", err)
 	}

@@ -26,16 +26,25 @@ type Cloud struct {
 	// GraphResource is the name under which tokens for Graph are asked. It is
 	// the same as Graph but for clouds that are reached under another address.
 	GraphResource string
+	// SharePoint is the root of a SharePoint host, with {name} for its name;
+	// SharePointResource is the same as tokens are asked for.
+	SharePoint, SharePointResource string
+	// BusinessCentral is the root of Business Central online, and the resource
+	// of its tokens.
+	BusinessCentral, BusinessCentralResource string
+	// Instance is the name by which tenants' metadata call the cloud; "" where
+	// that is not known (entra-sign-in §2.2).
+	Instance string
 	// Roots are the trusted authorities; nil means the system's.
 	Roots *x509.CertPool
 }
 
 // clouds are the public ones: hosts of entra-sign-in §1.
 var clouds = map[string]Cloud{
-	"public":    {Name: "public", Login: "https://login.microsoftonline.com", Graph: "https://graph.microsoft.com"},
-	"usgov":     {Name: "usgov", Login: "https://login.microsoftonline.us", Graph: "https://graph.microsoft.us"},
-	"usgov-dod": {Name: "usgov-dod", Login: "https://login.microsoftonline.us", Graph: "https://dod-graph.microsoft.us"},
-	"china":     {Name: "china", Login: "https://login.partner.microsoftonline.cn", Graph: "https://microsoftgraph.chinacloudapi.cn"},
+	"public":    {Name: "public", Login: "https://login.microsoftonline.com", Graph: "https://graph.microsoft.com", SharePoint: "https://{name}.sharepoint.com", BusinessCentral: "https://api.businesscentral.dynamics.com", Instance: "microsoftonline.com"},
+	"usgov":     {Name: "usgov", Login: "https://login.microsoftonline.us", Graph: "https://graph.microsoft.us", SharePoint: "https://{name}.sharepoint.us", Instance: "microsoftonline.us"},
+	"usgov-dod": {Name: "usgov-dod", Login: "https://login.microsoftonline.us", Graph: "https://dod-graph.microsoft.us", SharePoint: "https://{name}.sharepoint-mil.us", Instance: "microsoftonline.us"},
+	"china":     {Name: "china", Login: "https://login.partner.microsoftonline.cn", Graph: "https://microsoftgraph.chinacloudapi.cn", SharePoint: "https://{name}.sharepoint.cn", Instance: "partner.microsoftonline.cn"},
 }
 
 // FindCloud gives a cloud by name (public, usgov, usgov-dod, china, lab) or by
@@ -50,6 +59,7 @@ func FindCloud(name, readyFile string) (Cloud, error) {
 	}
 	if c, ok := clouds[name]; ok {
 		c.GraphResource = c.Graph
+		c.SharePointResource, c.BusinessCentralResource = c.SharePoint, c.BusinessCentral
 		return c, nil
 	}
 	if !strings.ContainsAny(name, "/.\\") {
@@ -82,7 +92,7 @@ func readCloud(name, file string) (Cloud, error) {
 	}
 	c := Cloud{Name: name, Login: f.Login, Graph: f.Graph, GraphResource: f.GraphResource}
 	if f.URL != "" {
-		c.Login, c.Graph = f.URL, f.URL
+		c = At(name, f.URL, nil)
 	}
 	if c.GraphResource == "" {
 		c.GraphResource = clouds["public"].Graph
@@ -109,6 +119,49 @@ func readCloud(name, file string) (Cloud, error) {
 		}
 	}
 	return c, nil
+}
+
+// At is a cloud of which all services are reached under one address, and that
+// takes the names of the public one's resources.
+func At(name, root string, roots *x509.CertPool) Cloud {
+	public := clouds["public"]
+	return Cloud{
+		Name: name, Login: root, Graph: root, GraphResource: public.Graph, Roots: roots, SharePoint: root + "/sharepoint/{name}", SharePointResource: public.SharePoint,
+		BusinessCentral: root, BusinessCentralResource: public.BusinessCentral,
+	}
+}
+
+// nameMark stands for the name in the roots of SharePoint's hosts.
+const nameMark = "{name}"
+
+// SharePointHost gives the root of one of a tenant's SharePoint hosts, and the
+// resource of its tokens. The name is the tenant's own, with -admin behind it
+// for the admin centre and -my for people's storage.
+func (c Cloud) SharePointHost(name string) (root, resource string) {
+	return strings.Replace(c.SharePoint, nameMark, name, 1), strings.Replace(c.SharePointResource, nameMark, name, 1)
+}
+
+// SharePointName takes an address apart that is below a SharePoint host of this
+// cloud: the host's name and the path. No token is for any other address.
+func (c Cloud) SharePointName(address string) (name, path string, ok bool) {
+	for _, pattern := range []string{c.SharePoint, c.SharePointResource} {
+		before, after, _ := strings.Cut(pattern, nameMark)
+		rest, found := strings.CutPrefix(strings.TrimRight(address, "/"), before)
+		if !found || before == "" {
+			continue
+		}
+		end := strings.IndexFunc(rest, func(r rune) bool {
+			return r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+		})
+		if end < 0 {
+			end = len(rest)
+		}
+		path, found = strings.CutPrefix(rest[end:], after)
+		if found && end > 0 && (path == "" || path[0] == '/') && !strings.ContainsAny(path, "?#\\") && !strings.Contains(path, "/..") {
+			return strings.ToLower(rest[:end]), path, true
+		}
+	}
+	return "", "", false
 }
 
 // Transport gives an HTTP transport that trusts what the cloud trusts.

@@ -9,14 +9,13 @@ import (
 )
 
 // Cache keeps the rules of tenants, so that many identities of a tenant are
-// judged from one reading, and the governors of their Conditional Access. The
-// zero value works. Accounts and apps are read anew each time.
+// judged from one reading. The zero value works. Accounts and apps are read anew
+// each time.
 type Cache struct {
 	// MaxAge is how old rules may be; 0 means five minutes.
 	MaxAge time.Duration
-	// Now and Wait are the clock; nil means the system's.
-	Now  func() time.Time
-	Wait func(context.Context, time.Duration) error
+	// Now is the clock; nil means the system's.
+	Now func() time.Time
 
 	mu      sync.Mutex
 	tenants map[string]*cached
@@ -24,9 +23,8 @@ type Cache struct {
 
 // cached is a tenant's place in the cache.
 type cached struct {
-	governor *graph.Governor
-	reading  sync.Mutex // whoever comes second waits for the first one's rules
-	part     *tenantPart
+	reading sync.Mutex // whoever comes second waits for the first one's rules
+	part    *tenantPart
 }
 
 const usualAge = 5 * time.Minute
@@ -43,7 +41,7 @@ func (c *Cache) tenant(id string) *cached {
 	defer c.mu.Unlock()
 	t := c.tenants[id]
 	if t == nil {
-		t = &cached{governor: graph.NewGovernor(c.Now, c.Wait)}
+		t = &cached{}
 		if c.tenants == nil {
 			c.tenants = map[string]*cached{}
 		}
@@ -51,9 +49,6 @@ func (c *Cache) tenant(id string) *cached {
 	}
 	return t
 }
-
-// Governor gives the governor of a tenant, for every client that reaches it.
-func (c *Cache) Governor(tenantID string) *graph.Governor { return c.tenant(tenantID).governor }
 
 // Load gives a snapshot, with the tenant's rules from the cache where they are
 // young enough; [Snapshot.TakenAt] is the time of these. A reading that failed,

@@ -29,7 +29,7 @@ type tenantPart struct {
 
 // Load reads a snapshot: one list a kind, and six calls for each account. Parts
 // that are refused are unread; only an unreachable Graph or a refused token is
-// an error. The client should have the tenant's [graph.Governor].
+// an error. The client should have a pace.Governor.
 func Load(ctx context.Context, client *graph.Client, now time.Time, want Want) (*Snapshot, error) {
 	t, err := loadTenant(ctx, client, now)
 	if err != nil {

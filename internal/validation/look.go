@@ -27,7 +27,7 @@ func (r *run) look(ctx context.Context) {
 	if r.Reader == nil {
 		return
 	}
-	token, err := r.authenticate(ctx, r.Reader.ClientID, "", r.Reader.Credential)
+	token, err := r.authenticate(ctx, r.Reader.ClientID, "", r.Reader.Credential, r.graphScope())
 	if err == nil {
 		r.reader, err = r.graph(token.Access)
 	}
@@ -58,7 +58,7 @@ func principalPath(clientID string) string {
 }
 
 func (r *run) graph(access secrets.Value) (*graph.Client, error) {
-	return graph.New(graph.Config{Cloud: r.Cloud, Governor: r.rules.Governor(r.tenant.ID), Token: func(context.Context) (secrets.Value, error) { return access, nil }})
+	return graph.New(graph.Config{Cloud: r.Cloud, Pace: r.pace, Tenant: r.tenant.ID, Token: func(context.Context) (secrets.Value, error) { return access, nil }})
 }
 
 // unseen marks a probe as unknown for want of a snapshot.
@@ -103,7 +103,11 @@ func (r *run) account(ctx context.Context) {
 			return
 		}
 		var me graph.User
-		client, err := r.graph(r.token.Access)
+		var client *graph.Client
+		token, err := r.tokenFor(ctx, ServiceGraph)
+		if err == nil {
+			client, err = r.graph(token.Access)
+		}
 		if err == nil {
 			err = client.Get(ctx, "/v1.0/me?$select="+graph.UserSelect, &me)
 		}
@@ -287,34 +291,6 @@ func (r *run) judgeCredentials(p *Probe, credentials []graph.Credential) {
 	} else if left <= soon {
 		p.set(Warning, "the client secret in use ends on %s, in %d days", used.EndDateTime.UTC().Format(time.DateOnly), int(left.Hours()/24))
 	}
-}
-
-// service calls the service itself, as the identity.
-func (r *run) service(ctx context.Context) {
-	r.probe(ProbeService, func(p *Probe) {
-		path := "/v1.0/me?$select=id,userPrincipalName"
-		if r.facts.AppOnly {
-			path = "/v1.0/organization?$select=id,displayName"
-		}
-		p.Evidence["called"] = path
-		client, err := r.graph(r.token.Access)
-		if err == nil {
-			err = client.Get(ctx, path, nil)
-		}
-		var e *microsoft.Error
-		switch {
-		case err == nil:
-			p.set(Passed, "")
-		case r.facts.AppOnly && errors.As(err, &e) && e.Status == http.StatusForbidden && len(r.token.Claims.Roles) > 0:
-			// Graph knows the app and holds it to its permissions, which do not
-			// include this harmless call.
-			p.set(Passed, "Graph accepts the app; reading the organisation is not among its permissions")
-			p.Evidence["status"] = e.Status
-		default:
-			r.serviceErr = err
-			p.fail(err, r.facts)
-		}
-	})
 }
 
 // permissions shows what is held and warns where it is far too much.

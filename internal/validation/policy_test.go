@@ -1,7 +1,6 @@
 package validation_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -92,13 +91,6 @@ func before(t *testing.T, l *lab.Lab, request *validation.Request, a answers) {
 	}))
 }
 
-// promptly checks without waiting for Graph's pace, which is another test's.
-func promptly(t *testing.T, r validation.Request) validation.Result {
-	t.Helper()
-	at := validation.Service{Rules: &posture.Cache{Wait: func(context.Context, time.Duration) error { return nil }}}
-	return at.Run(t.Context(), r)
-}
-
 // check names the policy behind a refusal, with the signals in their order of
 // trust, says how sure it is, and hides no contradiction between what
 // Microsoft answered and what the rules say.
@@ -151,7 +143,7 @@ func TestNamesThePolicy(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			request := account(t, l, "openharbour", "svc-backup", "")
 			before(t, l, &request, test.answers)
-			got := promptly(t, request)
+			got := check(t, request)
 			if got.Verdict != validation.Blocked || got.Diagnosis == nil {
 				t.Fatalf("%s", show(got))
 			}
@@ -187,7 +179,7 @@ func TestWrongPasswordBehindPolicies(t *testing.T) {
 	request := account(t, l, "openharbour", "svc-backup", "")
 	request.Password = secrets.New("not the password")
 	before(t, l, &request, answers{policies: []string{rule("CA001 MFA for all", "enabled", "", "", "mfa"), rule("CA002 Block", "enabled", "", "", "block")}})
-	got := promptly(t, request)
+	got := check(t, request)
 	if got.Verdict != validation.Failed || got.Rule != nil || got.Diagnosis.Category != "bad_credentials" || deref(got.Diagnosis.Code) != "AADSTS50126" {
 		t.Errorf("%s", show(got))
 	}
@@ -213,7 +205,7 @@ func TestElsewhere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			request := account(t, l, "openharbour", "svc-backup", "")
 			before(t, l, &request, answers{policies: []string{test.policy}})
-			got := promptly(t, request)
+			got := check(t, request)
 			p := probe(t, got, validation.ProbePosture)
 			found, _ := p.Evidence["elsewhere"].([]posture.Elsewhere)
 			if len(found) != 1 || found[0].Where != test.where || !strings.HasPrefix(deref(found[0].Rule.Name), "CA00") {
@@ -236,7 +228,7 @@ func TestDisagreement(t *testing.T) {
 	l := lab.Start(t)
 	request := account(t, l, "openharbour", "svc-backup", "")
 	before(t, l, &request, answers{policies: []string{rule("CA001 MFA for all", "enabled", "", "", "mfa")}})
-	got := promptly(t, request)
+	got := check(t, request)
 	p := probe(t, got, validation.ProbePosture)
 	if got.Verdict != validation.WorksWithWarnings || got.Rule != nil || p.State != validation.Warning || p.Evidence["disagrees"] == nil || !strings.Contains(deref(p.Reason), `"CA001 MFA for all"`) || !strings.Contains(deref(p.Reason), "yet the sign-in went through") {
 		t.Errorf("%s", show(got))
@@ -253,7 +245,7 @@ func TestWorkloadPolicies(t *testing.T) {
 	request := app(t, l, "openharbour", "Backup app")
 	request.Credential = validation.Credential{Secret: secrets.New("never sent to the lab")}
 	before(t, l, &request, answers{code: 53003, policies: []string{people, policy}, log: `"ipAddress":"203.0.113.77"`})
-	got := promptly(t, request)
+	got := check(t, request)
 	if got.Verdict != validation.Blocked || got.Rule == nil || deref(got.Rule.Name) != "CA101 Apps" || got.Diagnosis.Remedies[0].ID != "use-allowed-network" {
 		t.Errorf("blocked: %s", show(got))
 	}

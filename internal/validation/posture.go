@@ -65,6 +65,7 @@ func (r *run) judge(ctx context.Context, p *Probe, evaluate func(posture.SignIn)
 	}
 	in := r.tried(entry)
 	outcome := evaluate(in)
+	r.outcome = &outcome
 	p.Evidence["rules"], p.Evidence["sign_in"] = outcome.Findings, outcome.SignIn
 	if in.Address.IsValid() {
 		p.Evidence["address"], p.Evidence["in_named_locations"] = in.Address.String(), r.snapshot.LocationsOf(in.Address)
@@ -89,7 +90,7 @@ func (r *run) judge(ctx context.Context, p *Probe, evaluate func(posture.SignIn)
 // tried describes the sign-in that was tried. Its address is known only where
 // Microsoft says from which one it came.
 func (r *run) tried(entry *graph.SignIn) posture.SignIn {
-	in := posture.SignIn{ClientID: r.ClientID, Resource: posture.Services["graph"]}
+	in := posture.SignIn{ClientID: r.ClientID, Resource: posture.Services[r.primary()]}
 	if r.facts.AppOnly {
 		in.Flow = posture.FlowApp
 	}

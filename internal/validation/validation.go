@@ -19,6 +19,7 @@ import (
 	"gatehouse/internal/microsoft"
 	"gatehouse/internal/microsoft/graph"
 	"gatehouse/internal/microsoft/login"
+	"gatehouse/internal/pace"
 	"gatehouse/internal/posture"
 	"gatehouse/internal/secrets"
 )
@@ -77,6 +78,9 @@ type Result struct {
 	Rule      *diagnosis.Rule      `json:"rule"`
 	Diagnosis *diagnosis.Diagnosis `json:"diagnosis"`
 	Probes    []Probe              `json:"probes"`
+	// Outcome is what the tenant's rules mean for the sign-in; nil where they
+	// are not known.
+	Outcome *posture.Outcome `json:"-"`
 }
 
 // Credential is how an identity or a reader proves itself: exactly one of the
@@ -104,6 +108,11 @@ type Request struct {
 	Snapshot *posture.Snapshot // nil: none; used where there is no reader
 	// AllowFederation lists hosts that a federated password may be sent to.
 	AllowFederation []string
+	// Elsewhere: the credential is not here but with the consumer alone, so that
+	// no sign-in is tried.
+	Elsewhere bool
+	Place
+	Watch Watch
 }
 
 // GraphCommandLineTools is the app that a password sign-in uses if none is
@@ -125,6 +134,19 @@ type Service struct {
 	// Rules keeps the rules of tenants between validations; nil means that each
 	// validation reads them anew.
 	Rules *posture.Cache
+	// Pace keeps to Microsoft's limits; nil lets every call pass.
+	Pace *pace.Governor
+}
+
+// Watch is told of a validation under way. Members may be nil.
+type Watch struct {
+	// Probe is called with each probe as it ends.
+	Probe func(Probe)
+	// Try is called before the password is sent; an error keeps it from being
+	// sent.
+	Try func(context.Context) error
+	// Tried is called with the outcome, nil or why there is no token.
+	Tried func(context.Context, error) error
 }
 
 // Run validates one identity. Every outcome, an unreachable cloud included, is
@@ -137,8 +159,8 @@ func (s Service) Run(ctx context.Context, request Request) Result {
 		s.Rules = &posture.Cache{Now: s.Now}
 	}
 	r := &run{
-		Request: request, now: s.Now, rules: s.Rules,
-		login: login.New(login.Config{Cloud: request.Cloud, AllowFederation: request.AllowFederation}),
+		Request: request, now: s.Now, rules: s.Rules, pace: s.Pace,
+		login: login.New(login.Config{Cloud: request.Cloud, AllowFederation: request.AllowFederation, Pace: s.Pace}),
 		facts: diagnosis.Facts{Unattended: true, AppOnly: request.Username == "", Account: request.Username, Tenant: request.Tenant, ClientName: clientNames[request.ClientID]},
 	}
 	if r.facts.AppOnly {
@@ -155,6 +177,7 @@ type run struct {
 	Request
 	now    func() time.Time
 	rules  *posture.Cache
+	pace   *pace.Governor
 	login  *login.Client
 	facts  diagnosis.Facts
 	probes []Probe
@@ -167,6 +190,7 @@ type run struct {
 	readerErr  error             // why there is no snapshot; nil: no reader either
 	reader     *graph.Client     // nil: none
 	rule       *diagnosis.Rule
+	outcome    *posture.Outcome
 }
 
 // probe runs one probe and keeps it. The function fills in state and the rest.
@@ -176,6 +200,9 @@ func (r *run) probe(name string, look func(*Probe)) *Probe {
 	look(&p)
 	p.TookMS = float64(time.Since(start).Microseconds()) / 1000
 	r.probes = append(r.probes, p)
+	if r.Watch.Probe != nil {
+		r.Watch.Probe(p)
+	}
 	return &r.probes[len(r.probes)-1]
 }
 
@@ -363,10 +390,15 @@ func (r *run) graphScope() []string { return []string{r.Cloud.GraphResource + "/
 
 func (r *run) signIn(ctx context.Context) {
 	r.probe(ProbeToken, func(p *Probe) {
-		r.token, r.tokenErr = r.authenticate(ctx, r.ClientID, r.Username, r.Credential)
+		r.token, r.tokenErr = r.try(ctx)
 		p.Evidence["client_id"] = r.ClientID
 		if r.facts.ClientName != "" {
 			p.Evidence["client_name"] = r.facts.ClientName
+		}
+		var held *withheld
+		if errors.As(r.tokenErr, &held) {
+			p.set(Skipped, "%v", r.tokenErr)
+			return
 		}
 		if r.tokenErr != nil {
 			r.rule = ruleOfRefusal(r.tokenErr, r.facts.ClientName)
@@ -378,20 +410,47 @@ func (r *run) signIn(ctx context.Context) {
 	})
 }
 
+// withheld says that no sign-in was tried, and why.
+type withheld struct{ error }
+
+func (w *withheld) Unwrap() error { return w.error }
+
+var errElsewhere = errors.New("the credential is with the consumer alone, so no sign-in was tried: what is known comes from the tenant's rules")
+
+// try signs the identity in. A password is sent only with leave.
+func (r *run) try(ctx context.Context) (login.Token, error) {
+	if r.Elsewhere {
+		return login.Token{}, &withheld{errElsewhere}
+	}
+	if r.Username != "" && r.Watch.Try != nil {
+		if err := r.Watch.Try(ctx); err != nil {
+			return login.Token{}, &withheld{err}
+		}
+	}
+	token, err := r.authenticate(ctx, r.ClientID, r.Username, r.Credential, r.scope(r.primary()))
+	if r.Username != "" && r.Watch.Tried != nil {
+		// The answer is in hand: that it is noted must not depend on who waits.
+		if noted := r.Watch.Tried(context.WithoutCancel(ctx), err); noted != nil && err == nil {
+			return login.Token{}, &withheld{noted}
+		}
+	}
+	return token, err
+}
+
 func (r *run) withRule() diagnosis.Facts {
 	facts := r.facts
 	facts.Rule = r.rule
 	return facts
 }
 
-func (r *run) authenticate(ctx context.Context, clientID, username string, c Credential) (login.Token, error) {
+func (r *run) authenticate(ctx context.Context, clientID, username string, c Credential, scope []string) (login.Token, error) {
 	switch {
 	case username != "":
-		return r.login.Password(ctx, r.Tenant, clientID, username, c.Password, r.graphScope())
+		return r.login.Password(ctx, r.Tenant, clientID, username, c.Password, scope)
 	case c.Certificate != nil:
-		return r.login.Certificate(ctx, r.Tenant, clientID, *c.Certificate, r.graphScope())
+		return r.login.Certificate(ctx, r.Tenant, clientID, *c.Certificate, scope)
 	}
-	return r.login.Secret(ctx, r.Tenant, clientID, c.Secret, r.graphScope())
+	return r.login.Secret(ctx, r.Tenant, clientID, c.Secret, scope)
 }
 
 func (r *run) readClaims() {

@@ -28,7 +28,7 @@ import (
 const azureCLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 
 func cloudOf(l *lab.Lab) microsoft.Cloud {
-	return microsoft.Cloud{Name: "lab", Login: l.URL(), Graph: l.URL(), GraphResource: "https://graph.microsoft.com", Roots: l.Roots()}
+	return microsoft.At("lab", l.URL(), l.Roots())
 }
 
 func certificate(t testing.TB, a lab.ReadyApp) *login.Certificate {
@@ -84,7 +84,7 @@ func check(t *testing.T, r validation.Request) validation.Result {
 
 // graphAdmin changes a tenant through Graph as its administrator would, so
 // that a remedy is applied the way it is in the world.
-func graphAdmin(t *testing.T, l *lab.Lab, tenant, method, path string, body any) map[string]any {
+func graphAdmin(t testing.TB, l *lab.Lab, tenant, method, path string, body any) map[string]any {
 	t.Helper()
 	at := l.Tenant(tenant)
 	admin := at.App("Lab administration")

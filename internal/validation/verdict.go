@@ -25,9 +25,13 @@ func undecided(d diagnosis.Diagnosis) bool {
 // result sums up the probes. The first probe that failed decides; the posture
 // probe only says which rule it was.
 func (r *run) result() Result {
-	result := Result{Verdict: Works, Rule: r.rule, Probes: r.probes}
+	result := Result{Verdict: Works, Rule: r.rule, Probes: r.probes, Outcome: r.outcome}
 	if r.tokenErr == nil && r.serviceErr == nil && !slices.ContainsFunc(r.probes, func(p Probe) bool { return p.State == Fail }) {
 		result.Rule = nil
+		if slices.ContainsFunc(r.probes, func(p Probe) bool { return p.Name == ProbeService && p.State == NotKnown }) {
+			result.Verdict = Unknown // a service that was asked for was not reached
+			return result
+		}
 		for _, p := range r.probes {
 			if p.State == Warning {
 				result.Verdict = WorksWithWarnings

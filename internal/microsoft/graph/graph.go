@@ -44,9 +44,6 @@ type Config struct {
 	// Transport replaces the cloud's own transport, for tests with another
 	// route to it.
 	Transport http.RoundTripper
-	// Governor spaces the calls to Conditional Access; nil means that they are
-	// too few to need it.
-	Governor *Governor
 }
 
 // New gives a client. Calls answered with 429 or 503 are repeated twice, after
@@ -65,14 +62,10 @@ func New(cfg Config) (*Client, error) {
 		Transport: bounded{transport}, Timeout: 60 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	steps := []policy.Policy{governed{cfg.Pace, cfg.Tenant}, bearer(cfg.Token)}
-	if cfg.Governor != nil {
-		steps = append(steps, cfg.Governor)
-	}
 	pipeline := runtime.NewPipeline("gatehouse", "v0", runtime.PipelineOptions{}, &policy.ClientOptions{
 		Transport:        client,
 		Retry:            policy.RetryOptions{MaxRetries: 2, RetryDelay: 500 * time.Millisecond, MaxRetryDelay: 10 * time.Second},
-		PerRetryPolicies: steps,
+		PerRetryPolicies: []policy.Policy{governed{cfg.Pace, cfg.Tenant}, bearer(cfg.Token)},
 	})
 	return &Client{root: root, pipeline: pipeline}, nil
 }

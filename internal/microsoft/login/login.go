@@ -10,9 +10,7 @@ package login
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -75,6 +73,7 @@ func New(cfg Config) *Client {
 type Tenant struct {
 	ID     string // GUID
 	Issuer string
+	Cloud  string // the cloud's own name, such as microsoftonline.us; "" if not told
 	// ServerTime is the service's clock at Received on ours; zero if it was
 	// not told. It has a resolution of one second.
 	ServerTime, Received time.Time
@@ -85,6 +84,7 @@ func (c *Client) Tenant(ctx context.Context, tenant string) (Tenant, error) {
 	const op = "looking up the tenant"
 	var document struct {
 		Issuer string `json:"issuer"`
+		Cloud  string `json:"cloud_instance_name"`
 	}
 	x := c.exchange(op)
 	if err := x.get(ctx, c.cloud.Login+"/"+url.PathEscape(tenant)+"/v2.0/.well-known/openid-configuration", &document); err != nil {
@@ -95,7 +95,7 @@ func (c *Client) Tenant(ctx context.Context, tenant string) (Tenant, error) {
 		return Tenant{}, x.unreadable(fmt.Errorf("the issuer %q is no address", document.Issuer))
 	}
 	id, _, _ := strings.Cut(strings.TrimPrefix(issuer.Path, "/"), "/")
-	return Tenant{ID: id, Issuer: document.Issuer, ServerTime: x.serverTime, Received: x.received}, nil
+	return Tenant{ID: id, Issuer: document.Issuer, Cloud: document.Cloud, ServerTime: x.serverTime, Received: x.received}, nil
 }
 
 // Realm says who authenticates a user name.
@@ -122,11 +122,14 @@ func (r Realm) hosts() []string {
 	return out
 }
 
+// OpRealm is the operation of the errors of [Client.Realm].
+const OpRealm = "looking up the user's realm"
+
 // Realm asks who authenticates a user name (entra-sign-in §7). It needs no
 // sign-in and tells nothing about whether the account exists.
 func (c *Client) Realm(ctx context.Context, username string) (Realm, error) {
 	var realm Realm
-	x := c.exchange("looking up the user's realm")
+	x := c.exchange(OpRealm)
 	err := x.get(ctx, c.cloud.Login+"/common/UserRealm/"+url.PathEscape(username)+"?api-version=1.0", &realm)
 	if err == nil && realm.Type == "" {
 		err = x.unreadable(errors.New("the answer has no account_type"))
@@ -143,7 +146,13 @@ type Token struct {
 	// Claims are read from the token without checking it: evidence for a
 	// diagnosis, no proof of anything.
 	Claims Claims
+
+	more func(context.Context, []string) (Token, error)
 }
+
+// For gives a token of the same sign-in for other scopes. A password is not sent
+// again for it.
+func (t Token) For(ctx context.Context, scopes []string) (Token, error) { return t.more(ctx, scopes) }
 
 // Password signs a user in with a password, once: nothing here retries. A
 // federated user's password is refused with code [CodeFederatedRealm] unless
@@ -173,7 +182,15 @@ func (c *Client) Password(ctx context.Context, tenant, clientID, username string
 	if err != nil {
 		return Token{}, x.failure(err)
 	}
-	return x.token(result.AccessToken, result.ExpiresOn, result.GrantedScopes), nil
+	token := x.token(result.AccessToken, result.ExpiresOn, result.GrantedScopes)
+	token.more = func(ctx context.Context, scopes []string) (Token, error) {
+		next, err := client.AcquireTokenSilent(ctx, scopes, public.WithSilentAccount(result.Account))
+		if err != nil {
+			return Token{}, x.failure(err)
+		}
+		return x.token(next.AccessToken, next.ExpiresOn, next.GrantedScopes), nil
+	}
+	return token, nil
 }
 
 // Secret signs an app in with a client secret.
@@ -183,32 +200,6 @@ func (c *Client) Secret(ctx context.Context, tenant, clientID string, secret sec
 		return Token{}, fmt.Errorf("reading the client secret: %w", err)
 	}
 	return c.app(ctx, tenant, clientID, credential, scopes, "signing in with a client secret")
-}
-
-// Certificate is a client certificate with its key.
-type Certificate struct {
-	Leaf       *x509.Certificate
-	credential confidential.Credential
-}
-
-// ReadCertificate reads a PEM file with a certificate (chain) and its private
-// key, unencrypted.
-func ReadCertificate(data []byte) (Certificate, error) {
-	if block, _ := pem.Decode(data); block == nil {
-		return Certificate{}, errors.New("reading the certificate: the file is not PEM; export certificate and private key as one PEM file")
-	}
-	certificates, key, err := confidential.CertFromPEM(data, "")
-	if err != nil {
-		return Certificate{}, fmt.Errorf("reading the certificate: %w", err)
-	}
-	if len(certificates) == 0 || key == nil {
-		return Certificate{}, errors.New("reading the certificate: the file needs both a certificate and its private key")
-	}
-	credential, err := confidential.NewCredFromCert(certificates, key)
-	if err != nil {
-		return Certificate{}, fmt.Errorf("reading the certificate: %w", err)
-	}
-	return Certificate{Leaf: certificates[0], credential: credential}, nil
 }
 
 // Certificate signs an app in with a certificate.
@@ -226,7 +217,11 @@ func (c *Client) app(ctx context.Context, tenant, clientID string, credential co
 	if err != nil {
 		return Token{}, x.failure(err)
 	}
-	return x.token(result.AccessToken, result.ExpiresOn, result.GrantedScopes), nil
+	token := x.token(result.AccessToken, result.ExpiresOn, result.GrantedScopes)
+	token.more = func(ctx context.Context, scopes []string) (Token, error) {
+		return c.app(ctx, tenant, clientID, credential, scopes, op)
+	}
+	return token, nil
 }
 
 // exchange is the HTTP client of one call. It remembers the last answer, so

@@ -168,14 +168,13 @@ CREATE INDEX live_events_at ON live_events (at);
 
 -- Answers of requests that carried an idempotency key.
 CREATE TABLE idempotency (
-    actor_id     text NOT NULL,
-    key          text NOT NULL,
+    id           text PRIMARY KEY,      -- SHA-256 over operator and key
     request_hash text NOT NULL,
     status       bigint NOT NULL,       -- 0 while the request is running
-    answer       bytea NOT NULL,
-    created_at   timestamptz NOT NULL,
-    PRIMARY KEY (actor_id, key)
+    answer       bytea NOT NULL,        -- sealed; '' while there is none
+    created_at   timestamptz NOT NULL
 );
+CREATE INDEX idempotency_created ON idempotency (created_at);
 
 -- +goose Down
 SELECT 1;

@@ -1,0 +1,78 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Event says that something changed.
+type Event struct {
+	ID       string          `json:"id"`
+	At       time.Time       `json:"at"`
+	Topic    string          `json:"topic"`
+	TenantID string          `json:"tenant_id"`
+	Data     json.RawMessage `json:"data"`
+	// Reload is set on the last event of a stream that could not give all:
+	// read everything again and begin anew.
+	Reload bool `json:"reload,omitempty"`
+}
+
+// maxEvent bounds a line of the stream, in bytes.
+const maxEvent = 64 << 10
+
+// Events calls a function for each event of the topics (all if none) until the
+// context ends, the function fails or the stream breaks off. After is the id of
+// the last event that was seen, "" for those from now on.
+func (c *Client) Events(ctx context.Context, after string, topics []string, each func(Event) error) error {
+	u := *c.base
+	u.Path = "/api/v1/events"
+	u.RawQuery = url.Values{"topic": topics}.Encode()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Accept", "text/event-stream")
+	request.Header.Set("Authorization", "Bearer "+c.Token())
+	if after != "" {
+		request.Header.Set("Last-Event-ID", after)
+	}
+	endless := *c.http
+	endless.Timeout = 0 // the context ends it
+	response, err := endless.Do(request)
+	if err != nil {
+		return fmt.Errorf("asking for events: %w", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return readProblem(response)
+	}
+	return readEvents(response.Body, each)
+}
+
+// readEvents reads a stream (HTML Living Standard, 9.2.6). Our server writes
+// each event's data on one line.
+func readEvents(r io.Reader, each func(Event) error) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxEvent)
+	for lines.Scan() {
+		data, ok := strings.CutPrefix(lines.Text(), "data:")
+		if !ok {
+			continue // comments, ids (which the data has too), the blank line
+		}
+		var e Event
+		if err := json.Unmarshal([]byte(data), &e); err != nil {
+			return fmt.Errorf("reading events: %w", err)
+		}
+		if err := each(e); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}

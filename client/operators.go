@@ -1,0 +1,81 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// AllTenants stands for every tenant in an operator's roles.
+const AllTenants = "*"
+
+// Operator is someone who signs in to Gatehouse.
+type Operator struct {
+	ID          string            `json:"id"`
+	Email       string            `json:"email"`
+	Name        string            `json:"name"`
+	Roles       map[string]string `json:"roles" doc:"viewer, technician, engineer or administrator, by tenant id; * stands for all tenants"`
+	CreatedAt   time.Time         `json:"created_at"`
+	DisabledAt  *time.Time        `json:"disabled_at,omitempty"`
+	LockedUntil *time.Time        `json:"locked_until,omitempty" doc:"After too many wrong passwords or codes"`
+}
+
+// Invitation is a link with which an operator sets themselves up.
+type Invitation struct {
+	Operator Operator `json:"operator"`
+	Link     string   `json:"link" doc:"Works once; whoever has it becomes the operator"`
+}
+
+// InviteRequest makes an operator.
+type InviteRequest struct {
+	Email string            `json:"email" maxLength:"320"`
+	Name  string            `json:"name,omitempty" maxLength:"200"`
+	Roles map[string]string `json:"roles,omitempty" maxProperties:"1000" doc:"By tenant id; * stands for all tenants"`
+}
+
+// RoleRequest gives a role in a tenant, or takes it away.
+type RoleRequest struct {
+	Role string `json:"role" enum:"none,viewer,technician,engineer,administrator"`
+}
+
+// Operators lists the operators that may be seen.
+func (c *Client) Operators(ctx context.Context) ([]Operator, error) {
+	l, err := call[List[Operator]](ctx, c, request{method: http.MethodGet, path: "/operators"})
+	return l.Items, err
+}
+
+// Invite makes an operator and gives the link for them.
+func (c *Client) Invite(ctx context.Context, r InviteRequest) (Invitation, error) {
+	return call[Invitation](ctx, c, request{method: http.MethodPost, path: "/operators", body: r})
+}
+
+// Operator gives one operator.
+func (c *Client) Operator(ctx context.Context, id string) (Operator, error) {
+	return call[Operator](ctx, c, request{method: http.MethodGet, path: path("operators", id)})
+}
+
+// Relink gives a new link to an operator who lost password or second factor.
+func (c *Client) Relink(ctx context.Context, id string) (Invitation, error) {
+	return call[Invitation](ctx, c, request{method: http.MethodPost, path: path("operators", id, "link")})
+}
+
+// DisableOperator ends an operator's sessions and lets them in no more.
+func (c *Client) DisableOperator(ctx context.Context, id string) error {
+	return c.do(ctx, request{method: http.MethodPost, path: path("operators", id, "disable")})
+}
+
+// EnableOperator lets an operator in again.
+func (c *Client) EnableOperator(ctx context.Context, id string) error {
+	return c.do(ctx, request{method: http.MethodPost, path: path("operators", id, "enable")})
+}
+
+// RemoveOperator deletes an operator.
+func (c *Client) RemoveOperator(ctx context.Context, id string) error {
+	return c.do(ctx, request{method: http.MethodDelete, path: path("operators", id)})
+}
+
+// SetRole gives an operator a role in a tenant ([AllTenants] for all), or takes
+// it away with "none".
+func (c *Client) SetRole(ctx context.Context, id, tenantID, role string) error {
+	return c.do(ctx, request{method: http.MethodPut, path: path("operators", id, "roles", tenantID), body: RoleRequest{role}})
+}

@@ -1,0 +1,143 @@
+// Package api is the REST face: it parses, calls one method of a feature and
+// answers with the types of package client.
+//
+// A request goes through these, in this order: [face.authenticate] finds the
+// session of its bearer token and puts the operator into the context,
+// [face.once] answers a repeated POST as the first time, the router finds its
+// route, and [face.authorise] demands that the operator has the route's
+// permission in some tenant. Whether it is the right tenant is decided by the
+// feature, on the object that it loads. Every route is made by [add], which
+// takes its permission.
+package api
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"gatehouse/client"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/connection"
+	"gatehouse/internal/jobs"
+	"gatehouse/internal/live"
+	"gatehouse/internal/operator"
+	"gatehouse/internal/secrets"
+	"gatehouse/internal/sqldb"
+	"gatehouse/internal/tenant"
+	"gatehouse/internal/validation"
+)
+
+// Config is what the face calls. All but Now must be given.
+type Config struct {
+	DB          *sqldb.DB
+	Audit       *audit.Log
+	Keys        *secrets.Keyring // opened with [Columns]
+	Operators   *operator.Service
+	Tenants     *tenant.Service
+	Connections *connection.Service
+	Runs        *validation.Runs
+	Jobs        *jobs.Queue
+	Live        *live.Hub
+	// Doctor looks after the machine.
+	Doctor doctor
+	// Open limits requests without a session, by address.
+	Open      *operator.Limiter
+	PublicURL string
+	Version   string
+	Log       *slog.Logger
+	// Stopping is closed when the server stops: streams end then.
+	Stopping <-chan struct{}
+	Now      func() time.Time // time.Now if nil
+}
+
+// face is the API with what it calls.
+type face struct {
+	Config
+	routes []route
+}
+
+// prefix is where the API lives.
+const prefix = "/api/v1"
+
+// New gives the handler of everything under /api/.
+func New(c Config) http.Handler {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	f := &face{Config: c}
+	mux := http.NewServeMux()
+	document := f.mount(mux)
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		writeProblem(w, problem(http.StatusNotFound, client.ProblemNotFound, "there is nothing at this address; /api/docs lists what there is"))
+	})
+	mux.Handle("GET /api/openapi.json", openDocument(document))
+	mux.Handle("GET /api/docs", openPage(document))
+	mux.Handle("GET /api/docs.css", openStyle())
+	return f.authenticate(f.once(methods(mux)))
+}
+
+// Document is the OpenAPI document, without a server behind it.
+func Document(version string) ([]byte, error) {
+	f := &face{Config: Config{Version: version}}
+	return f.mount(http.NewServeMux()).MarshalJSON()
+}
+
+// mount registers all routes and gives their document.
+func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
+	h := humago.New(mux, huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "Gatehouse", Version: f.Version,
+				Description: "Whether software gets into Microsoft 365 tenants without a person, which rule stops it, and who must act.\n\n" +
+					"Sign in with POST /api/v1/session and POST /api/v1/session/code, and send the token as `Authorization: Bearer`. " +
+					"A POST may carry an `Idempotency-Key`: repeated within a day, it gets the first answer again. " +
+					"Problems are RFC 9457 documents with a stable `type`.",
+				License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
+				Contact: &huma.Contact{Name: "Gatehouse"},
+			},
+			Servers: []*huma.Server{{URL: serverURL(f.PublicURL)}},
+			Components: &huma.Components{
+				Schemas:         huma.NewMapRegistry("#/components/schemas/", schemaName),
+				SecuritySchemes: map[string]*huma.SecurityScheme{"session": {Type: "http", Scheme: "bearer", Description: "The token of a session."}},
+			},
+			Tags: tags,
+		},
+		Formats:                      huma.DefaultFormats,
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+	})
+	f.session(h)
+	f.operators(h)
+	f.tenants(h)
+	f.connections(h)
+	f.validations(h)
+	f.audits(h)
+	f.jobs(h)
+	f.house(h)
+	f.events(h)
+	return h.OpenAPI()
+}
+
+func serverURL(public string) string {
+	if public == "" {
+		return "/"
+	}
+	return strings.TrimSuffix(public, "/")
+}
+
+var tags = []*huma.Tag{
+	{Name: "Session", Description: "Signing in and out."},
+	{Name: "Operators", Description: "Who signs in to Gatehouse."},
+	{Name: "Tenants", Description: "The Microsoft 365 tenants that are looked after."},
+	{Name: "Connections", Description: "The identities that reach services of a tenant."},
+	{Name: "Validations", Description: "Whether an identity gets in, and what stops it."},
+	{Name: "Audit", Description: "Who did what."},
+	{Name: "Jobs", Description: "Work in the background."},
+	{Name: "Server", Description: "The server itself."},
+	{Name: "Events", Description: "What changes, as it changes."},
+}

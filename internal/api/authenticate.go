@@ -1,0 +1,110 @@
+package api
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"gatehouse/client"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/operator"
+	"gatehouse/internal/secrets"
+)
+
+// caller is what is known of who makes a request.
+type caller struct {
+	session *operator.Session // nil: none
+	token   secrets.Value
+	visit   operator.Visit
+	request string // id of the request, as in the server's log
+}
+
+type callerKey struct{}
+
+func callerOf(ctx context.Context) caller {
+	c, _ := ctx.Value(callerKey{}).(caller)
+	return c
+}
+
+func requestID(ctx context.Context) string { return callerOf(ctx).request }
+
+// RequestIDHeader is set by the server on every request.
+const RequestIDHeader = "X-Request-Id"
+
+// authenticate finds the session of a request. Only a bearer token counts, never
+// a cookie: so no page of another site can make a browser use the API. Requests
+// without a good session are limited by address.
+func (f *face) authenticate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		address, _, err := net.SplitHostPort(r.RemoteAddr)
+		if err != nil {
+			address = r.RemoteAddr
+		}
+		c := caller{visit: operator.Visit{Address: address, UserAgent: r.UserAgent()}, request: r.Header.Get(RequestIDHeader)}
+		ctx := r.Context()
+		given, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if bearer {
+			c.token = secrets.New(strings.TrimSpace(given))
+			with, session, err := f.Operators.Authenticate(ctx, c.token, c.visit)
+			if err == nil {
+				ctx, c.session = with, session
+			} else if p := problemOf(err); p.Status != http.StatusUnauthorized {
+				f.refuse(w, context.WithValue(ctx, callerKey{}, c), err)
+				return
+			}
+		}
+		if c.session == nil {
+			if err := f.Open.Take(address); err != nil {
+				f.refuse(w, context.WithValue(ctx, callerKey{}, c), err)
+				return
+			}
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, callerKey{}, c)))
+	})
+}
+
+// refuse answers with the problem of an error.
+func (f *face) refuse(w http.ResponseWriter, ctx context.Context, err error) {
+	writeProblem(w, f.answer(ctx, err).(*client.Problem)) //nolint:errorlint // answer gives nothing else
+}
+
+// authorise demands what a route declares, before its body is read.
+func (f *face) authorise(h huma.API, ctx huma.Context, a access, next func(huma.Context)) {
+	err := f.allowed(ctx.Context(), a)
+	if err == nil {
+		next(ctx)
+		return
+	}
+	p := problemOf(f.answer(ctx.Context(), err))
+	for name, values := range p.GetHeaders() {
+		ctx.SetHeader(name, values[0])
+	}
+	ctx.SetHeader("Content-Type", p.ContentType(""))
+	ctx.SetStatus(p.Status)
+	_ = h.Marshal(ctx.BodyWriter(), "application/json", p) // a lost connection: nobody is left to tell
+}
+
+func (f *face) allowed(ctx context.Context, a access) error {
+	c := callerOf(ctx)
+	switch {
+	case a.open:
+		return nil
+	case c.session == nil:
+		return operator.ErrSession
+	case a.entering || c.session.Stage == operator.StageSignedIn && a.permission == audit.Self:
+		return nil
+	}
+	scope, err := audit.Tenants(ctx, a.permission)
+	if err != nil {
+		return err
+	}
+	if !scope.All && len(scope.IDs) == 0 {
+		// The log refuses it and writes it down, as a feature would.
+		return f.Audit.Allow(ctx, audit.AllTenants, a.permission)
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package api
+
+import (
+	_ "embed"
+	"html/template"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+//go:embed page.html
+var pageText string
+
+//go:embed page.css
+var pageStyle []byte
+
+var page = template.Must(template.New("page").Parse(pageText))
+
+// operation is a line of the page.
+type operation struct {
+	Method, Path, Summary, Description, Permission, Anchor string
+	Parameters                                             []parameter
+	Body, Answer                                           []parameter
+}
+
+type parameter struct{ Name, Where, Type, Description string }
+
+type section struct {
+	Name, Description string
+	Operations        []operation
+}
+
+// openPage describes the API from its own document, without script and without
+// anything from elsewhere.
+func openPage(document *huma.OpenAPI) http.Handler {
+	var b strings.Builder
+	if err := page.Execute(&b, struct {
+		Version     string
+		Description string
+		Sections    []section
+		Problems    map[string]string
+	}{document.Info.Version, document.Info.Description, sections(document), titles}); err != nil {
+		panic(err) // template and document are ours
+	}
+	return static("text/html; charset=utf-8", []byte(b.String()))
+}
+
+func openStyle() http.Handler { return static("text/css; charset=utf-8", pageStyle) }
+
+func openDocument(document *huma.OpenAPI) http.Handler {
+	data, err := document.MarshalJSON()
+	if err != nil {
+		panic(err) // the document is ours
+	}
+	return static("application/json", data)
+}
+
+func static(kind string, data []byte) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		w.Header().Set("Cache-Control", "no-cache")
+		_, _ = w.Write(data) // a lost connection: nobody is left to tell
+	})
+}
+
+func sections(document *huma.OpenAPI) []section {
+	var all []section
+	for _, t := range document.Tags {
+		s := section{Name: t.Name, Description: t.Description}
+		for path, item := range document.Paths {
+			for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+				if op != nil && slices.Contains(op.Tags, t.Name) {
+					s.Operations = append(s.Operations, describe(document, path, op))
+				}
+			}
+		}
+		slices.SortFunc(s.Operations, func(a, b operation) int {
+			return strings.Compare(a.Path+" "+a.Method, b.Path+" "+b.Method)
+		})
+		all = append(all, s)
+	}
+	return all
+}
+
+func describe(document *huma.OpenAPI, path string, op *huma.Operation) operation {
+	permission, _ := op.Extensions["x-permission"].(string)
+	o := operation{Method: op.Method, Path: path, Summary: op.Summary, Description: op.Description, Permission: permission, Anchor: op.OperationID}
+	for _, p := range op.Parameters {
+		o.Parameters = append(o.Parameters, parameter{p.Name, p.In, typeOf(p.Schema), p.Description})
+	}
+	if op.RequestBody != nil {
+		o.Body = members(document, op.RequestBody.Content["application/json"])
+	}
+	if r := op.Responses["200"]; r != nil {
+		o.Answer = members(document, r.Content["application/json"])
+	}
+	return o
+}
+
+func members(document *huma.OpenAPI, media *huma.MediaType) (all []parameter) {
+	if media == nil || media.Schema == nil {
+		return nil
+	}
+	s := media.Schema
+	if s.Ref != "" {
+		s = document.Components.Schemas.SchemaFromRef(s.Ref)
+	}
+	for name, m := range s.Properties {
+		where := ""
+		if slices.Contains(s.Required, name) {
+			where = "required"
+		}
+		all = append(all, parameter{name, where, typeOf(m), m.Description})
+	}
+	slices.SortFunc(all, func(a, b parameter) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+func typeOf(s *huma.Schema) string {
+	switch {
+	case s == nil:
+		return ""
+	case s.Ref != "":
+		return s.Ref[strings.LastIndex(s.Ref, "/")+1:]
+	case s.Items != nil:
+		return "list of " + typeOf(s.Items)
+	case len(s.Enum) > 0:
+		words := make([]string, 0, len(s.Enum))
+		for _, e := range s.Enum {
+			if w, ok := e.(string); ok {
+				words = append(words, w)
+			}
+		}
+		return strings.Join(words, ", ")
+	case s.Format != "":
+		return s.Format
+	}
+	return s.Type
+}

@@ -1,0 +1,130 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"gatehouse/internal/audit"
+)
+
+// access says who may call a route. The zero value is nobody: [add] refuses it.
+type access struct {
+	permission audit.Permission // demanded of a signed-in operator
+	open       bool             // anybody, within the limits
+	entering   bool             // a session in any stage
+}
+
+// needs is for operators with a permission, in whatever tenant; the feature
+// looks at the object's own.
+func needs(p audit.Permission) access { return access{permission: p} }
+
+var (
+	anybody  = access{open: true}
+	entering = access{entering: true}
+)
+
+// word is how the document tells it.
+func (a access) word() string {
+	switch {
+	case a.open:
+		return "none"
+	case a.entering:
+		return "session"
+	}
+	return string(a.permission)
+}
+
+// route is an operation of the API.
+type route struct {
+	access  access
+	method  string
+	path    string // below [prefix]
+	id      string
+	tag     string
+	summary string
+	long    string // more about it
+	// maxBody bounds the body, in bytes; 256 kB if zero.
+	maxBody int64
+	// raw: the feature reads the body itself, once it has authorised.
+	raw bool
+}
+
+// accessKey is where a route's access lies in its metadata.
+const accessKey = "access"
+
+// add registers a route with what it does.
+func add[I, O any](f *face, h huma.API, r route, do func(context.Context, *I) (*O, error)) {
+	if (r.access == access{}) {
+		panic("the route " + r.id + " does not say who may call it")
+	}
+	if least, known := audit.Least(r.access.permission); r.access.permission != "" && (!known || least == 0 && r.access.permission != audit.Self) {
+		panic("the route " + r.id + " names a permission that nobody has")
+	}
+	if r.maxBody == 0 {
+		r.maxBody = 256 << 10
+	}
+	status := http.StatusOK
+	if reflect.TypeFor[O]() == reflect.TypeFor[empty]() {
+		status = http.StatusNoContent
+	}
+	op := huma.Operation{
+		OperationID: r.id, Method: r.method, Path: prefix + r.path, Summary: r.summary, Description: strings.TrimSpace(r.long), Tags: []string{r.tag},
+		DefaultStatus: status, MaxBodyBytes: r.maxBody, SkipValidateBody: r.raw,
+		Metadata:   map[string]any{accessKey: r.access},
+		Extensions: map[string]any{"x-permission": r.access.word()},
+		Errors:     []int{http.StatusBadRequest, http.StatusTooManyRequests, http.StatusInternalServerError},
+		Middlewares: huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
+			f.authorise(h, ctx, r.access, next)
+		}},
+		Security: []map[string][]string{{"session": {}}},
+	}
+	if r.access.open {
+		op.Security = []map[string][]string{{}}
+	} else {
+		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
+	}
+	if strings.Contains(r.path, "{") {
+		op.Errors = append(op.Errors, http.StatusNotFound)
+	}
+	if r.method == http.MethodPost {
+		op.Parameters = append(op.Parameters, &huma.Param{Name: idempotencyHeader, In: "header", Description: "Any text of up to 200 characters: a repetition gets the first answer again.", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: new(200)}})
+	}
+	f.routes = append(f.routes, r)
+	huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := do(ctx, in)
+		if err != nil {
+			return nil, f.answer(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+// empty is the answer of what answers nothing.
+type empty struct{}
+
+// body is an answer.
+type body[T any] struct{ Body T }
+
+// with makes an answer.
+func with[T any](v T) *body[T] { return &body[T]{v} }
+
+// Paging are the parameters of a list.
+type Paging struct {
+	After string `query:"after" maxLength:"200" doc:"Cursor of the page before"`
+	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+}
+
+// ByID are the parameters of what is about one object.
+type ByID struct {
+	ID string `path:"id" maxLength:"64"`
+}
+
+// schemaName names the types in the document as package client does; of a
+// generic one, its parts together.
+func schemaName(t reflect.Type, hint string) string {
+	return huma.DefaultSchemaNamer(t, hint)
+}

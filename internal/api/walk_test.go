@@ -1,0 +1,301 @@
+package api_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"gatehouse/client"
+	"gatehouse/internal/api"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/testenv"
+)
+
+// operation is a route as the document tells it.
+type operation struct {
+	method, path, id, permission string
+}
+
+func operations(t *testing.T) (all []operation) {
+	t.Helper()
+	data, err := api.Document("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document struct {
+		Paths map[string]map[string]struct {
+			ID         string `json:"operationId"`
+			Permission string `json:"x-permission"`
+		}
+	}
+	if err := json.Unmarshal(data, &document); err != nil {
+		t.Fatal(err)
+	}
+	for path, methods := range document.Paths {
+		for method, op := range methods {
+			all = append(all, operation{strings.ToUpper(method), path, op.ID, op.Permission})
+		}
+	}
+	slices.SortFunc(all, func(a, b operation) int { return strings.Compare(a.id, b.id) })
+	if len(all) < 40 {
+		t.Fatalf("the document has only %d operations", len(all))
+	}
+	return all
+}
+
+// requests are a good request for each operation that has a body or a query. A
+// new operation that needs one fails the walk until it stands here.
+var requests = map[string]struct{ query, body string }{
+	"detect-tenant":     {query: "?tenant=openharbour.onmicrosoft.com"},
+	"remove-tenant":     {query: "?confirm=Walk"},
+	"add-tenant":        {body: `{"tenant":"azurequay.onmicrosoft.com"}`},
+	"change-tenant":     {body: `{"name":"Walk"}`},
+	"onboard-reader":    {body: `{"client_id":"11111111-2222-3333-4444-555555555555"}`},
+	"upload-snapshot":   {body: `{}`},
+	"add-connection":    {body: `{"tenant_id":"{tenant}","kind":"service_account","name":"More","username":"more@openharbour.onmicrosoft.com","services":["graph"],"credential":{"password":"x"}}`},
+	"change-connection": {body: `{"name":"Other","username":"a@openharbour.onmicrosoft.com","services":["graph"],"version":999}`},
+	"set-credential":    {body: `{"password":"y"}`},
+	"invite-operator":   {body: `{"email":"new@contoso.example","name":"New Person","roles":{"{tenant}":"viewer"}}`},
+	"set-role":          {body: `{"role":"viewer"}`},
+	"sign-in":           {body: `{"email":"nobody@contoso.example","password":"wrong"}`},
+	"set-up":            {body: `{"link":"none","password":"wrong"}`},
+	"give-code":         {body: `{"code":"000000"}`},
+	"confirm-generator": {body: `{"code":"000000"}`},
+}
+
+// walk is two tenants with something in each, and who has which role.
+type walk struct {
+	*testenv.Env
+	t          *testing.T
+	web        *http.Client
+	tenant     string // the walk's own
+	connection string
+	run        string
+	job        string
+	somebody   string // an operator
+}
+
+func newWalk(t *testing.T, e *testenv.Env) *walk {
+	ctx := t.Context()
+	w := &walk{Env: e, t: t, web: e.HTTP()}
+	added, err := e.AddTenant(ctx, client.TenantRequest{Tenant: "openharbour.onmicrosoft.com", Name: "Walk"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.tenant = added.ID
+	c, err := e.AddConnection(ctx, client.ConnectionRequest{
+		TenantID: added.ID, Kind: "service_account", Profile: client.Profile{Name: "Backup", Username: "nobody@openharbour.onmicrosoft.com", Services: []string{"graph"}},
+		Credential: client.CredentialRequest{Password: "wrong"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := e.Validate(ctx, c.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs, _, err := e.Jobs(ctx, client.JobFilter{Kind: "validation"}, client.Page{})
+	if err != nil || len(jobs) == 0 || jobs[0].TenantID != added.ID {
+		t.Fatalf("no job of the tenant: %+v %v", jobs, err)
+	}
+	i, err := e.Invite(ctx, client.InviteRequest{Email: "somebody@contoso.example", Name: "Some Body", Roles: map[string]string{added.ID: "viewer"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.connection, w.run, w.job, w.somebody = c.ID, v.ID, fmt.Sprint(jobs[0].ID), i.Operator.ID
+	return w
+}
+
+// ask makes the good request of an operation as somebody.
+func (w *walk) ask(op operation, token string) (status int, body []byte) {
+	w.t.Helper()
+	id := w.tenant
+	switch {
+	case strings.HasPrefix(op.path, "/api/v1/connections/"):
+		id = w.connection
+	case strings.HasPrefix(op.path, "/api/v1/validations/"):
+		id = w.run
+	case strings.HasPrefix(op.path, "/api/v1/jobs/"):
+		id = w.job
+	case strings.HasPrefix(op.path, "/api/v1/operators/"):
+		id = w.somebody
+	}
+	r := requests[op.id]
+	path := strings.NewReplacer("{id}", id, "{tenant}", w.tenant).Replace(op.path)
+	request, err := http.NewRequestWithContext(w.t.Context(), op.method, w.URL+path+r.query, strings.NewReader(strings.ReplaceAll(r.body, "{tenant}", w.tenant)))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	if r.body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	response, err := w.web.Do(request)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if strings.HasPrefix(response.Header.Get("Content-Type"), "text/event-stream") {
+		return response.StatusCode, nil // endless
+	}
+	body, err = io.ReadAll(response.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return response.StatusCode, body
+}
+
+func kind(body []byte) string {
+	var p client.Problem
+	_ = json.Unmarshal(body, &p) // no problem: no type
+	return p.Type
+}
+
+// lists are the operations that answer whoever has the permission anywhere with
+// what they may see; self is for everybody about themselves.
+func isList(op operation) bool {
+	return strings.HasPrefix(op.id, "list-") && !strings.Contains(op.path, "{") || op.id == "stream-events"
+}
+
+// Every route × every role × own, other and all tenants, and without a session.
+// The routes come from the document, so that a new one is walked at once; each
+// declares its permission, or it could not be registered.
+func TestWalk(t *testing.T) {
+	e := testenv.Start(t)
+	w := newWalk(t, e)
+	other, err := e.AddTenant(t.Context(), client.TenantRequest{Tenant: "ledgerlane.onmicrosoft.com", Name: "Elsewhere"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	roles := []string{"none", "viewer", "technician", "engineer", "administrator"}
+	type person struct {
+		name        string
+		own, widely audit.Role // in the walk's tenant, in all
+		foreign     audit.Role // in another
+		token       string
+	}
+	people := []person{}
+	member := func(name string, given map[string]string) string {
+		for tenant, role := range given {
+			if role == "none" {
+				delete(given, tenant)
+			}
+		}
+		return e.Member(name+"@contoso.example", given).Token()
+	}
+	for r, role := range roles {
+		if r > 0 { // a role in another tenant alone; and little here beside much there
+			people = append(people,
+				person{"foreign " + role, 0, 0, audit.Role(r), member("foreign-"+role, map[string]string{other.ID: role})},
+				person{"all " + role, audit.Role(r), audit.Role(r), audit.Role(r), member("all-"+role, map[string]string{client.AllTenants: role})})
+		}
+		people = append(people, person{"own " + role + ", foreign administrator", audit.Role(r), 0, audit.Administrator,
+			member("own-"+role, map[string]string{w.tenant: role, other.ID: "administrator"})})
+	}
+
+	var allowed []func()
+	for _, op := range operations(t) {
+		if op.permission == "" {
+			t.Errorf("%s declares no permission", op.id)
+		}
+		status, body := w.ask(op, "")
+		switch {
+		case op.permission == "none":
+			if status == http.StatusForbidden || kind(body) == client.ProblemNotSignedIn {
+				t.Errorf("%s is open, and yet: %d %s", op.id, status, body)
+			}
+			continue
+		case status != http.StatusUnauthorized || kind(body) != client.ProblemNotSignedIn:
+			t.Errorf("%s without a session: %d %s", op.id, status, body)
+		}
+		if op.permission == "session" || op.permission == string(audit.Self) {
+			continue // about oneself
+		}
+		least, known := audit.Least(audit.Permission(op.permission))
+		if !known || least == 0 {
+			t.Fatalf("%s declares %q, which nobody has", op.id, op.permission)
+		}
+		for _, p := range people {
+			nowhere := max(p.own, p.widely, p.foreign) < least
+			may := max(p.own, p.widely) >= least
+			if isList(op) {
+				may = !nowhere
+			}
+			if may || ownRules(op) && !nowhere {
+				allowed = append(allowed, func() {
+					status, body := w.ask(op, p.token)
+					if status == http.StatusUnauthorized || kind(body) == client.ProblemRefused || status >= 500 && status != http.StatusBadGateway || kind(body) == client.ProblemMethod {
+						if !ownRules(op) || status >= 500 {
+							t.Errorf("%s as %s: %d %s", op.id, p.name, status, body)
+						}
+					}
+				})
+				continue
+			}
+			status, body := w.ask(op, p.token)
+			hidden := status == http.StatusNotFound && kind(body) == client.ProblemNotFound
+			refused := status == http.StatusForbidden && kind(body) == client.ProblemRefused
+			switch {
+			case !hidden && !refused:
+				t.Errorf("%s as %s: %d %s", op.id, p.name, status, body)
+			case !nowhere && p.own == 0 && p.widely == 0 && strings.Contains(op.path, "{") && !hidden && !strings.HasPrefix(op.path, "/api/v1/operators/"):
+				t.Errorf("%s as %s tells that the object is there: %d %s", op.id, p.name, status, body)
+			}
+		}
+	}
+	// Nothing was done by those who were refused.
+	if still, err := e.Tenant(t.Context(), w.tenant); err != nil || still.Paused || still.Name != "Walk" {
+		t.Errorf("the tenant was changed by somebody who may not: %+v %v", still, err)
+	}
+	for _, ask := range allowed {
+		ask()
+	}
+}
+
+// ownRules are routes whose feature demands more than the permission in one of
+// the tenants: the object belongs to none, or to several.
+func ownRules(op operation) bool {
+	return slices.Contains([]string{"invite-operator", "relink-operator", "disable-operator", "enable-operator", "remove-operator", "set-role", "add-tenant", "detect-tenant", "doctor", "rotate-keys",
+		"verify-audit", "checkpoint-audit", "export-audit"}, op.id)
+}
+
+// Every list shows what is in the caller's tenants and nothing else.
+func TestListsFilter(t *testing.T) {
+	e := testenv.Start(t)
+	w := newWalk(t, e)
+	other, err := e.AddTenant(t.Context(), client.TenantRequest{Tenant: "ledgerlane.onmicrosoft.com", Name: "Elsewhere"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := e.Member("own@contoso.example", map[string]string{w.tenant: "administrator"}).Token()
+	foreign := e.Member("foreign@contoso.example", map[string]string{other.ID: "administrator"}).Token()
+	for _, op := range operations(t) {
+		if !strings.HasPrefix(op.id, "list-") || strings.Contains(op.path, "{") {
+			continue
+		}
+		// What names the walk's tenant is in its administrator's list.
+		status, body := w.ask(op, own)
+		if status != http.StatusOK || !bytes.Contains(body, []byte(w.tenant)) {
+			t.Errorf("%s hides one's own tenant: %d %s", op.id, status, body)
+		}
+		if bytes.Contains(body, []byte(other.ID)) {
+			t.Errorf("%s shows another's tenant: %s", op.id, body)
+		}
+		status, body = w.ask(op, foreign)
+		if status != http.StatusOK {
+			t.Errorf("%s: %d %s", op.id, status, body)
+		}
+		for _, id := range []string{w.tenant, w.connection, w.run, w.somebody} {
+			if bytes.Contains(body, []byte(id)) {
+				t.Errorf("%s shows another's tenant: %s", op.id, body)
+			}
+		}
+	}
+}

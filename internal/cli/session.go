@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"gatehouse/client"
+)
+
+func newSession(env Env) *cobra.Command {
+	example := "  gatehouse session start --server https://gatehouse.example --email ada@contoso.example"
+	return noun("session", "Sign in to a server and out", example, newSessionStart(env), newSessionShow(env), newSessionEnd(env))
+}
+
+// line reads a line from the person or the pipe before us.
+func line(env Env, in *bufio.Reader, prompt string) (string, error) {
+	if f, ok := env.Stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		fmt.Fprint(env.Stderr, prompt)
+	}
+	text, err := in.ReadString('\n')
+	text = strings.TrimSpace(text)
+	if text == "" && err != nil {
+		return "", usagef("%s nothing was typed", strings.TrimSpace(prompt))
+	}
+	return text, nil
+}
+
+func newSessionStart(env Env) *cobra.Command {
+	r := &remote{env: env}
+	var email, passwordFile, code string
+	cmd := r.command(cobra.Command{
+		Use: "start", Short: "Sign in", Args: cobra.NoArgs,
+		Long: `Start signs in with e-mail address, password and the code of a code generator.
+The session is kept in a file that only you can read (GATEHOUSE_SESSION names
+another), and ends after eight hours without use.`,
+		Example: "  gatehouse session start --server https://gatehouse.example --email ada@contoso.example",
+	}, func(ctx context.Context, c *client.Client, _ []string) error {
+		in := bufio.NewReader(env.Stdin)
+		if email == "" {
+			var err error
+			if email, err = line(env, in, "E-mail address: "); err != nil {
+				return err
+			}
+		}
+		word, err := password(env, passwordFile, email)
+		if err != nil {
+			return err
+		}
+		if _, err := c.SignIn(ctx, email, word.Reveal()); err != nil {
+			return err
+		}
+		if code == "" {
+			if code, err = line(env, in, "Code: "); err != nil {
+				return err
+			}
+		}
+		s, err := c.GiveCode(ctx, code)
+		if err != nil {
+			return err
+		}
+		return r.signedIn(s)
+	})
+	cmd.Flags().StringVar(&email, "email", "", "e-mail address (default asked for)")
+	cmd.Flags().StringVar(&passwordFile, "password-file", "", "file with the password (default GATEHOUSE_PASSWORD, or a prompt)")
+	cmd.Flags().StringVar(&code, "code", "", "code of the code generator (default asked for)")
+	return cmd
+}
+
+func (r *remote) signedIn(s client.Session) error {
+	if err := r.keep(s); err != nil {
+		return err
+	}
+	s.Token = "" // is in the file, and nowhere else
+	if r.asJSON {
+		return writeJSON(r.env.Stdout, s)
+	}
+	fmt.Fprintf(r.env.Stdout, "signed in to %s as %s\n", r.server, s.Operator.Email)
+	return nil
+}
+
+func newSessionShow(env Env) *cobra.Command {
+	r := &remote{env: env}
+	return r.command(cobra.Command{Use: "show", Short: "Say who is signed in", Args: cobra.NoArgs, Example: "  gatehouse session show"},
+		func(ctx context.Context, c *client.Client, _ []string) error {
+			s, err := c.Session(ctx)
+			if err != nil {
+				return err
+			}
+			if r.asJSON {
+				return writeJSON(env.Stdout, s)
+			}
+			fmt.Fprintf(env.Stdout, "%s at %s\n", s.Operator.Email, r.server)
+			for tenant, role := range s.Operator.Roles {
+				fmt.Fprintf(env.Stdout, "  %s: %s\n", strings.Replace(tenant, client.AllTenants, "all tenants", 1), role)
+			}
+			return nil
+		})
+}
+
+func newSessionEnd(env Env) *cobra.Command {
+	r := &remote{env: env}
+	return r.command(cobra.Command{Use: "end", Short: "Sign out", Args: cobra.NoArgs, Example: "  gatehouse session end"},
+		func(ctx context.Context, c *client.Client, _ []string) error {
+			if err := c.SignOut(ctx); err != nil {
+				return err
+			}
+			path, err := sessionFile(env)
+			if err != nil {
+				return err
+			}
+			if err := os.Remove(path); err != nil {
+				return fmt.Errorf("removing the session: %w", err)
+			}
+			if r.asJSON {
+				return writeJSON(env.Stdout, map[string]bool{"signed_out": true})
+			}
+			fmt.Fprintln(env.Stdout, "signed out")
+			return nil
+		})
+}
+
+func newSetup(env Env) *cobra.Command {
+	r := &remote{env: env}
+	var email, name, passwordFile, secretFile string
+	cmd := r.command(cobra.Command{
+		Use: "setup LINK", Short: "Use a set-up link: password, code generator, signed in", Args: cobra.ExactArgs(1),
+		Long: `Setup uses the link that the server printed at its first start, or that somebody
+was invited with. It sets the password, shows the secret of a code generator to
+be added to an authenticator app, and asks for the first code.`,
+		Example: "  gatehouse setup https://gatehouse.example/setup/… --email ada@contoso.example",
+	}, func(ctx context.Context, c *client.Client, args []string) error {
+		if name == "" { // the first administrator needs one
+			name = email
+		}
+		word, err := password(env, passwordFile, "the new account")
+		if err != nil {
+			return err
+		}
+		if _, err := c.SetUp(ctx, client.SetUpRequest{Link: args[0], Email: email, Name: name, Password: word.Reveal()}); err != nil {
+			return err
+		}
+		g, err := c.NewGenerator(ctx)
+		if err != nil {
+			return err
+		}
+		if secretFile != "" {
+			if err := os.WriteFile(secretFile, []byte(g.Secret+"\n"), 0o600); err != nil {
+				return fmt.Errorf("writing the generator's secret: %w", err)
+			}
+		} else {
+			fmt.Fprintf(env.Stderr, "Add this secret to an authenticator app:\n\n  %s\n  %s\n\n", g.Secret, g.URL)
+		}
+		code, err := line(env, bufio.NewReader(env.Stdin), "The code that it shows: ")
+		if err != nil {
+			return err
+		}
+		s, err := c.ConfirmGenerator(ctx, client.GeneratorRequest{Name: "code generator", Code: code})
+		if err != nil {
+			return err
+		}
+		return r.signedIn(s)
+	})
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if r.server == "" { // the link names it
+			if before, _, ok := strings.Cut(args[0], "/setup/"); ok {
+				r.server = before
+			}
+		}
+		return run(cmd, args)
+	}
+	cmd.Flags().StringVar(&email, "email", "", "your e-mail address, if you are the first administrator")
+	cmd.Flags().StringVar(&name, "name", "", "your name (of the first administrator, default the e-mail address)")
+	cmd.Flags().StringVar(&passwordFile, "password-file", "", "file with the new password (default GATEHOUSE_PASSWORD, or a prompt)")
+	cmd.Flags().StringVar(&secretFile, "secret-file", "", "write the code generator's secret to this file instead of showing it")
+	return cmd
+}

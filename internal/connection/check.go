@@ -1,0 +1,231 @@
+package connection
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/internal/microsoft/login"
+	"gatehouse/internal/secrets"
+	"gatehouse/internal/tenant"
+)
+
+// maxSecret bounds a password or client secret, in bytes. Entra's passwords
+// have 256 characters at most.
+const maxSecret = 1024
+
+// certificateLife is how long a certificate made here is valid.
+const certificateLife = 2 * 365 * 24 * time.Hour
+
+// credential is a credential ready to be kept.
+type credential struct {
+	kind                    CredentialKind
+	secret                  secrets.Value
+	certificate, thumbprint string
+	notAfter                *time.Time
+}
+
+// prepare checks profile and credential together and makes what is to be kept.
+func (s *Service) prepare(kind Kind, p Profile, in CredentialRequest, existing bool) (credential, error) {
+	var f faults
+	f.profile(kind, p)
+	c := credential{kind: in.kind(kind)}
+	f.credential(kind, p, in, c.kind, existing)
+	if err := f.Err(); err != nil {
+		return c, err
+	}
+	var made login.Made
+	var err error
+	switch {
+	case in.Generate:
+		made, err = login.MakeCertificate("Gatehouse "+p.Name, s.Now(), certificateLife)
+	case !in.CertificatePEM.Empty():
+		if made, err = login.SplitCertificate(in.CertificatePEM); err != nil {
+			return c, tenant.Fault("certificate", "cannot be used ("+err.Error()+")", "upload one PEM file with certificate and unencrypted private key, or let Gatehouse make one")
+		}
+	case c.kind == Secret:
+		c.secret, c.notAfter = in.Secret, in.NotAfter
+	default:
+		c.secret = in.Password
+	}
+	if made.Certificate != "" {
+		c.secret, c.certificate, c.thumbprint, c.notAfter = made.Key, made.Certificate, made.Thumbprint, &made.NotAfter
+	}
+	return c, err
+}
+
+// kind is the kind of credential that a request holds.
+func (in CredentialRequest) kind(kind Kind) CredentialKind {
+	switch {
+	case in.Kind != "":
+		return in.Kind
+	case in.Generate || !in.CertificatePEM.Empty():
+		return Certificate
+	case !in.Secret.Empty():
+		return Secret
+	case kind == App:
+		return Certificate
+	}
+	return Password
+}
+
+var appPasswordShape = regexp.MustCompile(`^[a-z]{16}$`)
+
+// faults are the faults of a connection.
+type faults struct{ Faults }
+
+func (f *faults) credential(kind Kind, p Profile, in CredentialRequest, as CredentialKind, existing bool) {
+	given := 0
+	for _, set := range []bool{!in.Password.Empty(), !in.Secret.Empty(), !in.CertificatePEM.Empty(), in.Generate} {
+		if set {
+			given++
+		}
+	}
+	if given > 1 {
+		f.Add("credential", "is given in more than one form", "give one password, secret or certificate")
+		return
+	}
+	switch {
+	case kind == ServiceAccount && as != Password && as != AppPassword:
+		f.Add("credential", "does not fit a service account", "give a password, or make a connection of kind app")
+	case kind == App && (as == Password || as == AppPassword):
+		f.Add("credential", "does not fit an app", "give a certificate or client secret, or let Gatehouse make a certificate")
+	case as == AppPassword && !existing:
+		f.Add("credential", "is an app password, which a new profile cannot have: app passwords no longer open SharePoint, and no modern sign-in", "use an app with a certificate; for a profile that is in use elsewhere already say that it exists")
+	}
+	f.fits(in, as)
+	for field, v := range map[string]secrets.Value{"password": in.Password, "secret": in.Secret} {
+		if text := v.Reveal(); len(text) > maxSecret || strings.ContainsAny(text, "\x00\r\n") {
+			f.Add(field, "is too long or holds line ends", "enter it as Microsoft shows it, in one line")
+		}
+	}
+	if as == AppPassword && !in.Password.Empty() && !appPasswordShape.MatchString(in.Password.Reveal()) {
+		f.Add("password", "does not have the form of an app password", "enter its sixteen lower-case letters without blanks")
+	}
+	f.holder(as, p, given == 1)
+}
+
+// fits demands that the given form is of the kind.
+func (f *faults) fits(in CredentialRequest, as CredentialKind) {
+	wrong := false
+	switch as {
+	case Password, AppPassword:
+		wrong = !in.Secret.Empty() || !in.CertificatePEM.Empty() || in.Generate
+	case Secret:
+		wrong = !in.Password.Empty() || !in.CertificatePEM.Empty() || in.Generate
+	case Certificate:
+		wrong = !in.Password.Empty() || !in.Secret.Empty()
+	case Federated:
+		wrong = !in.Password.Empty() || !in.Secret.Empty() || !in.CertificatePEM.Empty() || in.Generate
+	default:
+		f.Add("credential", fmt.Sprintf("is %.40q", as), "use password, app_password, secret, certificate or federated")
+	}
+	if wrong {
+		f.Add("credential", "is of another kind than what was given", "give what belongs to "+string(as))
+	}
+}
+
+// holder demands a credential where Gatehouse is to hold it.
+func (f *faults) holder(as CredentialKind, p Profile, have bool) {
+	switch {
+	case as == Federated && p.Consumer.HoldsCredential != HeldByConsumer:
+		f.Add("consumer.holds_credential", "is gatehouse, but a federated credential has no secret that could be kept here", "say that the consumer holds it")
+	case as != Federated && p.Consumer.HoldsCredential == HeldHere && !have:
+		f.Add("credential", "is missing", "enter it, or say that the consumer alone holds it")
+	}
+}
+
+func (f *faults) profile(kind Kind, p Profile) {
+	if kind != ServiceAccount && kind != App {
+		f.Add("kind", fmt.Sprintf("is %.40q", kind), "use service_account or app")
+	}
+	if p.Name == "" {
+		f.Add("name", "is missing", "enter a name")
+	}
+	f.Text("name", p.Name, 200)
+	f.Text("environment", p.Environment, 100)
+	f.Text("company", p.Company, 200)
+	if len(p.Description) > 4000 || strings.ContainsAny(p.Description, "\x00") {
+		f.Add("description", "is too long", "shorten it to 4000 bytes")
+	}
+	f.identity(kind, p)
+	for _, service := range p.Services {
+		if !slices.Contains([]string{Graph, SharePoint, BusinessCentral, Exchange}, service) {
+			f.Add("services", fmt.Sprintf("names %.40q", service), "use graph, sharepoint, exchange, business_central")
+		}
+	}
+	f.address("site", p.Site)
+	f.address("admin_url", p.AdminURL)
+	f.consumer(p.Consumer)
+}
+
+func (f *faults) identity(kind Kind, p Profile) {
+	switch name, domain, ok := strings.Cut(p.Username, "@"); {
+	case kind == App && p.Username != "":
+		f.Add("username", "does not belong to an app", "leave it empty, or make a connection of kind service_account")
+	case kind == ServiceAccount && (!ok || name == "" || domain == "" || strings.ContainsAny(p.Username, " \t\r\n\x00") || len(p.Username) > 320):
+		f.Add("username", "is no user name", "enter it as name@domain")
+	}
+	if (kind == App || p.ClientID != "") && !tenant.GUID(p.ClientID) {
+		f.Add("client_id", "is no application (client) id", "copy it from the app registration's overview; it looks like 11111111-2222-3333-4444-555555555555")
+	}
+}
+
+// address demands an https address of a host in the cloud of Microsoft or, as
+// the operator may have set another cloud, of any: the validation itself sends
+// tokens to none but the tenant's own.
+func (f *faults) address(field, value string) {
+	if value == "" {
+		return
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || len(value) > 1000 {
+		f.Add(field, "is no address", "enter it as https://contoso.sharepoint.com/sites/finance, without query")
+	}
+}
+
+func (f *faults) consumer(c Consumer) {
+	f.Text("consumer.name", c.Name, 200)
+	if c.HoldsCredential != HeldHere && c.HoldsCredential != HeldByConsumer {
+		f.Add("consumer.holds_credential", fmt.Sprintf("is %.40q", c.HoldsCredential), "use gatehouse or consumer")
+	}
+	for _, a := range c.Accepts {
+		if !slices.Contains([]string{string(Password), string(Secret), string(Certificate), string(Federated)}, a) {
+			f.Add("consumer.accepts", fmt.Sprintf("names %.40q", a), "use password, secret, certificate, federated")
+		}
+	}
+	if len(c.Addresses) > 200 {
+		f.Add("consumer.addresses", "has more than 200 entries", "sum addresses up in ranges")
+	}
+	for _, a := range c.Addresses {
+		_, err := netip.ParsePrefix(a)
+		if _, alone := netip.ParseAddr(a); err != nil && alone != nil {
+			f.Add("consumer.addresses", fmt.Sprintf("has %.60q", a), "use addresses such as 192.0.2.7 or ranges such as 192.0.2.0/24")
+		}
+	}
+}
+
+// profileWarnings are what there is to say of a profile before any validation,
+// the most important first (four-stories §2).
+func (c Connection) profileWarnings() []string {
+	var out []string
+	if c.Credential == AppPassword {
+		out = append(out, "An app password no longer opens SharePoint (since May 2026), and never opened a modern sign-in: move to an app with a certificate.")
+	}
+	if c.Kind == ServiceAccount && c.MFA {
+		out = append(out,
+			"With the MFA flag the account must be Global Administrator or SharePoint Administrator; an app with a certificate needs neither.",
+			"A profile with the MFA flag cannot invite Microsoft 365 users or groups, and some management features do not work with it. Clear the flag and enter the ordinary password to convert it.")
+	}
+	if c.Kind == ServiceAccount && c.Credential == Password {
+		out = append(out, "Signing in with a password that software sends is a way that Microsoft is closing: plan the move to an app with a certificate.")
+	}
+	if c.Credential == Secret && slices.Contains(c.Services, SharePoint) {
+		out = append(out, "SharePoint accepts no app that proves itself with a client secret: use a certificate.")
+	}
+	return out
+}

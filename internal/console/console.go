@@ -1,0 +1,137 @@
+package console
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"gatehouse/internal/audit"
+	"gatehouse/internal/connection"
+	"gatehouse/internal/jobs"
+	"gatehouse/internal/live"
+	"gatehouse/internal/operator"
+	"gatehouse/internal/sqldb"
+	"gatehouse/internal/tenant"
+	"gatehouse/internal/validation"
+)
+
+// Config is what the console needs.
+type Config struct {
+	DB          *sqldb.DB // for what is done to jobs
+	Tenants     *tenant.Service
+	Connections *connection.Service
+	Runs        *validation.Runs
+	Operators   *operator.Service
+	Audit       *audit.Log
+	Jobs        *jobs.Queue
+	Hub         *live.Hub
+	// Limiter bounds what one address may ask of the pages that need no sign-in.
+	Limiter *operator.Limiter
+	// PublicURL is where browsers find the console, for example
+	// "https://gatehouse.contoso.example". With https the cookie is Secure.
+	PublicURL string
+	Demo      bool // says on every page that this is a demo
+	Log       *slog.Logger
+	Now       func() time.Time // time.Now if nil
+}
+
+// console serves the pages.
+type console struct {
+	Config
+}
+
+// New gives the handler of all pages. It expects to be mounted at "/".
+func New(c Config) http.Handler {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
+	return protect((&console{c}).routes())
+}
+
+// routes are all pages. What is open needs no sign-in; step needs a session in
+// any stage; page one that is signed in.
+func (c *console) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /static/", static())
+	open := func(pattern string, h handler) { mux.Handle(pattern, c.limited(c.serve(h))) }
+	step := func(pattern string, h handler) { mux.Handle(pattern, c.serve(c.inSession(h))) }
+	page := func(pattern string, h handler) { mux.Handle(pattern, c.serve(c.signedIn(h))) }
+
+	open("GET /setup/{token}", c.setupPage)
+	open("POST /setup/{token}", c.setup)
+	open("GET /sign-in", c.signInPage)
+	open("POST /sign-in", c.signIn)
+	open("POST /theme", c.setTheme)
+	step("GET /sign-in/factor", c.factorPage)
+	step("POST /sign-in/factor", c.code)
+	step("POST /sign-in/passkey/begin", c.beginPasskey)
+	step("POST /sign-in/passkey", c.finishPasskey)
+	step("GET /factors/new", c.newFactorPage)
+	step("POST /factors/code", c.enrolCode)
+	step("POST /factors/passkey/begin", c.beginEnrolPasskey)
+	step("POST /factors/passkey", c.enrolPasskey)
+	step("POST /sign-out", c.signOut)
+
+	page("GET /{$}", c.overview)
+	page("GET /explain", c.explainPage)
+	page("POST /explain", c.explain)
+	page("GET /live", c.live)
+
+	page("GET /tenants", c.tenants)
+	page("GET /tenants/new", c.newTenantPage)
+	page("POST /tenants/new", c.newTenant)
+	page("GET /tenants/{id}", c.tenant)
+	page("POST /tenants/{id}/name", c.renameTenant)
+	page("POST /tenants/{id}/pause", c.pauseTenant)
+	page("POST /tenants/{id}/refresh", c.refreshTenant)
+	page("POST /tenants/{id}/snapshot", c.uploadSnapshot)
+	page("GET /tenants/{id}/reader", c.readerPage)
+	page("POST /tenants/{id}/reader", c.onboardReader)
+	page("POST /tenants/{id}/reader/check", c.checkReader)
+	page("POST /tenants/{id}/reader/remove", c.removeReader)
+	page("GET /tenants/{id}/remove", c.removeTenantPage)
+	page("POST /tenants/{id}/remove", c.removeTenant)
+
+	page("GET /connections", c.connections)
+	page("GET /connections/new", c.newConnectionPage)
+	page("POST /connections/new", c.newConnection)
+	page("GET /connections/{id}", c.connection)
+	page("GET /connections/{id}/edit", c.editConnectionPage)
+	page("POST /connections/{id}/edit", c.editConnection)
+	page("GET /connections/{id}/credential", c.credentialPage)
+	page("POST /connections/{id}/credential", c.setCredential)
+	page("GET /connections/{id}/certificate.pem", c.certificate)
+	page("POST /connections/{id}/validate", c.validate)
+	page("POST /connections/{id}/unpark", c.unpark)
+	page("GET /connections/{id}/remove", c.removeConnectionPage)
+	page("POST /connections/{id}/remove", c.removeConnection)
+
+	page("GET /jobs", c.jobs)
+	page("POST /jobs/{id}/{act}", c.jobAct)
+	page("GET /audit", c.audit)
+	page("POST /audit/verify", c.verifyAudit)
+
+	page("GET /operators", c.operators)
+	page("GET /operators/new", c.invitePage)
+	page("POST /operators/new", c.invite)
+	page("GET /operators/{id}", c.operator)
+	page("POST /operators/{id}/role", c.setRole)
+	page("POST /operators/{id}/link", c.relink)
+	page("POST /operators/{id}/{act}", c.operatorAct)
+	page("GET /operators/{id}/remove", c.removeOperatorPage)
+	page("POST /sessions/{id}/revoke", c.revokeSession)
+
+	page("GET /settings", c.settings)
+	page("POST /settings/password", c.changePassword)
+	page("POST /settings/factors/{id}/remove", c.removeFactor)
+	page("POST /settings/sessions/revoke", c.revokeOthers)
+
+	page("GET /developers", c.apiPage)
+	page("/", func(_ http.ResponseWriter, _ *http.Request, _ *frame) error { return errNoPage })
+	return mux
+}

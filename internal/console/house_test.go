@@ -1,0 +1,318 @@
+package console_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+
+	"gatehouse/internal/audit"
+	"gatehouse/internal/connection"
+	"gatehouse/internal/console"
+	"gatehouse/internal/jobs"
+	"gatehouse/internal/lease"
+	"gatehouse/internal/live"
+	"gatehouse/internal/microsoft"
+	"gatehouse/internal/operator"
+	"gatehouse/internal/pace"
+	"gatehouse/internal/secrets"
+	"gatehouse/internal/sqldb"
+	"gatehouse/internal/sqldb/dbtest"
+	"gatehouse/internal/tenant"
+	"gatehouse/internal/validation"
+	"gatehouse/lab"
+)
+
+const (
+	goodPassword = "correct horse battery staple"
+	adaEmail     = "ada@gatehouse.example"
+)
+
+// house is the console in front of all features, its queue at work.
+type house struct {
+	t           *testing.T
+	server      *httptest.Server
+	lab         *lab.Lab
+	log         *audit.Log
+	operators   *operator.Service
+	tenants     *tenant.Service
+	connections *connection.Service
+	runs        *validation.Runs
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	h := &house{t: t, lab: lab.Start(t)}
+	db := dbtest.Open(t, dbtest.SQLite(t))
+	if err := jobs.Migrate(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	h.log = audit.New(audit.Config{DB: db})
+	var columns []secrets.Column
+	for _, of := range [][]secrets.Column{operator.Columns, tenant.Columns, connection.Columns} {
+		columns = append(columns, of...)
+	}
+	keys, err := secrets.OpenKeyring(t.Context(), secrets.Config{DB: db, Wrapper: secrets.NewFileKey(filepath.Join(t.TempDir(), "master.key")), Audit: h.log, Columns: columns})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub, governor, queue := live.New(live.Config{DB: db}), pace.New(pace.Config{DB: db}), startQueue(t, db)
+	cloud := microsoft.Cloud{Name: "lab", Login: h.lab.URL(), Graph: h.lab.URL(), GraphResource: "https://graph.microsoft.com", Roots: h.lab.Roots()}
+	h.tenants = tenant.New(tenant.Config{DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud})
+	h.connections = connection.New(connection.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Tenants: h.tenants})
+	h.runs = validation.NewRuns(validation.RunsConfig{DB: db, Audit: h.log, Connections: h.connections, Tenants: h.tenants, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud})
+	queue.start()
+	h.server = httptest.NewUnstartedServer(nil)
+	address := "http://" + strings.Replace(h.server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
+	h.operators, err = operator.New(operator.Config{DB: db, Keyring: keys, Audit: h.log, Origin: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.server.Config.Handler = http.NewCrossOriginProtection().Handler(console.New(console.Config{
+		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub,
+		Limiter: operator.NewLimiter(operator.LimiterConfig{Every: time.Millisecond, Burst: 1000}), PublicURL: address,
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	}))
+	h.server.Start()
+	h.server.URL = address
+	t.Cleanup(h.server.CloseClientConnections)
+	return h
+}
+
+// startedQueue is a queue that a test starts once the jobs are registered.
+type startedQueue struct {
+	*jobs.Queue
+	start func()
+}
+
+func startQueue(t *testing.T, db *sqldb.DB) startedQueue {
+	t.Helper()
+	replica := lease.New(lease.Config{DB: db, TTL: time.Second})
+	if err := replica.Join(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	queue, err := jobs.New(jobs.Config{DB: db, Replica: replica, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startedQueue{queue, func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- replica.Run(ctx) }()
+		if err := queue.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			limited, end := context.WithTimeout(context.Background(), 10*time.Second)
+			defer end()
+			if err := queue.Stop(limited); err != nil {
+				t.Error(err)
+			}
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+	}}
+}
+
+func (h *house) boss() context.Context { return audit.AsSystem(h.t.Context(), "test") }
+
+// must gives a value and ends the test if there is an error.
+func must[T any](t testing.TB, v T, err error) T {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// administrator makes Ada, the first administrator, and gives the cookie of her
+// session.
+func (h *house) administrator() *http.Cookie {
+	h.t.Helper()
+	ctx, visit := h.t.Context(), operator.Visit{Address: "192.0.2.7", UserAgent: "Mozilla/5.0 (X11; Linux x86_64) Chrome/156.0"}
+	token, err := h.operators.FirstLink(h.boss())
+	link := must(h.t, token, err)
+	issued, err := h.operators.Setup(ctx, operator.SetupRequest{Token: link, Email: adaEmail, Name: "Ada Person", Password: secrets.New(goodPassword)}, visit)
+	session := must(h.t, issued, err).Session
+	enrolment, err := h.operators.BeginTOTPEnrolment(ctx, session)
+	code, err2 := totp.GenerateCode(must(h.t, enrolment, err).Secret.Reveal(), time.Now())
+	issued, err = h.operators.FinishTOTPEnrolment(ctx, session, "Phone", must(h.t, code, err2), visit)
+	return &http.Cookie{Name: "gatehouse", Value: must(h.t, issued, err).Token.Reveal(), Path: "/"}
+}
+
+// at is a tenant of the lab by the name that people see.
+func (h *house) at(name string) lab.ReadyTenant {
+	return h.lab.Tenant(strings.ToLower(strings.ReplaceAll(name, " ", "")))
+}
+
+// add adds a tenant of the lab by its name there.
+func (h *house) add(name string) tenant.Tenant {
+	h.t.Helper()
+	added, err := h.tenants.Add(h.boss(), tenant.AddRequest{NameOrID: h.at(name).Domain, Name: name})
+	return must(h.t, added, err)
+}
+
+// onboard makes the tenant's reader and reads its rules.
+func (h *house) onboard(t tenant.Tenant) {
+	h.t.Helper()
+	app := h.at(t.Name).App("Gatehouse reader")
+	steps, err := h.tenants.OnboardReader(h.boss(), t.ID, tenant.OnboardRequest{ClientID: app.ClientID})
+	block, _ := pem.Decode([]byte(must(h.t, steps, err).CertificatePEM))
+	h.upload(t.Name, app.ClientID, block.Bytes)
+	_, err = h.tenants.CheckReader(h.boss(), t.ID)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.eventually("the rules were not read", func() bool {
+		now, err := h.tenants.Get(h.boss(), t.ID)
+		return must(h.t, now, err).SnapshotAt != nil
+	})
+}
+
+// upload adds a certificate to an app registration, as its administrator would.
+func (h *house) upload(tenantName, clientID string, certificate []byte) {
+	h.t.Helper()
+	at := h.at(tenantName)
+	admin := at.App("Lab administration")
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {admin.ClientID}, "client_secret": {*admin.Secret}, "scope": {"https://graph.microsoft.com/.default"}}
+	response, err := h.lab.Client().PostForm(h.lab.URL()+"/"+at.ID+"/oauth2/v2.0/token", form)
+	var token struct {
+		Access string `json:"access_token"`
+	}
+	decode(h.t, must(h.t, response, err), &token)
+	path := h.lab.URL() + "/v1.0/applications(appId='" + clientID + "')"
+	call := func(method string, body any) *http.Response {
+		text, err := json.Marshal(body)
+		request, err2 := http.NewRequestWithContext(h.t.Context(), method, path, strings.NewReader(string(must(h.t, text, err))))
+		must(h.t, request, err2).Header.Set("Authorization", "Bearer "+token.Access)
+		request.Header.Set("Content-Type", "application/json")
+		response, err := h.lab.Client().Do(request)
+		return must(h.t, response, err)
+	}
+	var app struct {
+		Keys []map[string]any `json:"keyCredentials"`
+	}
+	decode(h.t, call(http.MethodGet, nil), &app)
+	var keys []any
+	for _, k := range app.Keys {
+		keys = append(keys, map[string]any{"keyId": k["keyId"]})
+	}
+	keys = append(keys, map[string]any{"type": "AsymmetricX509Cert", "usage": "Verify", "key": base64.StdEncoding.EncodeToString(certificate)})
+	changed := call(http.MethodPatch, map[string]any{"keyCredentials": keys})
+	changed.Body.Close()
+	if changed.StatusCode >= 300 {
+		h.t.Fatalf("uploading a certificate: %s", changed.Status)
+	}
+}
+
+func decode(t *testing.T, response *http.Response, into any) {
+	t.Helper()
+	defer response.Body.Close()
+	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// account makes a connection of a service account of the lab.
+func (h *house) account(t tenant.Tenant, user, name string, services ...string) connection.Connection {
+	h.t.Helper()
+	u := h.at(t.Name).User(user)
+	made, err := h.connections.Create(h.boss(), connection.CreateRequest{
+		TenantID: t.ID, Kind: connection.ServiceAccount,
+		Profile:    connection.Profile{Name: name, Username: u.UPN, Services: services, Consumer: connection.Consumer{Name: "Backup for Microsoft 365", HoldsCredential: connection.HeldHere, Addresses: []string{"192.0.2.0/24"}}},
+		Credential: connection.CredentialRequest{Password: secrets.New(*u.Password)},
+	})
+	return must(h.t, made, err)
+}
+
+// validate validates a connection and waits for the end.
+func (h *house) validate(c connection.Connection) validation.Run {
+	h.t.Helper()
+	started, err := h.runs.Start(h.boss(), c.ID)
+	run := must(h.t, started, err)
+	h.eventually("the validation has not ended", func() bool {
+		now, err := h.runs.Get(h.boss(), run.ID)
+		run = must(h.t, now, err)
+		return run.State == validation.Done
+	})
+	return run
+}
+
+// eventually waits for a condition.
+func (h *house) eventually(what string, met func() bool) {
+	h.t.Helper()
+	tick, deadline := time.NewTicker(10*time.Millisecond), time.After(60*time.Second)
+	defer tick.Stop()
+	for !met() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			h.t.Fatal(what)
+		}
+	}
+}
+
+// visitor is a browser without scripts.
+type visitor struct {
+	*house
+	client *http.Client
+}
+
+func (h *house) visitor(cookies ...*http.Cookie) *visitor {
+	h.t.Helper()
+	jar, err := cookiejar.New(nil)
+	at, err2 := url.Parse(h.server.URL)
+	must(h.t, jar, err).SetCookies(must(h.t, at, err2), cookies)
+	return &visitor{h, &http.Client{Jar: jar}}
+}
+
+// page is an answer as a person sees it.
+type page struct {
+	Status     int
+	Path, Text string
+	Header     http.Header
+}
+
+func (v *visitor) read(response *http.Response, err error) page {
+	v.t.Helper()
+	must(v.t, response, err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	return page{response.StatusCode, response.Request.URL.Path, string(must(v.t, text, err)), response.Header}
+}
+
+func (v *visitor) get(path string) page {
+	v.t.Helper()
+	response, err := v.client.Get(v.server.URL + path)
+	return v.read(response, err)
+}
+
+func (v *visitor) post(path string, form url.Values) page {
+	v.t.Helper()
+	response, err := v.client.PostForm(v.server.URL+path, form)
+	return v.read(response, err)
+}
+
+// has demands texts on a page.
+func (p page) has(t *testing.T, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if !strings.Contains(p.Text, text) {
+			t.Errorf("%s (%d) does not say %q", p.Path, p.Status, text)
+		}
+	}
+}

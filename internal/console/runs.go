@@ -1,0 +1,187 @@
+package console
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+
+	"gatehouse/internal/connection"
+	"gatehouse/internal/posture"
+	"gatehouse/internal/tenant"
+	"gatehouse/internal/validation"
+)
+
+// connectionView is what the page of one connection shows: it, and one of its
+// validations, the last if none is asked for.
+type connectionView struct {
+	connection.Connection
+	Run     *validation.Run // nil: never validated
+	History []validation.Run
+	Older   string
+	Form    *form
+}
+
+// historySize is how many validations the page lists.
+const historySize = 20
+
+func (c *console) connection(w http.ResponseWriter, r *http.Request, f *frame) error {
+	return c.showConnection(w, r, f, &form{}, http.StatusOK)
+}
+
+func (c *console) showConnection(w http.ResponseWriter, r *http.Request, f *frame, typed *form, status int) error {
+	one, err := c.Connections.Get(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	v := connectionView{Connection: one, Form: typed}
+	next := ""
+	if v.History, next, err = c.Runs.List(r.Context(), one.ID, connection.Page{After: r.URL.Query().Get("after"), Limit: historySize}); err != nil {
+		return err
+	}
+	v.Older = onward(r, next)
+	if len(v.History) > 0 {
+		v.Run = &v.History[0]
+	}
+	if id := r.URL.Query().Get("run"); id != "" {
+		run, err := c.Runs.Get(r.Context(), id)
+		if err != nil {
+			return err
+		}
+		if run.ConnectionID != one.ID {
+			return errNoPage
+		}
+		v.Run = &run
+	}
+	f.Title, f.Noun = one.Name, "connections"
+	return show(w, r, status, connectionPage(f, v))
+}
+
+func (c *console) validate(w http.ResponseWriter, r *http.Request, f *frame) error {
+	_, err := c.Runs.Start(r.Context(), r.PathValue("id"))
+	if parked, ok := errors.AsType[*connection.ParkedError](err); ok {
+		return c.showConnection(w, r, f, &form{Problem: parked.Error()}, http.StatusConflict)
+	}
+	if errors.Is(err, tenant.ErrPaused) {
+		return c.showConnection(w, r, f, &form{Problem: err.Error()}, http.StatusConflict)
+	}
+	if err != nil {
+		return err
+	}
+	return to(w, r, "/connections/"+r.PathValue("id"))
+}
+
+// underWay reports whether a validation has not ended yet.
+func underWay(run *validation.Run) bool {
+	return run != nil && (run.State == validation.Queued || run.State == validation.Running)
+}
+
+// verdict is how a validation came out, or how far it is.
+func verdict(run validation.Run) state {
+	switch {
+	case run.State == validation.Queued:
+		return state{none, "ring", "Waiting to begin"}
+	case run.State == validation.Running:
+		return state{none, "turning", "Running"}
+	case run.Result == nil:
+		return state{none, "question", "Unknown"}
+	default:
+		return verdictState(string(run.Result.Verdict))
+	}
+}
+
+// probeRow is one line of the list of probes.
+type probeRow struct {
+	validation.Probe
+	state
+	Name    string
+	Waiting bool // not run yet
+}
+
+// probeOrder is the order in which probes run.
+var probeOrder = []string{
+	validation.ProbeConfiguration, validation.ProbeTenant, validation.ProbeRealm, validation.ProbeToken, validation.ProbeClaims, validation.ProbeAccount,
+	validation.ProbeRegistration, validation.ProbePosture, validation.ProbeService, validation.ProbePermissions,
+}
+
+// probeRows are the probes that ended; while the validation is under way also
+// those that are still to come.
+func probeRows(run *validation.Run) []probeRow {
+	var rows []probeRow
+	seen := map[string]bool{}
+	for _, p := range run.Probes {
+		seen[p.Name] = true
+		rows = append(rows, probeRow{Probe: p, state: probeState(p.State), Name: probeWords(p.Name)})
+	}
+	if !underWay(run) {
+		return rows
+	}
+	last := -1
+	for _, p := range run.Probes {
+		last = max(last, slices.Index(probeOrder, p.Name))
+	}
+	for i, name := range probeOrder {
+		if i > last && !seen[name] {
+			row := probeRow{Name: probeWords(name), state: state{none, "ring", "to come"}, Waiting: true}
+			if i == last+1 && run.State == validation.Running {
+				row.state = state{none, "turning", "running"}
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+func probeWords(name string) string {
+	if words, ok := probeNames[name]; ok {
+		return words
+	}
+	return name
+}
+
+// evidence is what a probe saw, as text.
+func evidence(p validation.Probe) string {
+	if len(p.Evidence) == 0 {
+		return ""
+	}
+	text, err := json.MarshalIndent(p.Evidence, "", "  ")
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// raw is the whole result, as the API gives it.
+func raw(run *validation.Run) string {
+	text, err := json.MarshalIndent(run.Result, "", "  ")
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// ruleRow is one rule that sees the account.
+type ruleRow struct {
+	posture.Finding
+	state
+	Place int // in which it stops the sign-in; 0 where it does not
+}
+
+// ruleRows are the rules in the order in which they stop the sign-in, then
+// those that would, then the rest.
+func ruleRows(o *posture.Outcome) []ruleRow {
+	var rows []ruleRow
+	place := 0
+	for _, finding := range o.Findings {
+		row := ruleRow{Finding: finding, state: effectState(finding.Effect)}
+		if finding.Stops() {
+			place++
+			row.Place = place
+		}
+		rows = append(rows, row)
+	}
+	for _, finding := range o.ReportOnly {
+		rows = append(rows, ruleRow{Finding: finding, state: state{none, "half", "Only reports"}})
+	}
+	return rows
+}

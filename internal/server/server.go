@@ -1,0 +1,228 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/internal/api"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/config"
+	"gatehouse/internal/connection"
+	"gatehouse/internal/jobs"
+	"gatehouse/internal/lease"
+	"gatehouse/internal/live"
+	"gatehouse/internal/microsoft"
+	"gatehouse/internal/operator"
+	"gatehouse/internal/pace"
+	"gatehouse/internal/secrets"
+	"gatehouse/internal/sqldb"
+	"gatehouse/internal/tenant"
+	"gatehouse/internal/validation"
+)
+
+// Config is what a server needs.
+type Config struct {
+	config.Config
+	// Cloud is the Microsoft cloud that the configuration names.
+	Cloud   microsoft.Cloud
+	Version string
+	// Demo says on every page that this is one.
+	Demo bool
+	// Listener is listened on instead of the configured address, which may be
+	// of a port that the system chose.
+	Listener net.Listener
+	// Log hears of what goes on; nothing is logged if nil.
+	Log *slog.Logger
+	// Talk is told, once, what a person has to read: the set-up link, that there
+	// is a new master key to be backed up. Nothing of it is logged.
+	Talk io.Writer
+}
+
+// Server is a server that is built.
+type Server struct {
+	c        Config
+	log      *slog.Logger
+	db       *sqldb.DB
+	audit    *audit.Log
+	keys     *secrets.Keyring
+	replica  *lease.Replica
+	queue    *jobs.Queue
+	hub      *live.Hub
+	operator *operator.Service
+
+	tenants     *tenant.Service
+	connections *connection.Service
+	runs        *validation.Runs
+
+	authority *authority // of tls.mode self
+	listener  net.Listener
+	http      *http.Server
+	ready     chan struct{}
+	serving   atomic.Bool
+	stopping  chan struct{}
+}
+
+// Columns are all columns that hold sealed secrets.
+func columns() (all []secrets.Column) {
+	for _, of := range [][]secrets.Column{operator.Columns, api.Columns, tenant.Columns, connection.Columns} {
+		all = append(all, of...)
+	}
+	return all
+}
+
+// New opens the database, which it brings to this release's schema, and builds
+// everything. Nothing runs yet: call [Server.Run] or [Server.Close].
+func New(ctx context.Context, c Config) (_ *Server, err error) {
+	s := &Server{c: c, log: c.Log, ready: make(chan struct{}), stopping: make(chan struct{})}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.c.Talk == nil {
+		s.c.Talk = io.Discard
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the data folder (data_dir): %w", err)
+	}
+	if err := s.openGround(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.buildFeatures(); err != nil {
+		return nil, err
+	}
+	if err := s.listen(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// openGround opens what everything stands on.
+func (s *Server) openGround(ctx context.Context) (err error) {
+	if s.db, err = sqldb.Open(ctx, s.c.Database.Reveal()); err != nil {
+		return err
+	}
+	if err := s.db.Migrate(ctx); err != nil {
+		return err
+	}
+	if err := jobs.Migrate(ctx, s.db); err != nil {
+		return err
+	}
+	s.audit = audit.New(audit.Config{DB: s.db})
+	s.keys, err = secrets.OpenKeyring(audit.AsSystem(ctx, "start"), secrets.Config{DB: s.db, Wrapper: secrets.NewFileKey(s.c.KeyFile), Audit: s.audit, Columns: columns()})
+	if err != nil {
+		return err
+	}
+	s.hub = live.New(live.Config{DB: s.db, Log: s.log})
+	s.replica = lease.New(lease.Config{DB: s.db, Log: s.log})
+	s.queue, err = jobs.New(jobs.Config{DB: s.db, Replica: s.replica, Log: slog.New(atLeastInfo{s.log.Handler()})})
+	return err
+}
+
+// buildFeatures makes the features, which register their jobs.
+func (s *Server) buildFeatures() (err error) {
+	s.operator, err = operator.New(operator.Config{DB: s.db, Keyring: s.keys, Audit: s.audit, Origin: s.c.PublicURL})
+	if err != nil {
+		return err
+	}
+	governor := pace.New(pace.Config{DB: s.db, Log: s.log})
+	s.tenants = tenant.New(tenant.Config{DB: s.db, Audit: s.audit, Keys: s.keys, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud})
+	s.connections = connection.New(connection.Config{DB: s.db, Audit: s.audit, Keys: s.keys, Live: s.hub, Tenants: s.tenants})
+	s.runs = validation.NewRuns(validation.RunsConfig{
+		DB: s.db, Audit: s.audit, Connections: s.connections, Tenants: s.tenants, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud,
+	})
+	s.registerChores()
+	return nil
+}
+
+// URL is where the server is reached: the configured public address.
+func (s *Server) URL() string { return s.c.PublicURL }
+
+// Address is what the server listens on.
+func (s *Server) Address() net.Addr { return s.listener.Addr() }
+
+// CAFile is the file with the server's own authority, "" if it has none.
+func (s *Server) CAFile() string {
+	if s.authority == nil {
+		return ""
+	}
+	return s.authority.file
+}
+
+// Ready is closed once requests are answered.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// SetUpLink is a new link for the first administrator; empty if there is one.
+func (s *Server) SetUpLink(ctx context.Context) (secrets.Value, error) {
+	token, err := s.operator.FirstLink(audit.AsSystem(ctx, "start"))
+	if err != nil || token.Empty() {
+		return secrets.Value{}, err
+	}
+	return api.SetUpLink(s.c.PublicURL, token), nil
+}
+
+// Operators is the service that lets operators in, for tests and the demo.
+func (s *Server) Operators() *operator.Service { return s.operator }
+
+// Close closes what [New] opened, of a server that does not run.
+func (s *Server) Close() error {
+	var errs []error
+	if s.listener != nil {
+		if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) { // http.Server closes it as well
+			errs = append(errs, err)
+		}
+	}
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// listen makes the listener and what is served on it.
+func (s *Server) listen() (err error) {
+	s.listener = s.c.Listener
+	if s.listener == nil {
+		if s.listener, err = net.Listen("tcp", s.c.Listen); err != nil {
+			return fmt.Errorf("listening (listen): %w", err)
+		}
+	}
+	tlsConfig, err := s.tls()
+	if err != nil {
+		return err
+	}
+	if tlsConfig != nil {
+		s.listener = tls.NewListener(s.listener, tlsConfig)
+	}
+	s.http = &http.Server{
+		Handler: s.handler(), ReadHeaderTimeout: limits.header, ReadTimeout: limits.read, WriteTimeout: limits.write, IdleTimeout: limits.idle,
+		MaxHeaderBytes: limits.headerBytes, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+// atLeastInfo keeps out what the queue's library tells of its inner life.
+type atLeastInfo struct{ slog.Handler }
+
+func (h atLeastInfo) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelInfo && h.Handler.Enabled(ctx, level)
+}
+
+func (h atLeastInfo) WithAttrs(a []slog.Attr) slog.Handler {
+	return atLeastInfo{h.Handler.WithAttrs(a)}
+}
+func (h atLeastInfo) WithGroup(n string) slog.Handler { return atLeastInfo{h.Handler.WithGroup(n)} }
+
+// stopPatience is how long requests and jobs under way may take to end.
+const stopPatience = 20 * time.Second

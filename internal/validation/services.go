@@ -1,0 +1,267 @@
+package validation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"gatehouse/internal/microsoft"
+	"gatehouse/internal/microsoft/businesscentral"
+	"gatehouse/internal/microsoft/login"
+	"gatehouse/internal/microsoft/sharepoint"
+	"gatehouse/internal/microsoft/web"
+)
+
+// Services that a validation can reach.
+const (
+	ServiceGraph           = "graph"
+	ServiceSharePoint      = "sharepoint"
+	ServiceBusinessCentral = "business_central"
+	ServiceExchange        = "exchange" // not reached yet: its probe says so
+)
+
+// Place says what of the services is to be reached.
+type Place struct {
+	Services    []string // graph if empty
+	Site        string   // SharePoint: the address of a site; the root site if empty
+	AdminURL    string   // SharePoint: the admin centre; not looked at if empty
+	Environment string   // Business Central; Production if empty
+	Company     string   // Business Central; any if empty
+	Initial     string   // the tenant's initial domain, where it is known
+}
+
+func (p Place) services() []string {
+	if len(p.Services) == 0 {
+		return []string{ServiceGraph}
+	}
+	return p.Services
+}
+
+// primary is the service that the one sign-in is for; the tokens of others are
+// had from it.
+func (r *run) primary() string {
+	all := r.services()
+	if slices.Contains(all, ServiceGraph) || all[0] == ServiceExchange || all[0] == ServiceSharePoint && r.sharePoint() == "" {
+		return ServiceGraph
+	}
+	return all[0]
+}
+
+// scope asks for everything that was granted on a service.
+func (r *run) scope(service string) []string {
+	switch service {
+	case ServiceSharePoint:
+		_, resource := r.Cloud.SharePointHost(r.sharePoint())
+		return []string{resource + "/.default"}
+	case ServiceBusinessCentral:
+		return []string{r.Cloud.BusinessCentralResource + "/.default"}
+	}
+	return r.graphScope()
+}
+
+// tokenFor gives a token for a service, without signing in anew.
+func (r *run) tokenFor(ctx context.Context, service string) (login.Token, error) {
+	if service == r.primary() {
+		return r.token, nil
+	}
+	return r.token.For(ctx, r.scope(service))
+}
+
+// sharePoint is the name of the tenant's SharePoint hosts: that of the given
+// addresses, else the first label of the initial domain; "" if neither is known.
+func (r *run) sharePoint() string {
+	for _, address := range []string{r.Site, r.AdminURL} {
+		if name, _, ok := r.Cloud.SharePointName(address); ok {
+			return strings.TrimSuffix(strings.TrimSuffix(name, "-admin"), "-my")
+		}
+	}
+	domains := []string{r.Initial, r.Tenant}
+	if r.snapshot != nil {
+		domains = append(domains, r.snapshot.Domains...)
+	}
+	for _, d := range domains {
+		if label, rest, _ := strings.Cut(strings.ToLower(d), "."); slices.Contains([]string{"onmicrosoft.com", "onmicrosoft.us", "partner.onmschina.cn"}, rest) {
+			return label
+		}
+	}
+	return ""
+}
+
+// service calls each service itself, as the identity.
+func (r *run) service(ctx context.Context) {
+	for _, name := range r.services() {
+		r.probe(ProbeService, func(p *Probe) {
+			if name != ServiceGraph {
+				p.Evidence["service"] = name
+			}
+			var err error
+			switch name {
+			case ServiceGraph:
+				r.graphService(ctx, p)
+				return
+			case ServiceSharePoint:
+				err = r.sharePointService(ctx, p)
+			case ServiceBusinessCentral:
+				err = r.businessCentralService(ctx, p)
+			default:
+				p.set(NotKnown, "this release does not reach %s yet", name)
+				return
+			}
+			if err != nil && r.serviceErr == nil {
+				r.serviceErr = err
+			}
+			if err != nil {
+				p.fail(err, r.facts)
+			}
+			var e *microsoft.Error
+			if errors.As(err, &e) && e.Status == http.StatusNotFound {
+				p.State = Fail // whatever stands behind it, what was asked for is not there
+			}
+		})
+	}
+}
+
+// client is what reads from SharePoint or Business Central, with a token for it.
+func (r *run) client(token login.Token) web.Config {
+	return web.Config{Cloud: r.Cloud, Tenant: r.tenant.ID, Access: token.Access, Pace: r.pace}
+}
+
+// sharePointService reads the site and, if its address was given, the list of
+// sites in the admin centre, which is a host of its own with a token of its own.
+func (r *run) sharePointService(ctx context.Context, p *Probe) error {
+	name := r.sharePoint()
+	if name == "" {
+		p.set(NotKnown, "the name of the tenant's SharePoint hosts is not known: give the address of a site")
+		return nil
+	}
+	path := ""
+	if r.Site != "" {
+		var ok bool
+		if name, path, ok = r.Cloud.SharePointName(r.Site); !ok {
+			p.set(NotKnown, "the site's address is not below a SharePoint host of this cloud, so no token was sent there: it looks like %s", "https://contoso.sharepoint.com/sites/finance")
+			return nil
+		}
+	}
+	token, err := r.sharePointToken(ctx, name)
+	if err != nil {
+		return err
+	}
+	site, err := sharepoint.New(r.client(token), name).Web(ctx, path)
+	if err != nil {
+		return err
+	}
+	p.set(Passed, "")
+	p.Evidence["site"], p.Evidence["title"] = site.URL, site.Title
+	if r.AdminURL == "" {
+		return nil
+	}
+	admin, _, ok := r.Cloud.SharePointName(r.AdminURL)
+	if !ok || !strings.HasSuffix(admin, "-admin") {
+		p.set(Warning, "the admin centre's address is not one of this cloud, so it was not looked at: it looks like %s", "https://contoso-admin.sharepoint.com")
+		return nil
+	}
+	if token, err = r.sharePointToken(ctx, admin); err != nil {
+		return err
+	}
+	sites, err := sharepoint.New(r.client(token), admin).Sites(ctx)
+	if err != nil {
+		return err
+	}
+	p.Evidence["sites"], p.Evidence["sites_listed"] = sites[:min(len(sites), 20)], len(sites)
+	return nil
+}
+
+// sharePointToken gives a token for one host: that of the sites is no good at
+// another.
+func (r *run) sharePointToken(ctx context.Context, name string) (login.Token, error) {
+	if name == r.sharePoint() {
+		return r.tokenFor(ctx, ServiceSharePoint)
+	}
+	_, resource := r.Cloud.SharePointHost(name)
+	return r.token.For(ctx, []string{resource + "/.default"})
+}
+
+// usualEnvironment is the name that Business Central gives the first one.
+const usualEnvironment = "Production"
+
+// businessCentralService goes in as far as the identity is let: environments,
+// companies, one record.
+func (r *run) businessCentralService(ctx context.Context, p *Probe) error {
+	if r.Cloud.BusinessCentral == "" {
+		p.set(NotKnown, "where Business Central is reached in this cloud is not known")
+		return nil
+	}
+	token, err := r.tokenFor(ctx, ServiceBusinessCentral)
+	if err != nil {
+		return err
+	}
+	client := businesscentral.New(r.client(token))
+	environments, err := client.Environments(ctx)
+	if err != nil {
+		return err
+	}
+	wanted, names := r.Environment, []string{}
+	if wanted == "" {
+		wanted = usualEnvironment
+	}
+	for _, e := range environments {
+		names = append(names, e.Name)
+	}
+	p.Evidence["environments"], p.Evidence["environment"] = names, wanted
+	if !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, wanted) }) {
+		return notThere("finding the environment", "environment_not_found", fmt.Sprintf("the tenant has no environment %q; it has: %s", wanted, strings.Join(names, ", ")))
+	}
+	companies, err := client.Companies(ctx, wanted)
+	if err != nil {
+		return err
+	}
+	names = []string{}
+	for _, c := range companies {
+		names = append(names, c.Name)
+	}
+	p.Evidence["companies"] = names[:min(len(names), 20)]
+	i := slices.IndexFunc(companies, func(c businesscentral.Company) bool { return r.Company == "" || strings.EqualFold(c.Name, r.Company) })
+	if i < 0 {
+		return notThere("finding the company", "company_not_found", fmt.Sprintf("no company %q is shown to the identity: it does not exist, or the identity has no permission set for it", r.Company))
+	}
+	if err := client.Sample(ctx, wanted, companies[i].ID); err != nil {
+		return err
+	}
+	p.set(Passed, "")
+	p.Evidence["company"] = companies[i].Name
+	return nil
+}
+
+// notThere is an answer of our own in the form of the service's.
+func notThere(op, code, message string) error {
+	return &microsoft.Error{Service: microsoft.ServiceBusinessCentral, Op: op, Status: http.StatusNotFound, Code: code, Message: message}
+}
+
+// graphService makes one harmless call to Graph.
+func (r *run) graphService(ctx context.Context, p *Probe) {
+	path := "/v1.0/me?$select=id,userPrincipalName"
+	if r.facts.AppOnly {
+		path = "/v1.0/organization?$select=id,displayName"
+	}
+	p.Evidence["called"] = path
+	client, err := r.graph(r.token.Access)
+	if err == nil {
+		err = client.Get(ctx, path, nil)
+	}
+	var e *microsoft.Error
+	switch {
+	case err == nil:
+		p.set(Passed, "")
+	case r.facts.AppOnly && errors.As(err, &e) && e.Status == http.StatusForbidden && len(r.token.Claims.Roles) > 0:
+		// Graph knows the app and holds it to its permissions, which do not
+		// include this harmless call.
+		p.set(Passed, "Graph accepts the app; reading the organisation is not among its permissions")
+		p.Evidence["status"] = e.Status
+	default:
+		r.serviceErr = err
+		p.fail(err, r.facts)
+	}
+}
