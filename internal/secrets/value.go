@@ -1,4 +1,3 @@
-// Package secrets holds secrets so that they cannot print themselves.
 package secrets
 
 import (

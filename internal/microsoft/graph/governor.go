@@ -52,7 +52,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 // Do is a step of the pipeline behind the retries, so that these are spaced
 // too.
 func (g *Governor) Do(r *policy.Request) (*http.Response, error) {
-	if !governed(r.Raw().URL.Path) {
+	if !spaced(r.Raw().URL.Path) {
 		return r.Next()
 	}
 	ctx := r.Raw().Context()
@@ -72,9 +72,9 @@ func (g *Governor) Do(r *policy.Request) (*http.Response, error) {
 	return r.Next()
 }
 
-// governed reports whether a call counts against the limit of Conditional
+// spaced reports whether a call counts against the limit of Conditional
 // Access.
-func governed(path string) bool {
+func spaced(path string) bool {
 	for _, set := range []string{"/identity/conditionalAccess/policies", "/identity/conditionalAccess/namedLocations"} {
 		if strings.Contains(path, set) {
 			return true

@@ -21,7 +21,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
 	"gatehouse/internal/microsoft"
-	"gatehouse/internal/microsoft/login"
+	"gatehouse/internal/pace"
 	"gatehouse/internal/secrets"
 )
 
@@ -36,6 +36,11 @@ type Config struct {
 	Cloud microsoft.Cloud
 	// Token gives the access token for each call.
 	Token func(context.Context) (secrets.Value, error)
+	// Pace lets each call pass when Microsoft's limits for the tenant allow it;
+	// nil lets all pass.
+	Pace *pace.Governor
+	// Tenant is the tenant's id, for Pace.
+	Tenant string
 	// Transport replaces the cloud's own transport, for tests with another
 	// route to it.
 	Transport http.RoundTripper
@@ -60,7 +65,7 @@ func New(cfg Config) (*Client, error) {
 		Transport: bounded{transport}, Timeout: 60 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	steps := []policy.Policy{bearer(cfg.Token)}
+	steps := []policy.Policy{governed{cfg.Pace, cfg.Tenant}, bearer(cfg.Token)}
 	if cfg.Governor != nil {
 		steps = append(steps, cfg.Governor)
 	}
@@ -70,6 +75,16 @@ func New(cfg Config) (*Client, error) {
 		PerRetryPolicies: steps,
 	})
 	return &Client{root: root, pipeline: pipeline}, nil
+}
+
+// governed waits until the call may be made.
+type governed struct {
+	pace   *pace.Governor
+	tenant string
+}
+
+func (p governed) Do(r *policy.Request) (*http.Response, error) {
+	return p.pace.Do(r.Raw().Context(), pace.Call{Service: microsoft.ServiceGraph, Tenant: p.tenant, Path: r.Raw().URL.Path}, r.Next)
 }
 
 // bearer adds the access token.
@@ -171,7 +186,12 @@ func (c *Client) call(ctx context.Context, method, address string, in, out any) 
 		if errors.As(err, &known) { // the token could not be had
 			return err
 		}
-		return &microsoft.Error{Service: microsoft.ServiceGraph, Op: op, Err: err}
+		e := &microsoft.Error{Service: microsoft.ServiceGraph, Op: op, Err: err}
+		var busy *pace.Busy
+		if errors.As(err, &busy) {
+			e.RetryAfter = busy.RetryAfter
+		}
+		return e
 	}
 	defer response.Body.Close()
 	body, err := runtime.Payload(response)
@@ -201,7 +221,7 @@ func refusal(op string, response *http.Response, body []byte) *microsoft.Error {
 	e := &microsoft.Error{
 		Service: microsoft.ServiceGraph, Op: op, Status: response.StatusCode, ContentType: response.Header.Get("Content-Type"),
 		RequestID: response.Header.Get("request-id"), CorrelationID: response.Header.Get("client-request-id"), Timestamp: response.Header.Get("Date"),
-		RetryAfter: login.RetryAfter(response.Header.Get("Retry-After"), time.Now()), Body: body[:min(len(body), microsoft.MaxErrorBody)],
+		RetryAfter: pace.RetryAfter(response.Header.Get("Retry-After"), time.Now()), Body: body[:min(len(body), microsoft.MaxErrorBody)],
 		Claims: challenge(response.Header.Values("WWW-Authenticate")),
 	}
 	var answer struct {

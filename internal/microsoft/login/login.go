@@ -28,6 +28,7 @@ import (
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/public"
 
 	"gatehouse/internal/microsoft"
+	"gatehouse/internal/pace"
 	"gatehouse/internal/secrets"
 )
 
@@ -39,6 +40,7 @@ const CodeFederatedRealm = "federated_realm"
 type Client struct {
 	cloud microsoft.Cloud
 	http  *http.Client
+	pace  *pace.Governor
 	allow []string
 }
 
@@ -47,6 +49,9 @@ type Config struct {
 	Cloud microsoft.Cloud
 	// AllowFederation lists hosts that federated passwords may be sent to.
 	AllowFederation []string
+	// Pace lets each request pass when the service has not asked to wait; nil
+	// lets all pass.
+	Pace *pace.Governor
 	// Transport replaces the cloud's own transport, for tests with another
 	// route to it.
 	Transport http.RoundTripper
@@ -58,7 +63,7 @@ func New(cfg Config) *Client {
 	if transport == nil {
 		transport = cfg.Cloud.Transport()
 	}
-	return &Client{cloud: cfg.Cloud, allow: cfg.AllowFederation, http: &http.Client{
+	return &Client{cloud: cfg.Cloud, pace: cfg.Pace, allow: cfg.AllowFederation, http: &http.Client{
 		Transport: transport,
 		Timeout:   45 * time.Second,
 		// A redirect of a token request would carry the credential elsewhere.
@@ -229,6 +234,7 @@ func (c *Client) app(ctx context.Context, tenant, clientID string, credential co
 // tokens and addresses), and keeps to the allowed hosts.
 type exchange struct {
 	http  *http.Client
+	pace  *pace.Governor
 	op    string
 	hosts []string
 
@@ -242,7 +248,7 @@ type exchange struct {
 
 func (c *Client) exchange(op string) *exchange {
 	u, err := url.Parse(c.cloud.Login)
-	x := &exchange{http: c.http, op: op, err: err}
+	x := &exchange{http: c.http, pace: c.pace, op: op, err: err}
 	if err == nil {
 		x.hosts = []string{u.Host}
 	}
@@ -272,7 +278,15 @@ func (x *exchange) receive(r *http.Request) error {
 		return fmt.Errorf("the host %s is neither the sign-in service nor allowed", r.URL.Host)
 	}
 	x.correlation = r.Header.Get("client-request-id")
-	response, err := x.http.Do(r) //nolint:gosec // the host was checked above
+	// Limits are the tenant's, which the path begins with (for a user's realm it
+	// is "common"), or another host's.
+	tenant, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if r.URL.Host != x.hosts[0] {
+		tenant = r.URL.Host
+	}
+	response, err := x.pace.Do(r.Context(), pace.Call{Service: microsoft.ServiceLogin, Tenant: tenant, Path: r.URL.Path}, func() (*http.Response, error) {
+		return x.http.Do(r) //nolint:gosec // the host was checked above
+	})
 	if err != nil {
 		return err
 	}
@@ -318,6 +332,10 @@ func (x *exchange) failure(err error) error {
 	switch {
 	case x.err != nil:
 		e.Err = x.err
+		var busy *pace.Busy
+		if errors.As(x.err, &busy) {
+			e.RetryAfter = busy.RetryAfter
+		}
 		return e
 	case x.response == nil:
 		// Refused before any request: MSAL did not like its own input.
@@ -327,7 +345,7 @@ func (x *exchange) failure(err error) error {
 	e.Status, e.ContentType = x.response.StatusCode, x.response.Header.Get("Content-Type")
 	e.Body = x.body[:min(len(x.body), microsoft.MaxErrorBody)]
 	e.RequestID = x.response.Header.Get("x-ms-request-id")
-	e.RetryAfter = RetryAfter(x.response.Header.Get("Retry-After"), x.received)
+	e.RetryAfter = pace.RetryAfter(x.response.Header.Get("Retry-After"), x.received)
 	var body struct {
 		Error         string `json:"error"`
 		Description   string `json:"error_description"`
@@ -373,16 +391,4 @@ func (x *exchange) unreadable(err error) error {
 	}
 	e.Message = "the answer cannot be read as JSON of the sign-in service"
 	return e
-}
-
-// RetryAfter reads a Retry-After header, seconds or a date; 0 if there is none
-// or it makes no sense.
-func RetryAfter(header string, now time.Time) time.Duration {
-	if seconds, err := strconv.Atoi(strings.TrimSpace(header)); err == nil && seconds >= 0 && seconds <= 86400*365 {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(header); err == nil && at.After(now) {
-		return at.Sub(now)
-	}
-	return 0
 }

@@ -84,16 +84,6 @@ func TestUnreadableAnswers(t *testing.T) {
 	}
 }
 
-func TestRetryAfter(t *testing.T) {
-	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	for header, want := range map[string]time.Duration{"": 0, "5": 5 * time.Second, " 7 ": 7 * time.Second, "-1": 0, "soon": 0, "99999999999999999999": 0,
-		"Sun, 22 Nov 2026 10:01:00 GMT": time.Minute, "Sun, 22 Nov 2026 09:00:00 GMT": 0} {
-		if got := login.RetryAfter(header, now); got != want {
-			t.Errorf("%q: %v, want %v", header, got, want)
-		}
-	}
-}
-
 func TestReadCertificate(t *testing.T) {
 	for name, data := range map[string]string{"empty": "", "text": "no certificate", "binary": "\x30\x82\x01", "other PEM": "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"} {
 		if _, err := login.ReadCertificate([]byte(data)); err == nil || !strings.HasPrefix(err.Error(), "reading the certificate") {

@@ -1,0 +1,119 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"gatehouse/internal/sqldb"
+)
+
+// Filter narrows a list. Empty members do not.
+type Filter struct {
+	TenantID string
+	ActorID  string
+	ObjectID string
+	Action   string
+	Outcome  Outcome
+	From, To time.Time // from inclusive, to exclusive
+	Before   int64     // for the next page: the seq of the last record had
+	Limit    int       // records at most: 100 if 0, 1000 at most
+}
+
+func (f Filter) limit() int64 {
+	if f.Limit <= 0 {
+		return 100
+	}
+	return int64(min(f.Limit, 1000))
+}
+
+// List gives entries, newest first: those of the tenants in which the actor may
+// see the log.
+func (l *Log) List(ctx context.Context, f Filter) ([]Record, error) {
+	var records []Record
+	q, err := l.scoped(ctx, f, "at", l.db.Read().NewSelect().Model(&records))
+	if err != nil {
+		return nil, err
+	}
+	if f.Outcome != "" {
+		q.Where("outcome = ?", f.Outcome)
+	}
+	if f.Before > 0 {
+		q.Where("seq < ?", f.Before)
+	}
+	if err := q.OrderExpr("seq DESC").Scan(ctx); err != nil {
+		return nil, fmt.Errorf("listing the audit log: %w", err)
+	}
+	return records, nil
+}
+
+// ListUses gives sums of uses, newest first, filtered like [Log.List]. Outcome
+// and Before mean nothing here.
+func (l *Log) ListUses(ctx context.Context, f Filter) ([]Uses, error) {
+	var sums []Uses
+	q, err := l.scoped(ctx, f, "minute", l.db.Read().NewSelect().Model(&sums))
+	if err != nil {
+		return nil, err
+	}
+	if err := q.OrderExpr("minute DESC, actor_id, action, object_id").Scan(ctx); err != nil {
+		return nil, fmt.Errorf("listing uses: %w", err)
+	}
+	return sums, nil
+}
+
+// scoped applies what both lists have in common; at is the column of the time.
+func (l *Log) scoped(ctx context.Context, f Filter, at string, q *bun.SelectQuery) (*bun.SelectQuery, error) {
+	scope, err := Tenants(ctx, AuditView)
+	if err != nil {
+		return nil, err
+	}
+	q = scope.Filter(q, "tenant_id").Limit(f.limit())
+	for _, c := range []struct{ column, value string }{{"tenant_id", f.TenantID}, {"actor_id", f.ActorID}, {"object_id", f.ObjectID}, {"action", f.Action}} {
+		if c.value != "" {
+			q.Where("? = ?", bun.Ident(c.column), c.value)
+		}
+	}
+	if !f.From.IsZero() {
+		q.Where("? >= ?", bun.Ident(at), f.From.UTC())
+	}
+	if !f.To.IsZero() {
+		q.Where("? < ?", bun.Ident(at), f.To.UTC())
+	}
+	return q, nil
+}
+
+const actionErased = "audit.erased"
+
+// Erase takes the names, addresses and details out of all entries that a person
+// or object, by id, did or was the object of. The entries stay, with the id, and
+// the log still verifies: an entry says that they were erased.
+func (l *Log) Erase(ctx context.Context, id string) error {
+	if id == "" {
+		return errors.New("erasing from the audit log: no id was given")
+	}
+	err := l.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		err := l.Act(ctx, tx, Entry{Permission: AuditErase, Action: actionErased, ObjectKind: "person", ObjectID: id})
+		if err != nil {
+			return err
+		}
+		// After the entry was appended: it, too, may carry the name.
+		tx.BeforeCommit(func(ctx context.Context) error { return erase(ctx, tx, id) })
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("erasing from the audit log: %w", err)
+	}
+	return nil
+}
+
+func erase(ctx context.Context, tx *sqldb.Tx, id string) error {
+	_, err := tx.NewUpdate().Model((*Record)(nil)).Set("actor_name = '', address = '', actor_salt = ''").Where("actor_id = ?", id).Exec(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = tx.NewUpdate().Model((*Record)(nil)).Set("object_name = '', details = '', object_salt = ''").Where("object_id = ?", id).Exec(ctx)
+	return err
+}

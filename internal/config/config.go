@@ -1,0 +1,86 @@
+// Package config is the configuration of `gatehouse serve`: one struct, read
+// from the environment (GATEHOUSE_…), a YAML file and defaults, in this order.
+//
+// Everything has a default: a server without any configuration runs on this
+// machine with its data in a folder beside it. All faults are found at once,
+// and each says what to do.
+package config
+
+import (
+	"net/netip"
+	"path/filepath"
+
+	"gatehouse/internal/secrets"
+)
+
+// Config is the configuration of the server.
+type Config struct {
+	// Listen is the address that the server listens on: host:port.
+	Listen string
+	// PublicURL is the address under which browsers reach the server, without a
+	// path: "https://gatehouse.example". Links and passkeys carry it.
+	PublicURL string
+	// DataDir is the folder of the server's files.
+	DataDir string
+	// Database is the address of a PostgreSQL server or the path of a SQLite file.
+	Database secrets.Value
+	// KeyFile holds the master key, which seals all secrets in the database.
+	KeyFile string
+	// Cloud is the Microsoft cloud: a name, or an endpoint or ready file.
+	Cloud string
+	TLS   TLS
+	// TrustedProxies may say, in X-Forwarded-For, for whom they ask.
+	TrustedProxies []netip.Prefix
+	// EgressAllow are private addresses that operators may aim webhooks and the
+	// like at.
+	EgressAllow []netip.Prefix
+	Log         Log
+	Retention   Retention
+
+	sources map[string]string // by name of the setting
+}
+
+// TLSMode says where the certificate comes from.
+type TLSMode string
+
+// The modes.
+const (
+	TLSSelf  TLSMode = "self"  // an authority of the server's own, in DataDir
+	TLSFiles TLSMode = "files" // Certificate and Key
+	TLSProxy TLSMode = "proxy" // a trusted proxy in front ends TLS: plain HTTP here
+)
+
+// TLS is how the server proves who it is.
+type TLS struct {
+	Mode             TLSMode
+	Certificate, Key string // PEM files
+}
+
+// Log is how the server logs.
+type Log struct {
+	Level  string // debug, info, warn, error
+	Format string // text, json
+}
+
+// Retention is how long things are kept, in days; 0 means for ever.
+type Retention struct {
+	Audit     int // entries of the audit log
+	AuditUses int // sums of frequent uses
+}
+
+// fill sets what follows from other settings.
+func (c *Config) fill() {
+	if c.Database.Empty() {
+		c.Database = secrets.New(filepath.Join(c.DataDir, "gatehouse.db"))
+	}
+	if c.KeyFile == "" {
+		c.KeyFile = filepath.Join(c.DataDir, "master.key")
+	}
+	if c.PublicURL == "" {
+		if _, port, ok := cutPort(c.Listen); ok && port != "443" {
+			c.PublicURL = "https://localhost:" + port
+		} else {
+			c.PublicURL = "https://localhost"
+		}
+	}
+}

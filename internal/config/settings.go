@@ -1,0 +1,169 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gatehouse/internal/secrets"
+)
+
+// setting is one line of the configuration. As text, a list has commas.
+type setting struct {
+	name   string // in the file: "tls.mode"
+	normal string // default
+	list   bool
+	secret bool // can also be given as the name of a file: see [setting.file]
+	set    func(c *Config, value string) error
+	get    func(c *Config) string
+}
+
+// variable is the setting's name in the environment.
+func (s setting) variable() string {
+	return "GATEHOUSE_" + strings.ToUpper(strings.ReplaceAll(s.name, ".", "_"))
+}
+
+// file is the twin of a secret setting that names a file with the value.
+func (s setting) file() setting { return setting{name: s.name + "_file"} }
+
+// settings are all there is, in the order of [Config.Print].
+var settings = []setting{
+	text("listen", "127.0.0.1:8443", func(c *Config) *string { return &c.Listen }, listenAddress),
+	text("public_url", "", func(c *Config) *string { return &c.PublicURL }, publicURL),
+	text("data_dir", "gatehouse-data", func(c *Config) *string { return &c.DataDir }, nil),
+	{
+		name: "database", secret: true,
+		set: func(c *Config, v string) error { c.Database = secrets.New(v); return database(v) },
+		get: func(c *Config) string { return masked(c.Database) },
+	},
+	text("key_file", "", func(c *Config) *string { return &c.KeyFile }, nil),
+	text("cloud", "public", func(c *Config) *string { return &c.Cloud }, nil),
+	text("tls.mode", string(TLSSelf), func(c *Config) *string { return (*string)(&c.TLS.Mode) }, one("self", "files", "proxy")),
+	text("tls.certificate", "", func(c *Config) *string { return &c.TLS.Certificate }, nil),
+	text("tls.key", "", func(c *Config) *string { return &c.TLS.Key }, nil),
+	prefixes("trusted_proxies", func(c *Config) *[]netip.Prefix { return &c.TrustedProxies }),
+	prefixes("egress_allow", func(c *Config) *[]netip.Prefix { return &c.EgressAllow }),
+	text("log.level", "info", func(c *Config) *string { return &c.Log.Level }, one("debug", "info", "warn", "error")),
+	text("log.format", "text", func(c *Config) *string { return &c.Log.Format }, one("text", "json")),
+	days("retention.audit", 0, func(c *Config) *int { return &c.Retention.Audit }),
+	days("retention.audit_uses", 90, func(c *Config) *int { return &c.Retention.AuditUses }),
+}
+
+func text(name, normal string, at func(*Config) *string, check func(string) error) setting {
+	return setting{
+		name: name, normal: normal,
+		set: func(c *Config, v string) error {
+			*at(c) = v
+			if check == nil || v == "" && normal == "" {
+				return nil
+			}
+			return check(v)
+		},
+		get: func(c *Config) string { return *at(c) },
+	}
+}
+
+func prefixes(name string, at func(*Config) *[]netip.Prefix) setting {
+	return setting{
+		name: name, list: true,
+		set: func(c *Config, v string) (err error) {
+			*at(c), err = readPrefixes(v)
+			return err
+		},
+		get: func(c *Config) string {
+			var out []string
+			for _, p := range *at(c) {
+				out = append(out, p.String())
+			}
+			return strings.Join(out, ",")
+		},
+	}
+}
+
+func days(name string, normal int, at func(*Config) *int) setting {
+	return setting{
+		name: name, normal: strconv.Itoa(normal),
+		set: func(c *Config, v string) error {
+			n, err := strconv.Atoi(v)
+			if err != nil || n < 0 || n > 36500 {
+				return fmt.Errorf("%q is no number of days: write a whole number, 0 for ever", v)
+			}
+			*at(c) = n
+			return nil
+		},
+		get: func(c *Config) string { return strconv.Itoa(*at(c)) },
+	}
+}
+
+func one(of ...string) func(string) error {
+	return func(v string) error {
+		if slices.Contains(of, v) {
+			return nil
+		}
+		return fmt.Errorf("%q is none of %s", v, strings.Join(of, ", "))
+	}
+}
+
+func cutPort(address string) (host, port string, ok bool) {
+	host, port, err := net.SplitHostPort(address)
+	n, numErr := strconv.Atoi(port)
+	return host, port, err == nil && numErr == nil && n >= 0 && n <= 65535
+}
+
+func listenAddress(v string) error {
+	if host, _, ok := cutPort(v); !ok || strings.ContainsAny(host, "/ ") {
+		return fmt.Errorf("%q is no address to listen on: write host:port, such as 127.0.0.1:8443, or :8443 for all interfaces", v)
+	}
+	return nil
+}
+
+func publicURL(v string) error {
+	u, err := url.Parse(v)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("%q is no address of a server: write https://host or https://host:port, without a path", v)
+	}
+	return nil
+}
+
+// database never shows the value, which may hold a password.
+func database(v string) error {
+	scheme, _, ok := strings.Cut(v, "://")
+	if !ok {
+		return nil // a file
+	}
+	if scheme != "postgres" && scheme != "postgresql" {
+		return fmt.Errorf("the address begins with %q: write postgres://user@host/name, or the path of a SQLite file", scheme+"://")
+	}
+	if u, err := url.Parse(v); err != nil || u.Host == "" && u.Query().Get("host") == "" {
+		return fmt.Errorf("the address cannot be read: write postgres://user:password@host:port/name, with special characters in the password encoded (%%40 for @)")
+	}
+	return nil
+}
+
+func readPrefixes(v string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, item := range strings.Split(v, ",") {
+		item = strings.TrimSpace(item)
+		if item == "" {
+			continue
+		}
+		if a, err := netip.ParseAddr(item); err == nil && a.Zone() == "" {
+			a = a.Unmap()
+			out = append(out, netip.PrefixFrom(a, a.BitLen()))
+			continue
+		}
+		p, err := netip.ParsePrefix(item)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("%q is no address or network: write 10.1.2.3 or 10.1.0.0/16, more than one with commas", item)
+		case p != p.Masked():
+			return nil, fmt.Errorf("%q names a host within the network: write %s or %s", item, p.Masked(), p.Addr())
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}

@@ -1,0 +1,18 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+)
+
+// Pause is the pause after an attempt.
+var Pause = pause
+
+// TickAll adds all periodic jobs for the time that the clock shows.
+func (q *Queue) TickAll(ctx context.Context) error {
+	var err error
+	for _, t := range q.ticks {
+		err = errors.Join(err, q.tick(ctx, t, q.now()))
+	}
+	return err
+}

@@ -1,0 +1,215 @@
+package operator
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/mail"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-webauthn/webauthn/protocol"
+	"github.com/go-webauthn/webauthn/webauthn"
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"gatehouse/internal/audit"
+	"gatehouse/internal/secrets"
+	"gatehouse/internal/sqldb"
+)
+
+// Columns are the columns of this package that hold sealed secrets, for the
+// keyring.
+var Columns = []secrets.Column{
+	{Table: "operator_factors", Key: "id", Name: "credential"},
+	{Table: "sessions", Key: "id", Name: "ceremony"},
+}
+
+// Config is what the service needs.
+type Config struct {
+	DB      *sqldb.DB
+	Keyring *secrets.Keyring // opened with [Columns]
+	Audit   *audit.Log
+	// Origin is where browsers find the console, for example
+	// "https://gatehouse.contoso.example". Passkeys are bound to its host.
+	Origin string
+	Now    func() time.Time // time.Now if nil
+}
+
+// Service keeps the operators, lets them in and says what they may do.
+type Service struct {
+	db       *sqldb.DB
+	keyring  *secrets.Keyring
+	audit    *audit.Log
+	now      func() time.Time
+	hasher   *hasher
+	passkeys *webauthn.WebAuthn
+	limiter  *Limiter
+	// answerTime is how long a sign-in that fails takes, whatever failed: what
+	// is written for an account that exists would otherwise tell that it does.
+	answerTime time.Duration
+}
+
+// New makes the service.
+func New(c Config) (*Service, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	origin, err := url.Parse(c.Origin)
+	if err != nil || origin.Hostname() == "" {
+		return nil, fmt.Errorf("setting up sign-in: the origin %q is no address of a web page: give it as https://host", c.Origin)
+	}
+	passkeys, err := webauthn.New(&webauthn.Config{
+		RPID: origin.Hostname(), RPDisplayName: "Gatehouse", RPOrigins: []string{c.Origin},
+		AttestationPreference: protocol.PreferNoAttestation,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("setting up passkeys for %s: %w", c.Origin, err)
+	}
+	return &Service{
+		db: c.DB, keyring: c.Keyring, audit: c.Audit, now: c.Now, hasher: newHasher(), passkeys: passkeys, answerTime: 300 * time.Millisecond,
+		limiter: NewLimiter(LimiterConfig{Every: 3 * time.Second, Burst: 20, Now: c.Now}),
+	}, nil
+}
+
+func (s *Service) time() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+
+// Operator is someone who signs in to Gatehouse.
+type Operator struct {
+	bun.BaseModel `bun:"table:operators,alias:o" json:"-"`
+
+	ID           string     `bun:"id,pk" json:"id"`
+	Email        string     `json:"email"` // lower case
+	Name         string     `json:"name"`
+	PasswordHash string     `json:"-"`
+	CreatedAt    time.Time  `json:"created_at"`
+	DisabledAt   *time.Time `json:"disabled_at,omitempty"`
+	Failures     int        `json:"failures"` // wrong passwords or codes in a row
+	LockedUntil  *time.Time `json:"locked_until,omitempty"`
+
+	Roles map[string]audit.Role `bun:"-" json:"roles"` // by tenant id; audit.AllTenants for all
+}
+
+type roleRow struct {
+	bun.BaseModel `bun:"table:operator_roles"`
+
+	OperatorID string `bun:"operator_id,pk"`
+	TenantID   string `bun:"tenant_id,pk"`
+	Role       string
+}
+
+// Visit is where a request comes from.
+type Visit struct{ Address, UserAgent string }
+
+// The errors that callers tell apart.
+var (
+	// ErrSignIn is the one answer to a sign-in that fails, so that it tells
+	// nobody who has an account, or whether it is locked.
+	ErrSignIn = errors.New("signing in: the e-mail address or the password is wrong, or the account is locked for a while after too many tries")
+	// ErrFactor is the answer to a wrong code or passkey.
+	ErrFactor = errors.New("signing in: the code or passkey is wrong or was used already, or the account is locked for a while after too many tries")
+	// ErrNoFactor says that the account has no second factor yet.
+	ErrNoFactor = errors.New("signing in: the account has no passkey and no code generator yet: ask an administrator for a new link")
+	// ErrSession says that nobody is signed in with this token, or not far enough.
+	ErrSession = errors.New("the session has ended or does not allow this: sign in")
+	// ErrStale says that the sign-in is too long ago for what is asked.
+	ErrStale = errors.New("the sign-in is more than 15 minutes ago: sign in again to change how you sign in")
+	// ErrLink says that a set-up link does not open anything.
+	ErrLink = errors.New("the link is wrong, was used already or has expired: ask an administrator for a new one, or restart the server if there is none yet")
+	// ErrLastAdministrator says that nobody would be left to administer.
+	ErrLastAdministrator = errors.New("this is the last administrator of all tenants: make somebody else one first")
+	// ErrMissing says that there is no such operator, session or factor.
+	ErrMissing = errors.New("there is no such operator, session or second factor")
+	// ErrTaken says that the e-mail address belongs to another operator.
+	ErrTaken = errors.New("another operator has this e-mail address")
+)
+
+// newToken makes a secret of 256 bits for a cookie or link.
+func newToken() secrets.Value {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // never fails
+	return secrets.New(base64.RawURLEncoding.EncodeToString(b))
+}
+
+// hashToken is what is stored of a token. It needs no salt: it cannot be guessed.
+func hashToken(token secrets.Value) string {
+	sum := sha256.Sum256([]byte(token.Reveal()))
+	return hex.EncodeToString(sum[:])
+}
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() } // fails only if there is no randomness
+
+func normalise(email string) string { return strings.ToLower(strings.TrimSpace(email)) }
+
+func checkPerson(email, name string) error {
+	address, err := mail.ParseAddress(email)
+	if err != nil || address.Address != email || len(email) > 254 || strings.ContainsAny(email, "\x00 ") {
+		return fmt.Errorf("naming an operator: %.80q is no e-mail address", email)
+	}
+	if strings.TrimSpace(name) == "" || len(name) > 200 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == '\uFFFD' }) {
+		return errors.New("naming an operator: the name is empty, has more than 200 bytes, or holds signs that cannot be shown")
+	}
+	return nil
+}
+
+// find reads one operator with roles.
+func find(ctx context.Context, db bun.IDB, column, value string) (*Operator, error) {
+	var o Operator
+	err := db.NewSelect().Model(&o).Where("? = ?", bun.Ident(column), value).Scan(ctx)
+	if sqldb.Missing(err) {
+		return nil, ErrMissing
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading an operator: %w", err)
+	}
+	all := []*Operator{&o}
+	return &o, readRoles(ctx, db, all)
+}
+
+func readRoles(ctx context.Context, db bun.IDB, operators []*Operator) error {
+	if len(operators) == 0 {
+		return nil
+	}
+	byID := map[string]*Operator{}
+	ids := make([]string, 0, len(operators))
+	for _, o := range operators {
+		o.Roles = map[string]audit.Role{}
+		byID[o.ID] = o
+		ids = append(ids, o.ID)
+	}
+	var rows []roleRow
+	if err := db.NewSelect().Model(&rows).Where("operator_id IN (?)", bun.List(ids)).Scan(ctx); err != nil {
+		return fmt.Errorf("reading roles: %w", err)
+	}
+	for _, r := range rows {
+		role, err := audit.ParseRole(r.Role)
+		if err != nil {
+			return err
+		}
+		byID[r.OperatorID].Roles[r.TenantID] = role
+	}
+	return nil
+}
+
+// actor is the operator as the actor of what follows.
+func (o *Operator) actor(address string) audit.Actor {
+	return audit.Actor{Kind: audit.Operator, ID: o.ID, Name: o.Name, Address: address, Roles: o.Roles}
+}
+
+// self is the operator's own entry in the audit log.
+func (o *Operator) self(action string, details map[string]any) audit.Entry {
+	return audit.Entry{Permission: audit.Self, Action: action, ObjectKind: "operator", ObjectID: o.ID, ObjectName: o.Name, Details: details}
+}
+
+// note writes an entry that goes with no change, under the operator's name but
+// without their roles: they have not signed in yet.
+func (s *Service) note(ctx context.Context, a audit.Actor, e audit.Entry) error {
+	a.Roles = nil
+	ctx = audit.With(ctx, a)
+	return s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error { return s.audit.Act(ctx, tx, e) })
+}
