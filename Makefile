@@ -31,7 +31,7 @@ test: $(NPM) ## Install what is missing, then run every test, with the race dete
 	@flags=$$(tools/setup.sh); \
 	for module in $(MODULES); do \
 	  echo "go test $$flags ./... ($$module)"; \
-	  $${flags:+env CGO_ENABLED=1} go -C $$module test $$flags ./...; \
+	  $${flags:+env CGO_ENABLED=1} tools/postgres.sh go -C $$module test $$flags ./...; \
 	done
 
 # `go mod verify` stumbles over a replaced module whose path has no dot, so in
@@ -76,7 +76,7 @@ soak: $(NPM) ## Long runs: every fuzz target for FUZZTIME (60s), then all tests 
 	@flags=$$(tools/setup.sh); \
 	for module in $(MODULES); do \
 	  echo "go test $$flags -count=3 ./... ($$module)"; \
-	  $${flags:+env CGO_ENABLED=1} go -C $$module test $$flags -count=3 -timeout=60m ./...; \
+	  $${flags:+env CGO_ENABLED=1} tools/postgres.sh go -C $$module test $$flags -count=3 -timeout=60m ./...; \
 	done
 
 .PHONY: eval

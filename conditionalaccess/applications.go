@@ -1,7 +1,5 @@
 package conditionalaccess
 
-import "strings"
-
 // application evaluates what the token is for.
 func (c *Compiled) application(p *compiledPolicy, f *facts) finding {
 	if p.Conditions.Applications == nil {
@@ -14,24 +12,39 @@ func (c *Compiled) application(p *compiledPolicy, f *facts) finding {
 		t := finding{condition: conditionContext, result: triOf(contains(p.contexts, f.context)), why: reasonContext, value: f.si.AuthenticationContext.Value}
 		return orUnknown(t, p.what.in.unknown)
 	case targetUnknown:
-		w := &p.what.in
-		if !w.all && len(w.ids)+len(p.actions)+len(p.contexts) == 0 && w.suites == 0 && !w.allAgents && w.filter == nil && !w.unknown {
-			return finding{condition: conditionApplications, result: no, why: reasonNoResource}
-		}
-		return finding{condition: conditionApplications, result: maybe, missing: mResource.set(), why: reasonMissing}
+		return c.anyTarget(p, f)
 	}
-	t := c.resourceCondition(p, f, f.resource, f.known, f.listed)
-	for _, service := range f.services {
+	if w := &p.what; len(f.services) > 0 && w.in.all && f.scopes != anyScopes && w.out.any() {
+		return c.baseline(p, f, f.resource) // the request as a whole, whatever it brings
+	}
+	var t finding
+	if !f.behind {
+		t = c.resourceCondition(p, f, f.resource)
+	}
+	for i, service := range f.services {
 		if t.result == yes {
 			break
 		}
-		other := c.resourceCondition(p, f, service, c.suites[service], true)
-		if other.result > t.result {
+		other := c.resourceCondition(p, f, service)
+		if other.result > t.result || i == 0 && f.behind {
 			other.missing |= t.missing
 			t = other
 		}
 	}
 	return t
+}
+
+// anyTarget: nothing says what the token is for. A policy on all resources
+// applies if it must be one.
+func (c *Compiled) anyTarget(p *compiledPolicy, f *facts) finding {
+	w := &p.what
+	switch {
+	case !f.mayBeAction && !f.mayBeCtx && w.in.all && !w.out.any():
+		return finding{condition: conditionApplications, result: yes, why: reasonAllResources}
+	case w.in.any(), f.mayBeAction && len(p.actions) > 0, f.mayBeCtx && len(p.contexts) > 0:
+		return finding{condition: conditionApplications, result: maybe, missing: mResource.set(), why: reasonMissing}
+	}
+	return finding{condition: conditionApplications, result: no, why: reasonNoResource}
 }
 
 // orUnknown weakens a no where the policy says more than this package knows.
@@ -49,7 +62,7 @@ func (c *Compiled) actionCondition(p *compiledPolicy, f *facts) finding {
 	switch {
 	case contains(p.actions, f.action):
 		t.result, t.why = yes, reasonAction
-	case p.what.in.all && !c.options.RegistrationApart && strings.EqualFold(userAction(f.si.UserAction.Value), actionSecurityInfo):
+	case p.what.in.all && !c.options.RegistrationApart && f.security:
 		t.result, t.why = yes, reasonAllResources
 	}
 	return orUnknown(t, p.what.in.unknown)
@@ -57,9 +70,9 @@ func (c *Compiled) actionCondition(p *compiledPolicy, f *facts) finding {
 
 // resourceCondition evaluates one resource against the included and excluded
 // ones.
-func (c *Compiled) resourceCondition(p *compiledPolicy, f *facts, resource id, known suite, listed bool) finding {
+func (c *Compiled) resourceCondition(p *compiledPolicy, f *facts, resource id) finding {
 	w := &p.what
-	in := w.in.match(c, f, resource, known, listed)
+	in := w.in.match(c, f, resource)
 	if in.result == no {
 		t := finding{condition: conditionApplications, result: no, why: reasonOtherResource, value: f.si.Resource.Value}
 		if !w.in.all && len(w.in.ids) == 0 && w.in.suites == 0 && len(p.actions)+len(p.contexts) > 0 {
@@ -68,9 +81,9 @@ func (c *Compiled) resourceCondition(p *compiledPolicy, f *facts, resource id, k
 		return t
 	}
 	if w.in.all && f.scopes != anyScopes && w.out.any() {
-		return c.baseline(p, f, resource, known, listed)
+		return c.baseline(p, f, resource)
 	}
-	return within(conditionApplications, in, w.out.match(c, f, resource, known, listed), reasonOtherResource)
+	return within(conditionApplications, in, w.out.match(c, f, resource), reasonOtherResource)
 }
 
 // any reports whether anything is listed.
@@ -82,28 +95,23 @@ func (r *resources) any() bool {
 // request is for directory scopes only (§2.2): formerly such a policy was
 // skipped; now the request counts as one for the directory. An application
 // that is excluded itself and only identifies the user stays excluded.
-func (c *Compiled) baseline(p *compiledPolicy, f *facts, resource id, known suite, listed bool) finding {
+func (c *Compiled) baseline(p *compiledPolicy, f *facts, resource id) finding {
 	if c.options.OldBaselineScopes {
 		return finding{condition: conditionApplications, result: no, why: reasonBaselineSkipped}
 	}
+	var out either
 	if f.scopes == onlyOIDC {
-		own := p.what.out.match(c, f, resource, known, listed)
-		if own.result != no {
-			return within(conditionApplications, finding{result: yes}, own, reasonOtherResource)
-		}
+		out.finding = p.what.out.match(c, f, resource)
 	}
-	directory := idOther
-	if i, ok := c.apps[appDirectory]; ok {
-		directory = i
-	}
-	out := p.what.out.match(c, f, directory, 0, true)
-	t := within(conditionApplications, finding{result: yes, why: reasonBaseline}, out, reasonOtherResource)
-	return t
+	directory := p.what.out.match(c, f, c.apps[appDirectory])
+	out.add(directory.result, directory.missing, directory.why, directory.value)
+	return within(conditionApplications, finding{result: yes, why: reasonBaseline}, out.finding, reasonOtherResource)
 }
 
 // match says whether a resource is on one side of the assignment.
-func (r *resources) match(c *Compiled, f *facts, resource id, known suite, listed bool) finding {
+func (r *resources) match(c *Compiled, f *facts, resource id) finding {
 	var e either
+	known := c.suiteFor(f, resource)
 	if r.all {
 		e.add(yes, 0, reasonAllResources, "")
 	}
@@ -116,7 +124,7 @@ func (r *resources) match(c *Compiled, f *facts, resource id, known suite, liste
 	case r.suites != 0 && known&uncertain != 0:
 		e.add(maybe, mAppGroups.set(), reasonUnknownSuite, "")
 	}
-	if r.allAgents && !listed {
+	if r.allAgents && resource < 0 {
 		e.add(maybe, mAppGroups.set(), reasonUnknownSuite, "")
 	}
 	if r.filter != nil {
@@ -127,4 +135,21 @@ func (r *resources) match(c *Compiled, f *facts, resource id, known suite, liste
 		e.add(maybe, mPolicy.set(), reasonUnknownCondition, "")
 	}
 	return e.finding
+}
+
+// suiteFor gives the suites of an application, as assumed if that is uncertain.
+func (c *Compiled) suiteFor(f *facts, app id) suite {
+	if app < 0 {
+		return 0
+	}
+	known := c.suites[app]
+	if known&uncertain == 0 {
+		return known
+	}
+	for i, have := range c.values.uncertain {
+		if have == app && f.guesses[i]&guessed != 0 {
+			return f.guesses[i] &^ guessed
+		}
+	}
+	return known
 }

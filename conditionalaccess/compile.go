@@ -21,6 +21,7 @@ type Compiled struct {
 	places    places
 	classes   []grantClass
 	tables    tables
+	values    values
 }
 
 // compiledPolicy is a policy in the terms of facts.
@@ -101,7 +102,7 @@ func Compile(set *Set, options Options) *Compiled {
 		users:   map[string]id{}, groups: map[string]id{}, roles: map[string]id{}, tenants: map[string]id{},
 		principals: map[string]id{}, apps: map[string]id{}, actions: map[string]id{}, contexts: map[string]id{},
 	}
-	c.places = compilePlaces(set.Locations, options.MFATrustedIPs)
+	c.places = compilePlaces(set.Locations, options.MFATrustedIPs, set.Policies)
 	custom := map[string]bool{}
 	for _, role := range set.CustomRoles {
 		custom[strings.ToLower(role)] = true
@@ -127,8 +128,10 @@ func Compile(set *Set, options Options) *Compiled {
 	for app := range suiteOf {
 		c.app(app)
 	}
+	c.app(appDirectory)
 	if options.ServiceDependencies {
 		c.app(appGraph)
+		c.app(appManagement)
 	}
 	c.appNames, c.groupNames, c.roleNames = namesOf(c.apps), namesOf(c.groups), namesOf(c.roles)
 	for _, name := range c.appNames {
@@ -137,6 +140,7 @@ func Compile(set *Set, options Options) *Compiled {
 	c.directory = c.compileDirectory(options.Directory)
 	c.width = wordCount(len(c.policies))
 	c.compileTables()
+	c.compileCases()
 	return c
 }
 
@@ -186,6 +190,7 @@ func (c *Compiled) compileWho(cp *compiledPolicy, custom map[string]bool) {
 		subtract(&cp.who.in.users, cp.who.out.users)
 		subtract(&cp.who.in.groups, cp.who.out.groups)
 		subtract(&cp.who.in.roles, cp.who.out.roles)
+		cp.who.in.guests = cp.who.in.guests && !cp.who.out.guests
 	}
 	switch {
 	case cond.ClientApplications != nil:
@@ -265,8 +270,10 @@ func (c *Compiled) principalsOf(choice *Choice, filter *Filter) pair[principals]
 		}
 		return p
 	}
-	return pair[principals]{
+	out := pair[principals]{
 		side(choice.Include, choice.UnknownInclude, false),
 		side(choice.Exclude, choice.UnknownExclude, true),
 	}
+	subtract(&out.in.ids, out.out.ids)
+	return out
 }

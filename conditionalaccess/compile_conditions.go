@@ -1,6 +1,9 @@
 package conditionalaccess
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 func (c *Compiled) compileWhat(cp *compiledPolicy) {
 	a := cp.Conditions.Applications
@@ -9,7 +12,14 @@ func (c *Compiled) compileWhat(cp *compiledPolicy) {
 	}
 	cp.what.in = c.resources(a.Include, a.UnknownInclude)
 	cp.what.out = c.resources(a.Exclude, a.UnknownExclude)
-	subtract(&cp.what.in.ids, cp.what.out.ids)
+	excluded := slices.Clone(cp.what.out.ids)
+	for _, n := range a.Include { // also as one of an excluded suite
+		if suiteOf[strings.ToLower(n)]&cp.what.out.suites != 0 {
+			excluded = append(excluded, c.app(n))
+		}
+	}
+	subtract(&cp.what.in.ids, excluded)
+	cp.what.in.suites &^= cp.what.out.suites
 	if a.Filter != nil {
 		if a.Filter.Exclude {
 			cp.what.out.filter = a.Filter
@@ -52,6 +62,8 @@ func (c *Compiled) resources(names []string, unknown bool) resources {
 			r.allAgents = true
 		case isSuite:
 			r.suites |= s
+		case lower == appManagement: // the group includes the portals (§2.2)
+			r.ids = append(r.ids, c.app(appManagement), c.app(appPortal))
 		default:
 			r.ids = append(r.ids, c.app(n))
 		}

@@ -121,6 +121,9 @@ func (c *Compiled) clientCondition(p *compiledPolicy, f *facts) finding {
 	if p.eas && t.result != yes && f.client&clientActiveSync != 0 {
 		switch matches(f.platform, easPlatforms) {
 		case maybe:
+			if t.result == no && f.client == clientActiveSync {
+				t.missing = 0
+			}
 			t.result, t.missing = maybe, t.missing|mPlatform.set()
 		case yes:
 			t.result = matches(f.client, p.clients|clientActiveSync)
@@ -160,7 +163,7 @@ func flowCondition(p *compiledPolicy, f *facts) finding {
 // deviceCondition evaluates the filter for devices and its predecessor.
 func (c *Compiled) deviceCondition(p *compiledPolicy, f *facts) finding {
 	t := finding{condition: conditionDevices, result: yes}
-	s := subject{device: &f.si.Device}
+	s := subject{device: f.device}
 	if filter := p.Conditions.DeviceFilter; filter != nil {
 		t.result, t.missing = filter.eval(&s)
 		t.value, t.why = filter.Rule, reasonDeviceFilter
@@ -229,11 +232,11 @@ func (c *Compiled) placed(l *placeList, f *facts) finding {
 		case f.locations.has(int(place)):
 			e.add(yes, 0, reasonPlace, c.places.name(place))
 		case f.locationsMaybe.has(int(place)):
-			e.add(maybe, c.missingFor(place, f.locationsMissing), reasonMissing, "")
+			e.add(maybe, c.missingFor(place, f), reasonMissing, "")
 		}
 	}
 	if l.unknown {
-		e.add(maybe, l.missing, reasonUnknownPlace, "")
+		e.add(maybe, mPolicy.set(), reasonUnknownPlace, "")
 	}
 	return e.finding
 }
@@ -244,6 +247,9 @@ func (p *places) name(place id) string {
 		return "all trusted locations"
 	case placeMFA:
 		return "the MFA trusted IPs"
+	}
+	if p.unsupplied.has(int(place)) {
+		return "a location that was not supplied" // assumed
 	}
 	l := p.named[place-placeNamed]
 	if l.DisplayName != "" {

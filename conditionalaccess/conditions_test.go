@@ -63,7 +63,7 @@ func TestConditions(t *testing.T) {
 			`{"device":"ABSENT"}`, "device", "devices", ""},
 		{"client", b(`"clientAppTypes":["browser"]`), `{}`, `{"clientAppType":"other"}`, `{"clientAppType":"ABSENT"}`, "clientAppType", "clientApps", ""},
 		{"ActiveSync on supported platforms", b(`"clientAppTypes":["easSupported"]`), `{"clientAppType":"exchangeActiveSync","platform":"iOS"}`,
-			`{"clientAppType":"exchangeActiveSync","platform":"linux"}`, `{"clientAppType":"exchangeActiveSync","platform":"ABSENT"}`, "clientAppType platform", "clientApps", ""},
+			`{"clientAppType":"exchangeActiveSync","platform":null}`, `{"clientAppType":"exchangeActiveSync","platform":"ABSENT"}`, "platform", "clientApps", ""},
 		{"address", b(locations(`"plain"`, ``)), `{"ipAddress":"198.51.100.17"}`, `{}`, `{"ipAddress":"ABSENT"}`, "ipAddress", "location", namedPlaces},
 		{"trusted", b(locations(`"AllTrusted"`, ``)), `{"ipAddress":"192.0.2.1"}`, `{}`, `{"ipAddress":"ABSENT"}`, "ipAddress", "location", namedPlaces},
 		{"country", b(locations(`"c"`, ``)), `{"country":"no"}`, `{"country":null}`, `{"country":"ABSENT"}`, "country", "location", namedPlaces},

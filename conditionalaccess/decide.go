@@ -10,22 +10,21 @@ func (c *Compiled) decide(f *facts, r *Result) {
 	s := &r.scratch
 	total, kinds := c.combine(f, s)
 	c.outstanding(r, kinds)
-	if total&(total-1) != 0 || total == Unknown.set() {
-		missing := c.lacking(f, r, total.weakest())
-		if total = c.settle(f, s, missing); total == 0 {
+	if !total.one() || total == askUnknown.set() {
+		missing := c.lacking(f, s, total.weakest())
+		if total = c.settle(f, s, total); total == 0 {
 			r.Missing = missing.appendNames(r.Missing)
 			return
 		}
 	}
-	r.Verdict = total.strongest()
-	r.ErrorCode = errorCode(r.Verdict, f, r.Outstanding)
+	r.Verdict, r.ErrorCode = total.verdict(), total.code()
 }
 
-// combine gives the verdicts that may come out, and the unmet controls of the
-// policies that certainly apply.
-func (c *Compiled) combine(f *facts, s *scratch) (verdicts, controlSet) {
+// combine gives what may be asked for, and the unmet controls of the policies
+// that certainly apply.
+func (c *Compiled) combine(f *facts, s *scratch) (asks, controlSet) {
 	t := &c.tables
-	total := Allowed.set()
+	total := askNothing.set()
 	var kinds controlSet
 	s.own = s.own[:0]
 	for class := range c.classes {
@@ -43,14 +42,11 @@ func (c *Compiled) combine(f *facts, s *scratch) (verdicts, controlSet) {
 		out := c.demand(&c.classes[class], f)
 		s.outcomes[class] = out
 		if sure == 0 {
-			out.verdicts |= Allowed.set()
-		} else if out.verdicts&Allowed.set() == 0 {
+			out.asks |= askNothing.set()
+		} else if out.asks&askNothing.set() == 0 {
 			s.unmet(&c.classes[class], out.unmet, &kinds)
 		}
-		total = both(total, out.verdicts)
-	}
-	if total.weakest() == Blocked {
-		total = Blocked.set() // nothing unknown can change that
+		total = both(total, out.asks)
 	}
 	return total, kinds
 }
@@ -80,57 +76,26 @@ func (s *scratch) unmet(class *grantClass, positions uint64, kinds *controlSet) 
 	}
 }
 
-// errorCode gives the AADSTS number (conditional-access-evaluation §9, and §4
-// of entra-sign-in for terms of use).
-func errorCode(v Verdict, f *facts, outstanding []string) int {
-	has := func(k controlKind) bool { return indexFold(outstanding, controlNames[k]) >= 0 }
-	switch v {
-	case Blocked:
-		return 53003
-	case MFARequired, AuthStrengthRequired:
-		return 50076
-	case RegistrationRequired:
-		if f.target == targetAction {
-			return 53010 // registration is allowed from certain places only
-		}
-		return 50079
-	case DeviceRequired:
-		if has(controlHybridDevice) && !has(controlCompliantDevice) {
-			return 53001
-		}
-		return 53000
-	case AppProtectionRequired:
-		if has(controlApprovedApp) {
-			return 53002
-		}
-		return 53009
-	case PasswordChangeRequired:
-		return 50135
-	case TermsOfUseRequired, CustomControlRequired:
-		return 50158
-	}
-	return 0
-}
-
 // lacking says what would have to be known: what undecided policies ask for,
-// and controls, as far as they could lead to a stronger verdict than is
-// certain anyhow.
-func (c *Compiled) lacking(f *facts, r *Result, floor Verdict) members {
-	s := &r.scratch
+// and controls, as far as they could lead to a stronger demand than is certain
+// anyhow.
+func (c *Compiled) lacking(f *facts, s *scratch, floor ask) members {
 	var missing members
 	for class := range c.classes {
 		out := &s.outcomes[class]
-		if out.verdicts != 0 && out.verdicts.strongest() < floor {
+		if out.asks != 0 && out.asks.strongest() < floor {
 			missing |= out.missing
 		}
 	}
-	for _, i := range r.Undecided {
-		p := &c.policies[i]
-		if p.class < 0 || p.reportOnly || s.outcomes[p.class].verdicts.strongest() >= floor {
-			continue
+	for w := range s.possible {
+		for rest := s.possible[w] &^ (s.certain[w] | c.tables.reportOnly[w]); rest != 0; rest &= rest - 1 {
+			p := &c.policies[w<<6|bits.TrailingZeros64(rest)]
+			if p.class < 0 || s.outcomes[p.class].asks.strongest() >= floor {
+				continue
+			}
+			_, more := c.examine(p, f)
+			missing |= more
 		}
-		_, more := c.examine(p, f)
-		missing |= more
 	}
 	return missing
 }

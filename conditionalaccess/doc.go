@@ -24,7 +24,16 @@
 // member is unknown, and so is one that this package does not know. The
 // verdict is [Unknown] only where it depends on what is missing: if any
 // completion of the sign-in leads to the same verdict, that verdict is given.
-// [Result.Missing] names what would have to be known.
+// [Result.Missing] names what would have to be known. To find out, the values
+// that the policies can tell apart are tried, up to some thousand cases; beyond
+// that the verdict is unknown.
+//
+// Some members have a plain value where they are absent. Grant controls take
+// nobody for an external user without a sign of it (the type, a home tenant,
+// userType Guest) and an unknown flow for another than the device code flow. A
+// service principal without home tenant is of this tenant, scopes that are not
+// given are others than directory scopes, and without methods registered a
+// demand for MFA is just that.
 //
 // # Limits
 //

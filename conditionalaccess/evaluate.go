@@ -2,7 +2,6 @@ package conditionalaccess
 
 import (
 	"math/bits"
-	"strings"
 )
 
 // Evaluate decides a sign-in. It allocates nothing once the result's slices
@@ -15,7 +14,7 @@ func (c *Compiled) Evaluate(si *SignIn, r *Result) {
 	r.reset()
 	c.collect(r)
 	c.decide(f, r)
-	s.facts.si = nil
+	s.facts.si, s.facts.device = nil, nil
 }
 
 func (r *Result) reset() {
@@ -37,9 +36,13 @@ func (c *Compiled) prepare(s *scratch) {
 	fit(&s.a, c.width)
 	fit(&s.b, c.width)
 	fit(&s.groups, wordCount(len(c.groups)))
+	fit(&s.groupsMaybe, wordCount(len(c.groups)))
 	fit(&s.roles, wordCount(len(c.roles)))
+	fit(&s.rolesMaybe, wordCount(len(c.roles)))
 	fit(&s.places, wordCount(c.places.count))
 	fit(&s.maybes, wordCount(c.places.count))
+	fit(&s.placeYes, wordCount(c.places.count))
+	fit(&s.placeNo, wordCount(c.places.count))
 	if cap(s.outcomes) < len(c.classes) {
 		s.outcomes = make([]outcome, len(c.classes))
 	}
@@ -161,16 +164,10 @@ func (c *Compiled) side(t *peopleTable, f *facts, certain, possible bitset) {
 	default:
 		or(certain, t.user.row(int(f.user)))
 	}
-	if f.groupsKnown {
-		orRows(certain, &t.group, f.groups)
-	} else {
-		or(possible, t.anyGroup)
-	}
-	if f.rolesKnown {
-		orRows(certain, &t.role, f.roles)
-	} else {
-		or(possible, t.anyRole)
-	}
+	orRows(certain, &t.group, f.groups)
+	orRows(certain, &t.role, f.roles)
+	orRows(possible, &t.group, f.groupsMaybe)
+	orRows(possible, &t.role, f.rolesMaybe)
 	or(possible, certain)
 }
 
@@ -186,13 +183,12 @@ func (c *Compiled) screenTarget(f *facts, s *scratch) {
 	t := &c.tables
 	switch f.target {
 	case targetUnknown:
-		clear(s.certain)
-		and(s.possible, t.targeted)
+		c.screenApplication(f, s)
 	case targetAction:
 		row := int(f.action)
 		if f.action == idOther {
 			row = len(c.actions)
-			if strings.EqualFold(userAction(f.si.UserAction.Value), actionSecurityInfo) {
+			if f.security {
 				row++
 			}
 		}
@@ -206,6 +202,10 @@ func (c *Compiled) screenTarget(f *facts, s *scratch) {
 		and(s.certain, t.contextYes.row(row))
 		and(s.possible, t.contextMay.row(row))
 	default:
+		if f.guesses != [suiteGuesses]suite{} || len(f.services) > 0 && f.scopes != anyScopes {
+			c.screenApplication(f, s)
+			return
+		}
 		yesRows, mayRows := &t.resourceYes[f.scopes], &t.resourceMay[f.scopes]
 		row := int(f.resource)
 		if f.resource == idOther {
@@ -214,16 +214,44 @@ func (c *Compiled) screenTarget(f *facts, s *scratch) {
 		if len(f.services) == 0 {
 			and(s.certain, yesRows.row(row))
 			and(s.possible, mayRows.row(row))
-			return
+		} else {
+			c.screenServices(f, s, row)
 		}
+	}
+}
+
+// screenServices applies the resource together with the services behind it.
+func (c *Compiled) screenServices(f *facts, s *scratch, row int) {
+	yesRows, mayRows := &c.tables.resourceYes[f.scopes], &c.tables.resourceMay[f.scopes]
+	if f.behind {
+		clear(s.a)
+		clear(s.b)
+	} else {
 		copy(s.a, yesRows.row(row))
 		copy(s.b, mayRows.row(row))
-		for _, service := range f.services {
-			or(s.a, yesRows.row(int(service)))
-			or(s.b, mayRows.row(int(service)))
+	}
+	for _, service := range f.services {
+		or(s.a, yesRows.row(int(service)))
+		or(s.b, mayRows.row(int(service)))
+	}
+	and(s.certain, s.a)
+	and(s.possible, s.b)
+}
+
+// screenApplication asks every policy that is left for its applications, where
+// no table holds the answer.
+func (c *Compiled) screenApplication(f *facts, s *scratch) {
+	for w := range s.possible {
+		for rest := s.possible[w]; rest != 0; rest &= rest - 1 {
+			i := w<<6 | bits.TrailingZeros64(rest)
+			switch c.application(&c.policies[i], f).result {
+			case no:
+				s.certain.remove(i)
+				s.possible.remove(i)
+			case maybe:
+				s.certain.remove(i)
+			}
 		}
-		and(s.certain, s.a)
-		and(s.possible, s.b)
 	}
 }
 

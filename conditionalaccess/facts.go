@@ -2,7 +2,6 @@ package conditionalaccess
 
 import (
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -28,8 +27,8 @@ const (
 	platformLinux
 	platformOther // not recognised
 	allPlatforms  = 1<<iota - 1
-	// easPlatforms are those for which Exchange ActiveSync could report a device.
-	easPlatforms = platformAndroid | platformIOS | platformWindows | platformMacOS
+	// easPlatforms are those that easSupported takes in: all that are recognised.
+	easPlatforms = allPlatforms &^ platformOther
 )
 
 const (
@@ -167,56 +166,68 @@ const (
 	idOther   id = -1 // none that any policy names
 )
 
-// facts are a sign-in in the terms of a compiled set.
+// facts are a sign-in in the terms of a compiled set. Deciding by cases (see
+// settle) assumes one after another what is not known.
 type facts struct {
 	si *SignIn
 
 	kinds int
 	user  id
 	types int
-	// external says whether the grant controls take the user for an external one.
-	external  bool
+	// external says whether the grant controls take the user for an external
+	// one, direct for one of direct connect, and deviceCode whether they take
+	// the flow for one that passes no device state. These follow from what was
+	// given, and are not assumed.
+	external, direct, deviceCode bool
+
 	tenant    id
 	principal id
 	multi     bool // a multi-tenant application
 
-	groupsKnown, rolesKnown bool
-	groups, roles           bitset
+	groups, groupsMaybe, roles, rolesMaybe bitset
 
-	target   target
-	resource id
-	known    suite // of the resource
-	listed   bool  // the resource is in the table of suites
-	scopes   scopeClass
-	services []id // besides the resource, with service dependencies
-	action   id   // of userActions
-	context  id
+	target                target
+	mayBeAction, mayBeCtx bool // of an unknown target
+	resource              id
+	behind                bool // the services count instead of the resource
+	scopes                scopeClass
+	services              []id // besides the resource, with service dependencies
+	action                id   // of userActions
+	security              bool // the action is the registration of security information
+	context               id
+	guesses               [suiteGuesses]suite // of applications whose suites are uncertain
 
 	client, platform                                  int
 	signInRisk, userRisk, insiderRisk, spRisk, agRisk int
 	flows, flowsPossible                              int
 
+	addressed bool   // the address is known
+	region    bitset // the locations that contain it
+	// mapped says whether the country is known; country holds its locations.
+	mapped, abroad bool // abroad: it was assumed to be some country
+	country        bitset
+	network        tri
 	// locations holds those that contain the sign-in, locationsMaybe those for
 	// which that is unknown.
 	locations, locationsMaybe bitset
-	locationsMissing          members // why
 
+	device    *Member[Device]
 	satisfied satisfiedFacts
 }
 
 // scratch is what a Result keeps from one evaluation to the next.
 type scratch struct {
-	facts    facts
-	certain  bitset
-	possible bitset
-	a, b     bitset
-	groups   bitset
-	roles    bitset
-	places   bitset
-	maybes   bitset
-	services []id
-	outcomes []outcome
-	own      []string // names of unmet custom controls
+	facts                                  facts
+	certain                                bitset
+	possible                               bitset
+	a, b                                   bitset
+	groups, groupsMaybe, roles, rolesMaybe bitset
+	places, maybes                         bitset
+	placeYes, placeNo                      bitset // assumed
+	services                               []id
+	outcomes                               []outcome
+	own                                    []string // names of unmet custom controls
+	cases                                  cases
 }
 
 // code gives the mask for an enumerated member: all if unknown, none's if null.
@@ -253,32 +264,4 @@ func (list words) find(s string) (int, bool) {
 		}
 	}
 	return 0, false
-}
-
-// country gives the sign-in's country: "" if it maps to none.
-func (c *Compiled) country(si *SignIn) (string, bool) {
-	switch si.Country.State {
-	case Given:
-		return si.Country.Value, true
-	case Null:
-		return "", true
-	}
-	if !si.IPAddress.given() {
-		return "", false
-	}
-	if private(si.IPAddress.Value) {
-		return "", true // private addresses map to no country (§2.5)
-	}
-	if c.options.Country == nil {
-		return "", false
-	}
-	country, ok := c.options.Country(si.IPAddress.Value)
-	if !ok {
-		country = ""
-	}
-	return country, true
-}
-
-func private(a netip.Addr) bool {
-	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified()
 }

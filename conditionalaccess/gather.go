@@ -21,8 +21,9 @@ func (c *Compiled) gather(si *SignIn, s *scratch) *facts {
 		f.agRisk = code(&si.AgentRisk, riskCodes, allRisks, riskNone)
 	}
 	f.flows, f.flowsPossible = flows(si)
-	f.locations, f.locationsMaybe = s.places, s.maybes
-	f.locationsMissing = c.locate(si, f.locations, f.locationsMaybe)
+	f.deviceCode = si.AuthenticationFlow.given() && strings.EqualFold(si.AuthenticationFlow.Value, "deviceCodeFlow")
+	f.device = &si.Device
+	c.gatherWhere(f, s)
 	c.gatherSatisfied(f)
 	return f
 }
@@ -85,24 +86,30 @@ func (c *Compiled) gatherWho(f *facts, s *scratch) {
 	si := f.si
 	f.kinds = kinds(si)
 	f.user = lookup(c.users, &si.UserID)
-	f.types, f.external = userTypes(si)
+	f.types = userTypes(si)
+	f.external = f.kinds != kindServicePrincipal && external(si)
+	f.direct = si.GuestOrExternalUserType.given() && f.types == typeDirectConnect
 	f.tenant = lookup(c.tenants, &si.ExternalTenantID)
-	if si.ExternalTenantID.State == Null {
+	if si.ExternalTenantID.State == Null || f.types&externalTypes == 0 {
 		f.tenant = idOther
 	}
 	f.principal = lookup(c.principals, &si.ServicePrincipalID)
 	f.multi = si.ExternalTenantID.given()
-	f.groups, f.roles = s.groups, s.roles
-	clear(f.groups)
-	clear(f.roles)
 	var entry *compiledUser
 	if c.directory != nil && si.UserID.given() {
 		entry, _ = fold(c.directory.users, si.UserID.Value)
 	}
-	f.groupsKnown = si.Groups.given() || entry != nil
-	switch {
-	case si.Groups.given():
-		for _, g := range si.Groups.Value {
+	c.gatherGroups(f, s, entry)
+	c.gatherRoles(f, s, entry)
+}
+
+func (c *Compiled) gatherGroups(f *facts, s *scratch, entry *compiledUser) {
+	f.groups, f.groupsMaybe = s.groups, s.groupsMaybe
+	clear(f.groups)
+	clear(f.groupsMaybe)
+	switch groups := &f.si.Groups; {
+	case groups.given():
+		for _, g := range groups.Value {
 			if i, ok := fold(c.groups, g); ok {
 				f.groups.add(int(i))
 			}
@@ -110,100 +117,176 @@ func (c *Compiled) gatherWho(f *facts, s *scratch) {
 				continue
 			}
 			if above, ok := fold(c.directory.groups, g); ok {
-				for w := range above {
-					f.groups[w] |= above[w]
-				}
+				or(f.groups, above)
 			}
 		}
 	case entry != nil:
 		copy(f.groups, entry.groups)
+	default:
+		fill(f.groupsMaybe, len(c.groups))
 	}
-	f.rolesKnown = si.Roles.given() || entry != nil
-	switch {
-	case si.Roles.given():
-		for _, r := range si.Roles.Value {
+}
+
+func (c *Compiled) gatherRoles(f *facts, s *scratch, entry *compiledUser) {
+	f.roles, f.rolesMaybe = s.roles, s.rolesMaybe
+	clear(f.roles)
+	clear(f.rolesMaybe)
+	switch roles := &f.si.Roles; {
+	case roles.given():
+		for _, r := range roles.Value {
 			if i, ok := fold(c.roles, r); ok {
 				f.roles.add(int(i))
 			}
 		}
 	case entry != nil:
 		copy(f.roles, entry.roles)
+	default:
+		fill(f.rolesMaybe, len(c.roles))
 	}
 }
 
-// userTypes gives the kinds of user that the sign-in may come from, and
-// whether grant controls take it for an external user's. The directory calls a
-// B2B member Member too, so that Member alone decides little (§2.1).
-func userTypes(si *SignIn) (types int, external bool) {
+// userTypes gives the kinds of user that the sign-in may come from. Who has a
+// home tenant elsewhere is not internal, only B2B members are Member besides
+// those who are, and whom the directory calls Guest is a guest of some kind even
+// if the type is null (§2.1).
+func userTypes(si *SignIn) int {
+	const here = typeInternal | typeInternalGuest
+	const guests = typeInternalGuest | typeB2BGuest | typeOtherExternal
 	guest := si.UserType.given() && strings.EqualFold(si.UserType.Value, "Guest")
+	types := allTypes
 	switch si.GuestOrExternalUserType.State {
 	case Given:
 		if t, ok := typeCodes.find(si.GuestOrExternalUserType.Value); ok {
-			return t, t&externalTypes != 0
+			return t
 		}
 	case Null:
-		if guest {
-			return typeInternalGuest, false
+		switch {
+		case !guest:
+			return typeInternal
+		case si.ExternalTenantID.given():
+			return guests &^ here
 		}
-		return typeInternal, false
+		return typeInternalGuest
 	}
 	switch {
 	case guest:
-		return typeInternalGuest | typeB2BGuest | typeOtherExternal, true
+		types = guests
 	case si.UserType.given():
-		return typeInternal | typeB2BMember, false
+		types = typeInternal | typeB2BMember
 	}
-	return allTypes, false
+	if si.ExternalTenantID.given() {
+		types &^= here
+	}
+	return types
+}
+
+// external says whether grant controls take the user for an external one.
+// Nobody is without a sign of it: the type, a home tenant, or that the directory
+// says Guest.
+func external(si *SignIn) bool {
+	guest := si.UserType.given() && strings.EqualFold(si.UserType.Value, "Guest")
+	if t, ok := typeCodes.find(si.GuestOrExternalUserType.Value); ok && si.GuestOrExternalUserType.given() {
+		return t&externalTypes != 0
+	}
+	switch {
+	case si.GuestOrExternalUserType.State == Null:
+		return guest && si.ExternalTenantID.given()
+	case si.ExternalTenantID.State != Absent:
+		return si.ExternalTenantID.given()
+	}
+	return guest
 }
 
 func (c *Compiled) gatherWhat(f *facts, s *scratch) {
 	si := f.si
 	f.services = s.services[:0]
+	f.guesses, f.behind = [suiteGuesses]suite{}, false
+	f.scopes = anyScopes
+	if si.Scopes.given() {
+		f.scopes = classifyScopes(si.Scopes.Value)
+	}
 	switch {
 	case si.UserAction.given():
-		f.target = targetAction
-		f.action = idOther
-		if i, ok := fold(c.actions, userAction(si.UserAction.Value)); ok {
+		f.target, f.action = targetAction, idOther
+		action := userAction(si.UserAction.Value)
+		f.security = strings.EqualFold(action, actionSecurityInfo)
+		if i, ok := fold(c.actions, action); ok {
 			f.action = i
 		}
 	case si.AuthenticationContext.given():
 		f.target = targetContext
 		f.context = lookup(c.contexts, &si.AuthenticationContext)
 	case si.Resource.given():
-		f.target = targetResource
-		f.resource = lookup(c.apps, &si.Resource)
-		f.known, f.listed = 0, false
-		if f.resource >= 0 {
-			f.known, f.listed = c.suites[f.resource], true
-		}
-		f.scopes = anyScopes
-		if si.Scopes.given() {
-			f.scopes = classifyScopes(si.Scopes.Value)
-		}
-		if c.options.ServiceDependencies && f.resource >= 0 {
-			f.services = c.services(f.services, c.appNames[f.resource], si)
-		}
+		c.aim(f, s, lookup(c.apps, &si.Resource))
 	default:
 		f.target = targetUnknown
+		f.mayBeAction, f.mayBeCtx = si.UserAction.State == Absent, si.AuthenticationContext.State == Absent
 	}
-	s.services = f.services
+}
+
+// aim makes a resource the target.
+func (c *Compiled) aim(f *facts, s *scratch, resource id) {
+	f.target, f.resource = targetResource, resource
+	if c.options.ServiceDependencies && resource >= 0 {
+		f.services, f.behind = c.services(s.services[:0], c.appNames[resource], f.si)
+		s.services = f.services
+	}
 }
 
 // services gives the services whose policies count besides the resource's.
-func (c *Compiled) services(list []id, app string, si *SignIn) []id {
+// Microsoft Graph cannot be targeted: the services behind its scopes count
+// instead of it, unless some scope opens something else (§1).
+func (c *Compiled) services(list []id, app string, si *SignIn) (services []id, instead bool) {
 	if app == appGraph && si.Scopes.given() {
+		instead = true
 		for _, scope := range si.Scopes.Value {
 			scope = scope[strings.LastIndexByte(scope, '/')+1:]
 			first, _, _ := strings.Cut(scope, ".")
-			if service, ok := fold(graphServices, first); ok {
-				list = append(list, c.apps[service])
+			if containsFold(oidcScopes, scope) || containsFold(directoryScopes, scope) {
+				continue
 			}
+			service, ok := fold(graphServices, first)
+			if !ok {
+				instead = false
+				continue
+			}
+			list = append(list, c.apps[service])
+			list, _ = c.services(list, service, si)
 		}
-		return list
+		return list, instead && len(list) > 0
 	}
 	for _, service := range earlyBound[app] {
 		list = append(list, c.apps[service])
-		list = c.services(list, service, si) // no circles in the table
+		list, _ = c.services(list, service, si) // no circles in the table
 	}
-	return list
+	return list, false
+}
+
+func (c *Compiled) gatherWhere(f *facts, s *scratch) {
+	si, p := f.si, &c.places
+	f.locations, f.locationsMaybe = s.places, s.maybes
+	f.addressed, f.region, f.abroad = si.IPAddress.given(), nil, false
+	if f.addressed {
+		f.region = p.containing(si.IPAddress.Value)
+	}
+	f.mapped, f.country = true, p.unmapped
+	switch si.Country.State {
+	case Given:
+		f.country = p.of(si.Country.Value)
+	case Absent:
+		f.mapped = false
+		if f.addressed && c.options.Country != nil && !p.private(f.region) {
+			f.mapped = true
+			if country, ok := c.options.Country(si.IPAddress.Value); ok {
+				f.country = p.of(country)
+			}
+		}
+	}
+	f.network = maybe
+	if si.CompliantNetwork.given() {
+		f.network = triOf(si.CompliantNetwork.Value)
+	}
+	clear(s.placeYes)
+	clear(s.placeNo)
+	c.locate(f, s)
 }

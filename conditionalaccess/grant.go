@@ -2,7 +2,6 @@ package conditionalaccess
 
 import (
 	"fmt"
-	"math/bits"
 	"slices"
 	"strings"
 )
@@ -57,29 +56,11 @@ type grantClass struct {
 	controls []control
 }
 
-// verdicts is a set of verdicts that may come out.
-type verdicts uint16
-
-func (v Verdict) set() verdicts { return 1 << v }
-
-// strongest and weakest give the ends of a set that is not empty.
-func (s verdicts) strongest() Verdict { return Verdict(bits.TrailingZeros16(uint16(s))) }
-func (s verdicts) weakest() Verdict   { return Verdict(15 - bits.LeadingZeros16(uint16(s))) }
-
-// upTo gives the verdicts that are at least as strong as v.
-func upTo(v Verdict) verdicts { return v.set()<<1 - 1 }
-
-// both is what may come out if two demands must be met: the stronger of any
-// two.
-func both(a, b verdicts) verdicts {
-	return (a | b) & upTo(min(a.weakest(), b.weakest()))
-}
-
 // An outcome is what may come out of a class for a sign-in.
 type outcome struct {
-	verdicts verdicts
-	missing  members
-	unmet    uint64 // the controls that are certainly not met, by position
+	asks    asks
+	missing members
+	unmet   uint64 // the controls that are certainly not met, by position
 }
 
 // compileGrant gives the class of some controls, -1 if nothing is demanded.
@@ -87,7 +68,8 @@ func (c *Compiled) compileGrant(g *GrantControls, strengths map[string]*Authenti
 	if g == nil {
 		return -1
 	}
-	class := grantClass{all: g.All}
+	// A block stands above the operator (§3.2).
+	class := grantClass{all: g.All || slices.Contains(g.BuiltIn, "block")}
 	for _, b := range g.BuiltIn {
 		class.controls = append(class.controls, control{kind: controlKinds[b], name: b})
 	}
@@ -149,10 +131,10 @@ func (c *Compiled) demand(class *grantClass, f *facts) outcome {
 			out = got
 			continue
 		}
-		if got.verdicts != out.verdicts {
+		if got.asks != out.asks {
 			out.missing |= mClientApp.set()
 		}
-		out.verdicts |= got.verdicts
+		out.asks |= got.asks
 		out.missing |= got.missing
 		out.unmet &= got.unmet
 	}
@@ -162,12 +144,12 @@ func (c *Compiled) demand(class *grantClass, f *facts) outcome {
 // demandOf says what may come out for one kind of client.
 func (c *Compiled) demandOf(class *grantClass, f *facts, client int) outcome {
 	if class.all {
-		out := outcome{verdicts: Allowed.set()}
+		out := outcome{asks: askNothing.set()}
 		for i := range class.controls {
 			got := c.meet(&class.controls[i], f, client)
-			out.verdicts = both(out.verdicts, got.verdicts)
+			out.asks = both(out.asks, got.asks)
 			out.missing |= got.missing
-			if got.verdicts&Allowed.set() == 0 {
+			if got.asks&askNothing.set() == 0 {
 				out.unmet |= 1 << i
 			}
 		}
@@ -175,41 +157,41 @@ func (c *Compiled) demandOf(class *grantClass, f *facts, client int) outcome {
 	}
 	// One control is enough. Which of the unmet ones is asked for: the first
 	// that can be met at all.
-	const unmet = ^verdicts(1 << Allowed)
 	var out outcome
-	var open verdicts  // of controls that can be met
-	dead := false      // some control may be impossible to meet
-	weakest := Allowed // bound for the open ones
+	var open, dead asks                          // of controls that can be met, and of others
+	weakest, firstDead := askNothing, askNothing // their bounds
 	allUnmet, done := true, false
 	for i := range class.controls {
 		got := c.meet(&class.controls[i], f, client)
 		out.missing |= got.missing
 		switch {
-		case got.verdicts == Allowed.set():
+		case got.asks == askNothing.set():
 			done = true
-		case got.verdicts&Allowed.set() != 0:
+		case got.asks&askNothing.set() != 0:
 			allUnmet = false
 		default:
 			out.unmet |= 1 << i
 		}
-		rest := got.verdicts & unmet
-		dead = dead || rest&Blocked.set() != 0
-		if rest &^= Blocked.set(); rest != 0 {
+		if never := got.asks & impossible; never != 0 {
+			dead |= never
+			firstDead = min(firstDead, never.weakest())
+		}
+		if rest := got.asks &^ (impossible | askNothing.set()); rest != 0 {
 			open |= rest
-			if got.verdicts&Blocked.set() == 0 {
+			if got.asks&impossible == 0 {
 				weakest = min(weakest, rest.weakest())
 			}
 		}
 	}
 	if done {
-		return outcome{verdicts: Allowed.set()}
+		return outcome{asks: askNothing.set()}
 	}
-	out.verdicts = open & upTo(weakest)
-	if dead && weakest == Allowed {
-		out.verdicts |= Blocked.set()
+	out.asks = open & upTo(weakest)
+	if weakest == askNothing {
+		out.asks |= dead & upTo(firstDead)
 	}
 	if !allUnmet {
-		out.verdicts |= Allowed.set()
+		out.asks |= askNothing.set()
 	}
 	return out
 }
@@ -221,65 +203,75 @@ func (c *Compiled) meet(k *control, f *facts, client int) outcome {
 	}
 	switch k.kind {
 	case controlBlock:
-		return outcome{verdicts: Blocked.set()}
+		return outcome{asks: askBlock.set()}
 	case controlMFA:
-		return f.satisfied.orElse(f.satisfied.mfa, f.satisfied.demand, mSatisfied.set())
+		return orElse(f.satisfied.mfa, f.satisfied.demand, mSatisfied.set())
 	case controlStrength:
 		return f.satisfied.strength(k)
 	case controlCompliantDevice:
-		return c.device(f, k, compliantExpression, c.options.InboundTrust.CompliantDevice)
+		return c.device(f, k, compliantExpression, askCompliantDevice, c.options.InboundTrust.CompliantDevice)
 	case controlHybridDevice:
-		return c.device(f, k, hybridExpression, c.options.InboundTrust.HybridJoinedDevice)
+		return c.device(f, k, hybridExpression, askHybridDevice, c.options.InboundTrust.HybridJoinedDevice)
 	case controlUnknown:
 		if f.has(k) == yes {
-			return outcome{verdicts: Allowed.set()}
+			return outcome{asks: askNothing.set()}
 		}
-		return outcome{verdicts: Allowed.set() | Unknown.set(), missing: mControl.set()}
+		return outcome{asks: askNothing.set() | askUnknown.set(), missing: mControl.set()}
 	}
-	unmet := [...]Verdict{
-		controlApprovedApp: AppProtectionRequired, controlCompliantApp: AppProtectionRequired,
-		controlPasswordChange: PasswordChangeRequired, controlRiskRemediation: PasswordChangeRequired,
-		controlTerms: TermsOfUseRequired, controlCustom: CustomControlRequired,
+	unmet := [...]ask{
+		controlApprovedApp: askApprovedApp, controlCompliantApp: askAppProtection,
+		controlPasswordChange: askPasswordChange, controlRiskRemediation: askPasswordChange,
+		controlTerms: askTerms, controlCustom: askCustom,
 	}[k.kind]
 	if f.external && k.kind <= controlRiskRemediation {
-		unmet = Blocked // not supported for external users (§3)
+		unmet = askBlock // not supported for external users (§3)
 	}
-	return f.satisfied.orElse(f.has(k), unmet, mSatisfied.set())
+	return orElse(f.has(k), unmet, mSatisfied.set())
 }
 
 // meetLegacy: clients without modern authentication can neither do MFA nor
-// send a device's state, nor show anything (§2.3). ActiveSync sends the user on
-// to an approved app.
+// send a device's state, nor show terms of use or a custom factor (§2.3), be
+// they accepted elsewhere. ActiveSync sends the user on to an approved app.
 func (c *Compiled) meetLegacy(k *control, f *facts, client int) outcome {
 	switch k.kind {
-	case controlBlock, controlMFA, controlStrength, controlCompliantDevice, controlHybridDevice:
-		return outcome{verdicts: Blocked.set()}
+	case controlBlock, controlMFA, controlStrength, controlCompliantDevice, controlHybridDevice, controlTerms, controlCustom:
+		return outcome{asks: askBlock.set()}
 	case controlUnknown:
 		return c.meet(k, f, clientModern)
 	}
-	unmet := Blocked
+	unmet := askBlock
 	if client == clientActiveSync && k.kind == controlApprovedApp && !f.external {
-		unmet = AppProtectionRequired
+		unmet = askApprovedApp
 	}
-	return f.satisfied.orElse(f.has(k), unmet, mSatisfied.set())
+	return orElse(f.has(k), unmet, mSatisfied.set())
 }
 
 // device evaluates a device control. It cannot be met in the device code flow,
 // nor by an external user unless the tenant trusts the user's (§3).
-func (c *Compiled) device(f *facts, k *control, e *expression, trusted bool) outcome {
-	flow := &f.si.AuthenticationFlow
-	unmet := DeviceRequired
-	switch {
-	case flow.given() && strings.EqualFold(flow.Value, "deviceCodeFlow"):
-		if f.external && !trusted {
-			unmet = Blocked
-		}
-		return outcome{verdicts: unmet.set()}
-	case f.si.Satisfied.given() && f.has(k) == yes:
-		return outcome{verdicts: Allowed.set()}
-	case f.external && !trusted:
-		return outcome{verdicts: Blocked.set()}
+func (c *Compiled) device(f *facts, k *control, e *expression, unmet ask, trusted bool) outcome {
+	foreign := f.external && !trusted
+	if foreign {
+		unmet = askBlock
 	}
-	t, missing := e.eval(&subject{device: &f.si.Device})
-	return f.satisfied.orElse(t, unmet, missing)
+	switch {
+	case f.deviceCode:
+		return outcome{asks: unmet.set()}
+	case f.si.Satisfied.given() && f.has(k) == yes:
+		return outcome{asks: askNothing.set()}
+	case foreign:
+		return outcome{asks: unmet.set()}
+	}
+	t, missing := e.eval(&subject{device: f.device})
+	return orElse(t, unmet, missing)
+}
+
+// orElse is what comes out of a control that is met as t says.
+func orElse(t tri, unmet ask, missing members) outcome {
+	switch t {
+	case yes:
+		return outcome{asks: askNothing.set()}
+	case no:
+		return outcome{asks: unmet.set()}
+	}
+	return outcome{asks: askNothing.set() | unmet.set(), missing: missing}
 }

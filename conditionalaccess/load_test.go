@@ -51,10 +51,10 @@ func quote(s string) string {
 }
 
 // TestTemplateTakesItsNameFromOutside: Graph's templates keep the name apart
-// and have no state.
+// and have no state; whether one is enforced is not known.
 func TestTemplateTakesItsNameFromOutside(t *testing.T) {
 	set := Read(Document{"x.json", []byte(`{"id":"t","name":"Template","details":` + small + `}`)})
-	if p := set.Policies[0]; p.DisplayName != "Template" || p.ID != "" || p.State != Enabled {
+	if p := set.Policies[0]; p.DisplayName != "Template" || p.ID != "" || p.State != StateUnknown {
 		t.Errorf("%+v", p)
 	}
 }
@@ -139,7 +139,8 @@ func TestWhatIsNotKnownMakesUnknown(t *testing.T) {
 		{"strength, without MFA", pol(everybody, allApps, "", `"grantControls":{"operator":"OR","authenticationStrength":{"id":"ours"}}`), `{}`, Unknown, "authenticationStrength"},
 		{"certain kinds of key", pol(everybody, allApps, "", `"grantControls":{"operator":"OR","authenticationStrength":{"id":"ours","allowedCombinations":["fido2"],"combinationConfigurations":[{"id":"x","appliesToCombinations":["fido2"],"allowedAAGUIDs":["y"]}]}}`),
 			`{"satisfied":["mfa"],"authMethodCombination":"fido2"}`, Unknown, "authMethodCombination"},
-		{"state", polState("hibernating", everybody, allApps, "", block), `{}`, Unknown, "conditions"},
+		{"state", polState("hibernating", everybody, allApps, "", block), `{}`, Unknown, "state"},
+		{"no state", polState("", everybody, allApps, "", block), `{}`, Unknown, "state"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var r Result

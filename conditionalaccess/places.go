@@ -3,6 +3,7 @@ package conditionalaccess
 import (
 	"cmp"
 	"encoding/binary"
+	"maps"
 	"net/netip"
 	"slices"
 	"sort"
@@ -13,31 +14,53 @@ import (
 // MFA settings (conditional-access-evaluation §2.5).
 const trustedIPs = "00000000-0000-0000-0000-000000000000"
 
-// The positions of the two locations that exist without being named.
+// The positions of the locations that exist without being named.
 const (
 	placeTrusted = iota // AllTrusted
 	placeMFA            // the MFA trusted IPs
+	placePrivate        // addresses that map to no country (§2.5)
 	placeNamed          // the first named location
 )
 
 // places are the locations of a set.
 type places struct {
-	named   []*NamedLocation
-	byID    map[string]id
-	byName  map[string]id
-	count   int
-	mfa     bool     // the MFA trusted IPs are known
-	v4      []uint32 // where an interval begins, in order
-	in4     []bitset // the locations that contain it
-	v6      []interval
-	maybeIP bitset // locations of which some range could not be read
-	byIP    bitset // locations that some address belongs to, or may
+	named      []*NamedLocation
+	byID       map[string]id // also of locations that policies name and nobody supplied
+	byName     map[string]id
+	count      int
+	unsupplied bitset
+	mfa        bool     // the MFA trusted IPs are known
+	v4         []uint32 // where an interval begins, in order
+	in4        []bitset // the locations that contain it
+	v6         []interval
+	maybeIP    bitset // locations of which some range could not be read
+	byIP       bitset // locations that some address belongs to, or may
 	// countries gives the locations of a country.
 	countries map[string]bitset
 	country   bitset // country locations
 	unmapped  bitset // those with addresses that map to no country
 	network   bitset // compliant network locations
+	// regions are the different sets of locations that addresses lie in,
+	// nations those of countries.
+	regions, nations []bitset
 }
+
+// privateRanges hold addresses that map to no country, also as IPv6 writes
+// IPv4.
+var privateRanges = func() []Range {
+	var list []Range
+	for _, s := range [...]string{
+		"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16", "0.0.0.0/32",
+		"fc00::/7", "::1/128", "fe80::/10", "::/128",
+	} {
+		p := netip.MustParsePrefix(s)
+		list = append(list, rangeOf(p))
+		if p.Addr().Is4() && p.Bits() < 32 {
+			list = append(list, rangeOf(netip.PrefixFrom(netip.AddrFrom16(p.Addr().As16()), 96+p.Bits())))
+		}
+	}
+	return list
+}()
 
 // An interval begins at an address and reaches to the next one's; in holds the
 // locations that contain it.
@@ -50,32 +73,34 @@ type interval struct {
 type placeList struct {
 	all     bool
 	ids     []id
-	unknown bool // names locations that were not supplied, or says more than is known
-	missing members
+	unknown bool // says more than is known
 }
 
-func compilePlaces(locations []*NamedLocation, mfa []netip.Prefix) places {
+func compilePlaces(locations []*NamedLocation, mfa []netip.Prefix, policies []*Policy) places {
 	p := places{
-		named: locations, count: placeNamed + len(locations), mfa: mfa != nil,
+		named: locations, mfa: mfa != nil,
 		byID: map[string]id{}, byName: map[string]id{}, countries: map[string]bitset{},
 	}
+	p.number(policies)
 	width := wordCount(p.count)
-	for _, b := range []*bitset{&p.maybeIP, &p.byIP, &p.country, &p.unmapped, &p.network} {
+	for _, b := range []*bitset{&p.maybeIP, &p.byIP, &p.country, &p.unmapped, &p.network, &p.unsupplied} {
 		*b = make(bitset, width)
 	}
+	for place := placeNamed + len(locations); place < p.count; place++ {
+		p.unsupplied.add(place)
+	}
 	var all []owned
+	for _, r := range privateRanges {
+		all = append(all, owned{r, placePrivate})
+	}
 	for _, prefix := range mfa {
-		r := rangeOf(prefix)
-		all = append(all, owned{r, placeTrusted}, owned{r, placeMFA})
+		if prefix.Addr().Is4() { // these settings know no others (§2.5)
+			r := rangeOf(prefix)
+			all = append(all, owned{r, placeTrusted}, owned{r, placeMFA})
+		}
 	}
 	for i, l := range locations {
 		place := placeNamed + i
-		if _, twice := p.byID[strings.ToLower(l.ID)]; !twice && l.ID != "" {
-			p.byID[strings.ToLower(l.ID)] = id(place)
-		}
-		if _, twice := p.byName[strings.ToLower(l.DisplayName)]; !twice && l.DisplayName != "" {
-			p.byName[strings.ToLower(l.DisplayName)] = id(place)
-		}
 		switch l.Kind {
 		case CompliantNetworkLocation:
 			p.network.add(place)
@@ -107,8 +132,81 @@ func compilePlaces(locations []*NamedLocation, mfa []netip.Prefix) places {
 		p.v4 = append(p.v4, number(i.from))
 		p.in4 = append(p.in4, i.in)
 	}
+	p.classify(slices.Concat([]interval{{in: make(bitset, width)}}, v4, p.v6))
 	return p
 }
+
+// number gives the named locations their positions, and those that policies
+// name although nobody supplied them.
+func (p *places) number(policies []*Policy) {
+	for i, l := range p.named {
+		if _, twice := p.byID[strings.ToLower(l.ID)]; !twice && l.ID != "" {
+			p.byID[strings.ToLower(l.ID)] = id(placeNamed + i)
+		}
+		if _, twice := p.byName[strings.ToLower(l.DisplayName)]; !twice && l.DisplayName != "" {
+			p.byName[strings.ToLower(l.DisplayName)] = id(placeNamed + i)
+		}
+	}
+	p.count = placeNamed + len(p.named)
+	for _, policy := range policies {
+		l := policy.Conditions.Locations
+		if l == nil {
+			continue
+		}
+		for _, name := range slices.Concat(l.Include, l.Exclude) {
+			key := strings.ToLower(name)
+			if _, ok := p.find(key); !ok && key != "all" {
+				p.byID[key] = id(p.count)
+				p.count++
+			}
+		}
+	}
+}
+
+// find gives the location of a name in lower case, as policies have it: an id,
+// or a name where a tool wrote names.
+func (p *places) find(key string) (id, bool) {
+	switch key {
+	case "alltrusted":
+		return placeTrusted, true
+	case trustedIPs:
+		return placeMFA, true
+	}
+	if place, ok := p.byID[key]; ok {
+		return place, true
+	}
+	place, ok := p.byName[key]
+	return place, ok
+}
+
+// classify collects what addresses and countries can be told apart.
+func (p *places) classify(all []interval) {
+	add := func(list []bitset, b bitset) []bitset {
+		if slices.ContainsFunc(list, func(have bitset) bool { return slices.Equal(have, b) }) {
+			return list
+		}
+		return append(list, b)
+	}
+	for _, i := range all {
+		p.regions = add(p.regions, i.in)
+	}
+	p.nations = append(p.nations, make(bitset, len(p.country))) // no location's
+	for _, key := range slices.Sorted(maps.Keys(p.countries)) {
+		p.nations = add(p.nations, p.countries[key])
+	}
+}
+
+// of gives the locations of a country; "" is none.
+func (p *places) of(country string) bitset {
+	if country == "" {
+		return p.unmapped
+	}
+	b, _ := fold(p.countries, country)
+	return b
+}
+
+// private reports whether a region's addresses map to no country.
+func (p *places) private(region bitset) bool { return region != nil && region.has(placePrivate) }
 
 func (p *places) addCountries(place int, l *NamedLocation, width int) {
 	p.country.add(place)
@@ -222,81 +320,58 @@ func (p *places) containing(a netip.Addr) bitset {
 	return p.v6[i-1].in
 }
 
-// list resolves the locations that a policy names: by id, or by name where a
-// tool wrote names.
+// list resolves the locations that a policy names.
 func (p *places) list(names []string, unknown bool) placeList {
 	l := placeList{unknown: unknown}
-	if unknown {
-		l.missing = mPolicy.set()
-	}
 	for _, n := range names {
-		key := strings.ToLower(n)
-		place, ok := p.byID[key]
-		if !ok {
-			place, ok = p.byName[key]
-		}
-		switch {
-		case key == "all":
+		if key := strings.ToLower(n); key == "all" {
 			l.all = true
-		case key == "alltrusted":
-			l.ids = append(l.ids, placeTrusted)
-		case key == trustedIPs:
-			l.ids = append(l.ids, placeMFA)
-		case ok:
+		} else if place, ok := p.find(key); ok {
 			l.ids = append(l.ids, place)
-		default:
-			l.unknown = true
-			l.missing |= mNamedLocations.set()
 		}
 	}
 	return l
 }
 
-// locate finds the locations of a sign-in: those that contain it, those that
-// may, and what is missing for the latter.
-func (c *Compiled) locate(si *SignIn, in, perhaps bitset) members {
+// locate finds the locations of a sign-in: those that contain it and those that
+// may.
+func (c *Compiled) locate(f *facts, s *scratch) {
 	p := &c.places
+	in, perhaps := f.locations, f.locationsMaybe
 	clear(in)
-	clear(perhaps)
-	var missing members
-	if si.IPAddress.given() {
-		copy(in, p.containing(si.IPAddress.Value))
-		for w := range perhaps {
-			perhaps[w] = p.maybeIP[w] &^ in[w]
-		}
+	if f.addressed {
+		copy(in, f.region)
+		copy(perhaps, p.maybeIP)
 	} else {
-		missing |= mIPAddress.set()
 		copy(perhaps, p.byIP)
 	}
-	if !p.mfa && !in.has(placeMFA) {
+	if !p.mfa {
 		perhaps.add(placeMFA)
 	}
-	country, known := c.country(si)
-	belongs := p.unmapped
-	if known && country != "" {
-		belongs, _ = fold(p.countries, country)
+	country, mapped := f.country, f.mapped
+	if !mapped && p.private(f.region) {
+		country, mapped = p.unmapped, true
 	}
 	for w := range in {
-		if known {
-			if belongs != nil {
-				in[w] |= belongs[w] & p.country[w]
-			}
-		} else {
+		perhaps[w] |= p.unsupplied[w]
+		if !mapped {
 			perhaps[w] |= p.country[w]
+		} else if country != nil {
+			in[w] |= country[w] & p.country[w]
 		}
-		if si.CompliantNetwork.given() {
-			if si.CompliantNetwork.Value {
-				in[w] |= p.network[w]
-			}
-		} else {
+		switch f.network {
+		case yes:
+			in[w] |= p.network[w]
+		case maybe:
 			perhaps[w] |= p.network[w]
 		}
+		in[w] |= s.placeYes[w]
+		perhaps[w] &^= in[w] | s.placeNo[w]
 	}
-	return missing
 }
 
 // missingFor says what would tell whether a sign-in is in a location.
-func (c *Compiled) missingFor(place id, ipMissing members) members {
+func (c *Compiled) missingFor(place id, f *facts) members {
 	p := &c.places
 	switch {
 	case p.country.has(int(place)):
@@ -305,8 +380,8 @@ func (c *Compiled) missingFor(place id, ipMissing members) members {
 		return mCompliantNetwork.set()
 	case place == placeMFA && !p.mfa:
 		return mTrustedIPs.set()
-	case ipMissing != 0:
-		return ipMissing
+	case !f.addressed && !p.unsupplied.has(int(place)):
+		return mIPAddress.set()
 	}
 	return mNamedLocations.set()
 }

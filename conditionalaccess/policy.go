@@ -44,7 +44,7 @@ func (f Fault) Error() string {
 type PolicyState uint8
 
 // The states of a policy. A policy whose state this package does not know has
-// StateUnknown, and whether it applies is unknown.
+// StateUnknown, as one without has; whether it is enforced is unknown.
 const (
 	StateUnknown PolicyState = iota
 	Enabled

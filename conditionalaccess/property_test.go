@@ -78,7 +78,7 @@ func complete(t *rapid.T, si *SignIn) *SignIn {
 	if out.IPAddress.State == Absent {
 		out.IPAddress = full.IPAddress
 	}
-	if out.IPAddress.given() && private(out.IPAddress.Value) { // which belong to no country
+	if out.IPAddress.given() && out.IPAddress.Value.IsPrivate() { // which belong to no country
 		full.Country = None[string]()
 	}
 	fill(&out.Country, full.Country)
@@ -128,7 +128,6 @@ func TestUnknownRefines(t *testing.T) {
 		if verdict != Unknown && len(r.Missing) > 0 {
 			t.Fatalf("%v, although %v is missing", verdict, r.Missing)
 		}
-		external := func(si *SignIn) bool { _, e := userTypes(si); return e }
 		for range 8 {
 			full := complete(t, si)
 			if external(full) != external(si) {

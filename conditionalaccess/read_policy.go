@@ -39,11 +39,11 @@ func (r *reader) policy(n *node, around surroundings) {
 	r.current.Policies++
 }
 
-// parseState reads a policy's state. A template without state is meant to be
-// switched on.
+// parseState reads a policy's state. Whether one without is enforced is not
+// known.
 func parseState(s string) PolicyState {
 	switch strings.ToLower(s) {
-	case "enabled", "":
+	case "enabled":
 		return Enabled
 	case "disabled":
 		return Disabled

@@ -24,6 +24,7 @@ const (
 	firstMethods  methods = 1<<0 | 1<<12 | 1<<14
 	secondMethods methods = 1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<7
 	unknownMethod methods = 1 << 31
+	otherMethod   methods = 1 << 30 // one that no strength names, assumed
 )
 
 // multi reports whether a combination is MFA.
@@ -80,10 +81,11 @@ var builtInStrengths = map[string][]string{
 // satisfiedFacts are what the sign-in did already.
 type satisfiedFacts struct {
 	mfa    tri
-	demand Verdict // if MFA is not done: MFA, or registration first
+	demand ask // if MFA is not done: MFA, or registration first
 	// used is the combination of methods, if usedKnown.
 	used      methods
 	usedKnown bool
+	none      bool // no method is registered
 }
 
 // weakMethods are registered methods that are no second factor.
@@ -92,7 +94,7 @@ var weakMethods = []string{"password", "email", "securityQuestion"}
 func (c *Compiled) gatherSatisfied(f *facts) {
 	s := &f.satisfied
 	si := f.si
-	*s = satisfiedFacts{mfa: maybe, demand: MFARequired}
+	*s = satisfiedFacts{mfa: maybe, demand: askMFA}
 	if si.AuthMethodCombination.given() {
 		s.used, s.usedKnown = parseMethods(si.AuthMethodCombination.Value), true
 	}
@@ -111,50 +113,55 @@ func (c *Compiled) gatherSatisfied(f *facts) {
 	if s.used.multi() {
 		s.mfa = yes
 	}
-	if si.MethodsRegistered.given() && !slices.ContainsFunc(si.MethodsRegistered.Value, func(m string) bool {
+	s.none = si.MethodsRegistered.given() && !slices.ContainsFunc(si.MethodsRegistered.Value, func(m string) bool {
 		return !containsFold(weakMethods, m)
-	}) {
-		s.demand = RegistrationRequired
-	}
+	})
+	c.gatherDemand(f)
 }
 
-// orElse is what comes out of a control that is met as t says.
-func (s *satisfiedFacts) orElse(t tri, unmet Verdict, missing members) outcome {
-	switch t {
-	case yes:
-		return outcome{verdicts: Allowed.set()}
-	case no:
-		return outcome{verdicts: unmet.set()}
+// gatherDemand says what a demand for MFA comes to. Without a method
+// registration comes first, which is not to be had where MFA is asked for it;
+// users of direct connect have no account here that could do MFA, and need
+// inbound trust (§3).
+func (c *Compiled) gatherDemand(f *facts) {
+	s := &f.satisfied
+	s.demand = askMFA
+	switch {
+	case f.direct && !c.options.InboundTrust.MFA:
+		s.demand = askBlock
+	case s.none && f.target == targetAction && f.security:
+		s.demand = askRegistrationPlace
+	case s.none:
+		s.demand = askRegistration
 	}
-	return outcome{verdicts: Allowed.set() | unmet.set(), missing: missing}
 }
 
 // strength evaluates an authentication strength. A combination that is not
 // allowed asks for MFA as long as none was done (CONTRACTS: mfa_required).
 func (s *satisfiedFacts) strength(k *control) outcome {
-	var unmet verdicts
+	var unmet asks
 	var missing members
 	switch s.mfa {
 	case yes:
-		unmet = AuthStrengthRequired.set()
+		unmet = askStrength.set()
 	case no:
 		unmet = s.demand.set()
 	default:
-		unmet = AuthStrengthRequired.set() | s.demand.set()
+		unmet = askStrength.set() | s.demand.set()
 		missing = mSatisfied.set()
 	}
 	t := s.allows(k)
 	switch t {
 	case yes:
-		return outcome{verdicts: Allowed.set()}
+		return outcome{asks: askNothing.set()}
 	case no:
-		return outcome{verdicts: unmet, missing: missing}
+		return outcome{asks: unmet, missing: missing}
 	}
 	missing |= mCombination.set()
 	if !k.defined {
 		missing = missing&^mCombination.set() | mStrength.set()
 	}
-	return outcome{verdicts: Allowed.set() | unmet, missing: missing}
+	return outcome{asks: askNothing.set() | unmet, missing: missing}
 }
 
 // allows says whether the combination used is allowed.

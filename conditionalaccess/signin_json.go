@@ -26,6 +26,9 @@ func (si *SignIn) UnmarshalJSON(data []byte) error {
 	si.Scopes.Value, si.Satisfied.Value = old.Scopes.Value[:0], old.Satisfied.Value[:0]
 	si.MethodsRegistered.Value = old.MethodsRegistered.Value[:0]
 	if d.peek() != '{' {
+		if strings.IndexByte(d.text, 0) >= 0 {
+			return errors.New("the sign-in is UTF-16; save the file as UTF-8")
+		}
 		return errors.New("the sign-in is no JSON object")
 	}
 	err := d.object(func(name []byte) error { return d.member(si, name) })

@@ -10,7 +10,11 @@ const (
 	adminPortals
 	// uncertain marks an application whose membership no document at hand settles.
 	uncertain
+	guessed // marks what was assumed of such an application
 )
+
+// suiteGuesses is the number of applications that are uncertain.
+const suiteGuesses = 3
 
 // suiteNames are the words in policies.
 var suiteNames = map[string]suite{"office365": office365, "microsoftadminportals": adminPortals}
@@ -66,7 +70,6 @@ var earlyBound = map[string][]string{
 	appSkype:     {appExchange},
 	appPowerApps: {appManagement, appDirectory, appSharePoint, appExchange},
 	appAutomate:  {appPowerApps},
-	appPortal:    {appManagement},
 }
 
 // graphServices are the services behind Microsoft Graph's scopes, by the first

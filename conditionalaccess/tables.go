@@ -19,7 +19,6 @@ type tables struct {
 	resourceYes, resourceMay [scopeClasses]rows
 	actionYes, actionMay     rows
 	contextYes, contextMay   rows
-	targeted                 bitset
 
 	client, platform                                  rows // by bit of the mask
 	signInRisk, userRisk, insiderRisk, spRisk, agRisk rows
@@ -34,18 +33,18 @@ type tables struct {
 
 // peopleTable is one side of the user assignment.
 type peopleTable struct {
-	all                        bitset
-	user, group, role          rows
-	anyUser, anyGroup, anyRole bitset
-	typeYes, typeMay           rows
-	unknown                    bitset
+	all               bitset
+	user, group, role rows
+	anyUser           bitset
+	typeYes, typeMay  rows
+	unknown           bitset
 }
 
 func (c *Compiled) compileTables() {
 	t := &c.tables
 	n := c.width
 	for _, b := range []*bitset{
-		&t.live, &t.reportOnly, &t.special, &t.userPolicies, &t.workloads, &t.agents, &t.targeted, &t.noFlow,
+		&t.live, &t.reportOnly, &t.special, &t.userPolicies, &t.workloads, &t.agents, &t.noFlow,
 		&t.unlocated, &t.inAnywhere, &t.inUnknown, &t.outUnknown, &t.outAnywhere,
 	} {
 		*b = make(bitset, n)
@@ -102,14 +101,13 @@ func (c *Compiled) peopleTable(side func(*compiledPolicy) *people) peopleTable {
 	n := c.width
 	t := peopleTable{
 		all: make(bitset, n), unknown: make(bitset, n),
-		anyUser: make(bitset, n), anyGroup: make(bitset, n), anyRole: make(bitset, n),
-		user: newRows(len(c.users), n), group: newRows(len(c.groups), n), role: newRows(len(c.roles), n),
+		anyUser: make(bitset, n),
+		user:    newRows(len(c.users), n), group: newRows(len(c.groups), n), role: newRows(len(c.roles), n),
 		typeYes: newRows(bits.Len(allTypes), n), typeMay: newRows(bits.Len(allTypes), n),
 	}
-	fill := func(r *rows, any bitset, ids []id, i int) {
+	fill := func(r *rows, ids []id, i int) {
 		for _, x := range ids {
 			r.row(int(x)).add(i)
-			any.add(i)
 		}
 	}
 	for i := range c.policies {
@@ -120,9 +118,12 @@ func (c *Compiled) peopleTable(side func(*compiledPolicy) *people) peopleTable {
 		if p.unknown {
 			t.unknown.add(i)
 		}
-		fill(&t.user, t.anyUser, p.users, i)
-		fill(&t.group, t.anyGroup, p.groups, i)
-		fill(&t.role, t.anyRole, p.roles, i)
+		if len(p.users) > 0 {
+			t.anyUser.add(i)
+		}
+		fill(&t.user, p.users, i)
+		fill(&t.group, p.groups, i)
+		fill(&t.role, p.roles, i)
 		for bit := range bits.Len(allTypes) {
 			listed := p.types != nil && p.types.types&(1<<bit) != 0
 			guest := p.guests && 1<<bit != typeInternal
@@ -160,9 +161,6 @@ func (c *Compiled) compileTargets() {
 				mentions[c.apps[app]] = append(mentions[c.apps[app]], i)
 			}
 		}
-		if f := (&facts{si: &SignIn{}}); c.application(p, f).result != no {
-			t.targeted.add(i)
-		}
 	}
 	si := &SignIn{}
 	for class := range scopeClasses {
@@ -178,8 +176,7 @@ func (c *Compiled) compileTargets() {
 			copy(yesRows.row(app), yesRows.row(other))
 			copy(mayRows.row(app), mayRows.row(other))
 			for _, i := range list {
-				decide(i, app, &facts{si: si, target: targetResource, resource: id(app), listed: true,
-					known: c.suites[app], scopes: scopeClass(class)})
+				decide(i, app, &facts{si: si, target: targetResource, resource: id(app), scopes: scopeClass(class)})
 			}
 		}
 		// A listed application is none of the agents' even if no policy names it.
@@ -187,7 +184,6 @@ func (c *Compiled) compileTargets() {
 	}
 	t.actionYes, t.actionMay = newRows(len(c.actions)+2, n), newRows(len(c.actions)+2, n)
 	t.contextYes, t.contextMay = newRows(len(c.contexts)+1, n), newRows(len(c.contexts)+1, n)
-	security := &SignIn{UserAction: Is(actionSecurityInfo)}
 	for i := range c.policies {
 		p := &c.policies[i]
 		for action := range len(c.actions) + 2 {
@@ -196,9 +192,9 @@ func (c *Compiled) compileTargets() {
 			case action == len(c.actions): // another action
 				f.action = idOther
 			case action == len(c.actions)+1: // security information, if no policy names it
-				f.action, f.si = idOther, security
+				f.action, f.security = idOther, true
 			case action == int(c.securityInfo()):
-				f.si = security
+				f.security = true
 			}
 			record(t.actionYes.row(action), t.actionMay.row(action), i, c.application(p, f).result)
 		}

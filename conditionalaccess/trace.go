@@ -23,7 +23,7 @@ func stateCondition(_ *Compiled, p *compiledPolicy, _ *facts) finding {
 	case Disabled:
 		f.result, f.why = no, reasonDisabled
 	case StateUnknown:
-		f.result, f.why, f.missing = maybe, reasonUnknownState, mPolicy.set()
+		f.result, f.why, f.missing = maybe, reasonUnknownState, mState.set()
 	}
 	return f
 }
@@ -172,14 +172,13 @@ func (c *Compiled) logged(p *compiledPolicy, f *facts, result tri) string {
 	case p.class < 0:
 		return prefix + success
 	}
-	demands := c.demand(&c.classes[p.class], f).verdicts
-	switch {
-	case demands&(demands-1) != 0 || demands == Unknown.set():
+	demands := c.demand(&c.classes[p.class], f).asks
+	switch v := demands.verdict(); {
+	case v == Unknown:
 		return "unknown"
-	case demands == Allowed.set():
+	case v == Allowed:
 		return prefix + success
-	case p.reportOnly && demands.strongest() != Blocked && demands.strongest() != DeviceRequired &&
-		demands.strongest() != AppProtectionRequired:
+	case p.reportOnly && v != Blocked && v != DeviceRequired && v != AppProtectionRequired:
 		return prefix + "Interrupted" // the user would have had to act
 	}
 	return prefix + failure

@@ -53,7 +53,8 @@ const (
 	mTrustedIPs
 	mAppGroups
 	mStrength
-	mPolicy  // a condition or state that this package does not know
+	mState   // whether a policy is enforced
+	mPolicy  // a condition that this package does not know
 	mControl // a grant control that it does not know
 
 	mAttributes // the device attributes follow
@@ -68,7 +69,7 @@ var memberNames = [...]string{
 	mInsiderRisk: "insiderRisk", mServicePrincipalRisk: "servicePrincipalRisk", mAgentRisk: "agentRisk",
 	mFlow: "authenticationFlow", mSatisfied: "satisfied", mCombination: "authMethodCombination",
 	mNamedLocations: "namedLocations", mTrustedIPs: "mfaTrustedIPs", mAppGroups: "appGroups",
-	mStrength: "authenticationStrength", mPolicy: "conditions", mControl: "grantControls",
+	mStrength: "authenticationStrength", mState: "state", mPolicy: "conditions", mControl: "grantControls",
 	mAttributes: "device.deviceId", "device.mdmAppId", "device.deviceOwnership", "device.isCompliant",
 	"device.profileType", "device.trustType", "device.physicalIds", "device.systemLabels", "device.displayName",
 	"device.enrollmentProfileName", "device.manufacturer", "device.model", "device.operatingSystem",
@@ -104,6 +105,13 @@ func wordCount(n int) int { return (n + 63) / 64 }
 func (b bitset) has(i int) bool { return b[i>>6]&(1<<(i&63)) != 0 }
 func (b bitset) add(i int)      { b[i>>6] |= 1 << (i & 63) }
 func (b bitset) remove(i int)   { b[i>>6] &^= 1 << (i & 63) }
+
+// fill adds the numbers below n.
+func fill(b bitset, n int) {
+	for w := range b {
+		b[w] = 1<<min(64, n-w<<6) - 1
+	}
+}
 
 // rows is an arena of bitsets of one length.
 type rows struct {

@@ -35,7 +35,7 @@ func (c *Compiled) who(p *compiledPolicy, f *facts) finding {
 func (c *Compiled) whoUser(p *compiledPolicy, f *facts) finding {
 	switch {
 	case p.Conditions.ClientApplications != nil:
-		return finding{condition: conditionWorkload, result: no, why: reasonWorkload}
+		return finding{condition: conditionUsers, result: no, why: reasonWorkload}
 	case p.Conditions.Agents != nil:
 		return finding{condition: conditionUsers, result: no, why: reasonAgents}
 	}
@@ -55,8 +55,8 @@ func (c *Compiled) listed(p *people, f *facts) finding {
 			e.add(yes, 0, reasonUser, f.si.UserID.Value)
 		}
 	}
-	e.membership(p.groups, f.groups, f.groupsKnown, mGroups, reasonGroup, c.groupNames)
-	e.membership(p.roles, f.roles, f.rolesKnown, mRoles, reasonRole, c.roleNames)
+	e.membership(p.groups, f.groups, f.groupsMaybe, mGroups, reasonGroup, c.groupNames)
+	e.membership(p.roles, f.roles, f.rolesMaybe, mRoles, reasonRole, c.roleNames)
 	if p.guests {
 		e.add(matches(f.types, allTypes&^typeInternal), mGuestType.set(), reasonGuest, "")
 	}
@@ -73,18 +73,14 @@ func (c *Compiled) listed(p *people, f *facts) finding {
 	return e.finding
 }
 
-func (e *either) membership(wanted []id, have bitset, known bool, m member, why reason, names []string) {
-	if len(wanted) == 0 {
-		return
-	}
-	if !known {
-		e.add(maybe, m.set(), reasonMissing, "")
-		return
-	}
+func (e *either) membership(wanted []id, have, perhaps bitset, m member, why reason, names []string) {
 	for _, i := range wanted {
-		if have.has(int(i)) {
+		switch {
+		case have.has(int(i)):
 			e.add(yes, 0, why, names[i])
 			return
+		case perhaps.has(int(i)):
+			e.add(maybe, m.set(), reasonMissing, "")
 		}
 	}
 }

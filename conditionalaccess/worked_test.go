@@ -257,7 +257,7 @@ func TestWorkedExamples(t *testing.T) {
 			verdict: MFARequired, code: 50076, applied: 1},
 		{row: "66 apps, no method", policies: []string{pol(everybody, `"applications":{"includeUserActions":["urn:user:registersecurityinfo"]}`, locations(`"All"`, `"AllTrusted"`), mfa), namedPlaces},
 			signIn:  `{"resource":null,"userAction":"urn:user:registersecurityinfo","methodsRegistered":[]}`,
-			verdict: RegistrationRequired, code: 53010, applied: 1},
+			verdict: Blocked, code: 53010, applied: 1},
 	} {
 		t.Run(row.row, func(t *testing.T) {
 			c := Compile(readSet(t, row.policies...), row.options)

@@ -51,7 +51,7 @@ func TestDeviceCode(t *testing.T) {
 	checkMe(t, l.Client(), l.URL(), result.AccessToken, user)
 
 	p.open(device.Result.VerificationURL)
-	p.expect("Enter the code")
+	p.expect("Enter the code of the device")
 	p.fill("Code that your device shows", device.Result.UserCode)
 	p.press("Next")
 	p.expectText("AADSTS70018") // a code is good once

@@ -110,7 +110,7 @@ func (p *person) giveCode(code string) {
 func (p *person) enterUserCode(address, code string) {
 	p.t.Helper()
 	p.open(address)
-	p.expect("Enter the code")
+	p.expect("Enter the code of the device")
 	p.fill("Code that your device shows", code)
 	p.press("Next")
 	p.expect("Sign in on another device?")

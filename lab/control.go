@@ -20,14 +20,21 @@ POST   /phone/{id}                    {"action":"approve","number":42}, "deny" o
 GET    /faults                        faults in force
 POST   /faults                        {"kind":"status","status":429,"retry_after":"2","service":"graph","path":"/v1.0/users/**","times":3}
 DELETE /faults, /faults/{id}          ends them
+GET    /settings                      delays and limits of Graph
+PATCH  /settings                      {"credential_delay":"30s","replication_delay":"5s","report_lag":"24h","throttle":true}
 GET    /journal                       what was asked; filters service, method, path, status, client_id, username, grant_type
 GET    /journal/assert                the same filters with count, at_least or at_most: 200 if it holds, 409 if not
 DELETE /journal                       forgets it
 POST   /tenants                       a tenants file: adds its tenants
 PATCH  /tenants/{tenant}              {"security_defaults":true,"mandatory_mfa":false,"consent":{"users":"none"}}
-PATCH  /tenants/{tenant}/users/{upn}  {"enabled":false,"per_user_mfa":"enforced","password":"…","locked":true}
+PATCH  /tenants/{tenant}/users/{upn}  {"enabled":false,"per_user_mfa":"enforced","password":"…","reset_in":"azure_portal","locked":true,
+                                      "user_risk":"high","sign_in_risk":"medium","device":{"isCompliant":true},"forget_terms":true}
 PUT    /tenants/{tenant}/sites        {"site":"/sites/finance","client_id":"…","role":"read"}: a grant of Sites.Selected
 PUT    /tenants/{tenant}/cards        {"environment":"Production","client_id":"…","enabled":true,"permission_sets":["D365 BUS FULL ACCESS"]}
+GET    /network                       where requests seem to come from
+PUT    /network                       {"address":"203.0.113.7","country":"NO","tenant":"…","user":"…","client_id":"…"}; "address":"" takes an entry away
+GET    /federation                    address of the federation servers and of the lab's own workload issuer
+POST   /federation/tokens             {"issuer":"https://…","subject":"…","audience":"…","lifetime":"10m"}: a token of a workload issuer
 GET    /state                         the whole directory, with hashes for passwords and secrets
 PUT    /state                         puts it back
 `
@@ -50,6 +57,9 @@ func (l *Lab) control() http.Handler {
 	})
 	mux.HandleFunc("POST /phone/{id}", l.answerPhone)
 	l.manage(mux)
+	l.manageFederation(mux)
+	l.manageNetwork(mux)
+	l.manageSettings(mux)
 	// The port asks for no credentials, so pages of other sites must not reach
 	// it: neither by a cross-site form nor by a name that resolves to loopback.
 	return onlyAddressed(http.NewCrossOriginProtection().Handler(mux))

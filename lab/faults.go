@@ -24,7 +24,7 @@ type Fault struct {
 
 	// Which requests. Empty members match all; Path is a pattern such as
 	// "/v1.0/users/*" ("*" stands for one segment, "**" at the end for the rest).
-	Service string `json:"service,omitempty"` // login, graph …
+	Service string `json:"service,omitempty"` // login, graph, federation …
 	Method  string `json:"method,omitempty"`
 	Path    string `json:"path,omitempty"`
 	Grant   string `json:"grant_type,omitempty"` // of a token request
@@ -51,7 +51,7 @@ func (f *Fault) check() error {
 	if !slices.Contains(FaultKinds, f.Kind) {
 		return fmt.Errorf("kind is %q, must be one of %s", f.Kind, strings.Join(FaultKinds, ", "))
 	}
-	if services := []string{loginService, graphService, sharePointService, businessCentralService}; f.Service != "" && !slices.Contains(services, f.Service) {
+	if services := []string{loginService, graphService, sharePointService, businessCentralService, federationService}; f.Service != "" && !slices.Contains(services, f.Service) {
 		return fmt.Errorf("service is %q, must be one of %s", f.Service, strings.Join(services, ", "))
 	}
 	if f.Path != "" {

@@ -36,6 +36,7 @@ import (
 
 	"gatehouse/lab/internal/bcsim"
 	"gatehouse/lab/internal/directory"
+	"gatehouse/lab/internal/federation"
 	"gatehouse/lab/internal/graphsim"
 	"gatehouse/lab/internal/spsim"
 	"gatehouse/lab/internal/sts"
@@ -55,6 +56,9 @@ type Config struct {
 	// Listen, Control and Proxy are addresses such as "127.0.0.1:8443"; empty
 	// means a free port of 127.0.0.1.
 	Listen, Control, Proxy string
+	// Federation is the address of the federation servers and workload issuers,
+	// given in the same way.
+	Federation string
 	// Tenants is a tenants file; nil means [BuiltIn]. docs/lab.md has the schema.
 	Tenants io.Reader
 	// State is a folder that keeps authority, keys, ids and secrets across
@@ -69,6 +73,8 @@ type Config struct {
 	// Strict switches on restrictions that are announced or to be expected:
 	// assertions in the older form (RS256 with a SHA-1 thumbprint) are refused.
 	Strict bool
+	// Settings are delays and limits of Graph; [Lab.SetSettings] changes them.
+	Settings Settings
 	// Now is the clock; nil means the system's. [Lab.Advance] moves it.
 	Now func() time.Time
 }
@@ -81,6 +87,8 @@ type Lab struct {
 	ready  Ready
 	sts    *sts.Server
 
+	federation      *federation.Server
+	graph           graphServer
 	sharePoint      *spsim.Server
 	businessCentral *bcsim.Server
 	ca              *x509.Certificate
@@ -93,6 +101,7 @@ type Lab struct {
 
 	servers []*http.Server
 	address string // of the main listener
+	names   hostNames
 	scratch string // folder to remove, "" with State
 	working sync.WaitGroup
 }
@@ -150,10 +159,16 @@ func (l *Lab) start() error {
 	}
 	l.address = main.Addr().String()
 	names := serverNames(l.address)
-	certificate, err := st.authority.Server(l.Now(), names.certificate())
+	certificates, err := newCertificates(st.authority, names.certificate(), l.Now)
 	if err != nil {
 		return err
 	}
+	l.federation = federation.New(federation.Config{Store: store, SignIn: names.signIn})
+	if names.real {
+		names.federated = l.federation.Hosts
+		certificates.also = l.federation.Hosts
+	}
+	l.names = names
 	var random func() uint64
 	if !l.cfg.Deterministic {
 		var seed [32]byte
@@ -167,16 +182,28 @@ func (l *Lab) start() error {
 		}
 	}
 	root := func(r *http.Request) string { return "https://" + r.Host }
-	l.sts = sts.New(sts.Config{Store: store, Tokens: l.tokens, Root: root, Clouds: names.clouds(), Random: random, Strict: l.cfg.Strict})
+	l.sts = sts.New(sts.Config{Store: store, Tokens: l.tokens, Root: root, Clouds: names.clouds(), Random: random, Federation: l.federation, Strict: l.cfg.Strict})
 	l.sharePoint = spsim.New(spsim.Config{Store: store, Tokens: l.tokens, Root: root, Random: random, Deterministic: l.cfg.Deterministic})
 	l.businessCentral = bcsim.New(bcsim.Config{Store: store, Tokens: l.tokens, Root: root, Random: random, Deterministic: l.cfg.Deterministic})
+	l.graph.cfg = graphsim.Config{Store: store, Tokens: l.tokens, Root: root, Random: random, Deterministic: l.cfg.Deterministic}
+	if err := l.SetSettings(l.cfg.Settings); err != nil {
+		return err
+	}
 	handler := &router{names: names, now: l.Now, services: map[string]http.Handler{
 		loginService:           l.observe(loginService, l.sts),
-		graphService:           l.observe(graphService, graphsim.New(graphsim.Config{Store: store, Tokens: l.tokens, Root: root, Random: random, Deterministic: l.cfg.Deterministic})),
+		graphService:           l.observe(graphService, &l.graph),
 		sharePointService:      l.observe(sharePointService, l.sharePoint),
 		businessCentralService: l.observe(businessCentralService, l.businessCentral),
+		federationService:      l.observe(federationService, l.federation),
 	}}
-	l.serve(tls.NewListener(main, &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}), handler)
+	secure := &tls.Config{GetCertificate: certificates.get, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}
+	l.serve(tls.NewListener(main, secure), handler)
+	outside, err := listen(l.cfg.Federation)
+	if err != nil {
+		return err
+	}
+	l.federation.Listen("https://" + outside.Addr().String())
+	l.serve(tls.NewListener(outside, secure), handler.services[federationService])
 
 	control, err := listen(l.cfg.Control)
 	if err != nil {
@@ -266,9 +293,9 @@ func (l *Lab) Transport() *http.Transport {
 			if err != nil {
 				return nil, err
 			}
-			service, ok := serverNames(l.address).service(host)
+			service, ok := l.names.service(host)
 			switch {
-			case !ok && address != l.address:
+			case !ok && address != l.address && "https://"+address != l.federation.Address():
 				return nil, fmt.Errorf("the lab does not serve %s", host)
 			case service == "": // its own addresses, the control port's too
 				return dialer.DialContext(ctx, network, address)

@@ -237,15 +237,26 @@ func (l *Lab) patchUser(w http.ResponseWriter, r *http.Request) {
 		Enabled         *bool   `json:"enabled"`
 		Locked          *bool   `json:"locked"`
 		Password        *string `json:"password"`
+		ResetIn         *string `json:"reset_in"`
 		PasswordExpired *bool   `json:"password_expired"`
 		PerUserMFA      *string `json:"per_user_mfa"`
 		DefaultMethod   *string `json:"default_method"`
 		RevokeSessions  bool    `json:"revoke_sessions"`
+		circumstances
 	}
 	if !readJSON(w, r, &change) {
 		return
 	}
-	if err := checkUserChange(change.PerUserMFA, change.Password); err != nil {
+	err := checkUserChange(change.PerUserMFA, change.Password)
+	if in := change.ResetIn; err == nil && in != nil && (change.Password == nil || *in != string(directory.AzurePortal) && *in != string(directory.EntraAdminCentre)) {
+		err = fmt.Errorf("reset_in is %q, must be azure_portal or entra_admin_centre, and goes with password", *in)
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	device, err := change.check()
+	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
@@ -266,13 +277,51 @@ func (l *Lab) patchUser(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		if change.Password != nil {
-			u.PasswordHash, u.PasswordChanged, u.TokensValidFrom = directory.HashPassword(*change.Password), now, now
+			portal := directory.EntraAdminCentre
+			set(&portal, (*directory.Portal)(change.ResetIn))
+			u.SetPassword(directory.HashPassword(*change.Password), portal, now)
+			set(&u.PasswordExpired, change.PasswordExpired)
 		}
 		if change.RevokeSessions {
-			u.TokensValidFrom = now
+			u.Revoke(now)
 		}
+		change.apply(u, device, now)
 	})
 	answerChange(w, known, "user of this tenant")
+}
+
+// circumstances are what Conditional Access asks of a user's sign-ins.
+type circumstances struct {
+	UserRisk    *string         `json:"user_risk"`
+	SignInRisk  *string         `json:"sign_in_risk"`
+	Device      json.RawMessage `json:"device"` // null takes it away
+	ForgetTerms bool            `json:"forget_terms"`
+}
+
+func (c *circumstances) check() (*directory.Device, error) {
+	for name, level := range map[string]*string{"user_risk": c.UserRisk, "sign_in_risk": c.SignInRisk} {
+		if level != nil && !directory.RiskLevel(*level) {
+			return nil, fmt.Errorf("%s is %q, must be none, low, medium or high", name, *level)
+		}
+	}
+	if c.Device == nil {
+		return nil, nil
+	}
+	return directory.ReadDevice(c.Device)
+}
+
+func (c *circumstances) apply(u *directory.User, device *directory.Device, now time.Time) {
+	if c.UserRisk != nil {
+		state := map[bool]string{true: "none", false: "atRisk"}[*c.UserRisk == "none"]
+		u.SetRisk(*c.UserRisk, state, "none", "", now)
+	}
+	set(&u.SignInRisk, c.SignInRisk)
+	if c.Device != nil {
+		u.Device = device
+	}
+	if c.ForgetTerms {
+		u.Terms = nil
+	}
 }
 
 func checkUserChange(perUser, password *string) error {

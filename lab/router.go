@@ -25,6 +25,7 @@ const (
 	graphService           = "graph"
 	sharePointService      = "sharepoint"
 	businessCentralService = "business_central"
+	federationService      = "federation"
 )
 
 // clouds are the real clouds whose names the lab answers to on loopback
@@ -56,6 +57,9 @@ var (
 type hostNames struct {
 	own  []string // loopback names or the address that it listens on
 	real bool     // Microsoft's names as well: on loopback only
+	// federated reports names of federation servers and workload issuers; nil:
+	// there are none.
+	federated func(host string) bool
 }
 
 // serverNames decides the names by the address of the listener. A lab that
@@ -87,8 +91,15 @@ func (n hostNames) service(host string) (string, bool) {
 		return businessCentralService, true
 	case n.real && spsim.IsHost(host):
 		return sharePointService, true
+	case n.federated != nil && n.federated(host):
+		return federationService, true
 	}
 	return "", false
+}
+
+// signIn reports whether browsers reach the sign-in service under a name.
+func (n hostNames) signIn(host string) bool {
+	return slices.Contains(n.own, strings.Trim(host, "[]")) || n.real && slices.Contains(loginHosts, host)
 }
 
 func (n hostNames) certificate() []string {

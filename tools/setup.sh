@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings what the tests need onto this machine (a C compiler, Chromium), and
+# Brings what the tests need onto this machine (a C compiler, Chromium, PostgreSQL), and
 # prints the flags that `go test` can be given here: "-race" if a C compiler
 # works, else nothing. Root (or sudo) is asked for only when something is
 # missing. Talk: stderr.
@@ -61,3 +61,17 @@ fi
 command -v chromium >/dev/null || install_packages chromium || true
 command -v chromium >/dev/null ||
 	say "NO CHROMIUM: the tests of interop that need a browser will FAIL. Install it: apt-get install chromium"
+
+# The tests run on SQLite and on a PostgreSQL server that tools/postgres.sh
+# starts for them.
+has_postgres() {
+	local bin
+	[ -z "${GATEHOUSE_TEST_POSTGRES:-}" ] || return 0
+	for bin in /usr/lib/postgresql/*/bin /usr/local/bin /usr/bin; do
+		[ -x "$bin/initdb" ] && [ -x "$bin/pg_ctl" ] && return 0
+	done
+	return 1
+}
+has_postgres || install_packages postgresql || true
+has_postgres ||
+	say "NO POSTGRESQL: the tests cannot start. Install it (apt-get install postgresql), or set GATEHOUSE_TEST_POSTGRES to the address of a server whose databases may be made and dropped"

@@ -25,6 +25,7 @@ var parts = []struct {
 	{"explain, perturbed", evalPerturbed},
 	{"graph", evalGraph},
 	{"decode", evalDecode},
+	{"policies", evalPolicies},
 }
 
 func main() {

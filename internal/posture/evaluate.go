@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	ca "gatehouse/conditionalaccess"
 	"gatehouse/internal/diagnosis"
 )
 
@@ -114,6 +115,9 @@ func (o *Outcome) sort() {
 var (
 	codesOfMFA    = []int{50076, 50079, 50072, 50074}
 	codesOfPolicy = []int{53003, 53000, 53001, 53002, 53009, 530031, 530032}
+	// Terms of use, custom controls, a password change, registration where it is
+	// not allowed, a tracked flow: a policy asks for these, or something else does.
+	codesOfOthers = []int{50158, 50135, 53004, 53010, 53011, 530036}
 )
 
 // number reads "AADSTS50076".
@@ -126,10 +130,11 @@ func number(code string) int {
 }
 
 // MayStandBehind reports whether one of the rules that a snapshot holds may
-// stand behind a refusal without being named by its code: a demand for MFA, or
-// a refusal by Conditional Access. Behind a wrong password none does.
+// stand behind a refusal without being named by its code: a demand for MFA, a
+// refusal by Conditional Access, or what else policies ask for. Behind a wrong
+// password none does.
 func MayStandBehind(code string) bool {
-	return slices.Contains(codesOfMFA, number(code)) || slices.Contains(codesOfPolicy, number(code))
+	return slices.Contains(codesOfMFA, number(code)) || slices.Contains(codesOfPolicy, number(code)) || slices.Contains(codesOfOthers, number(code))
 }
 
 // OfPolicy reports whether the code is one with which only Conditional Access
@@ -151,12 +156,22 @@ func (f Finding) Explains(code string) bool {
 }
 
 // list joins words: a, b and c.
-func list(words []string) string {
+func list(words []string) string { return joined(words, "and") }
+
+// wants joins what a policy asks for: all of it, or one of it.
+func wants(p *ca.Policy, controls []string) string {
+	if p.Grant != nil && !p.Grant.All {
+		return joined(controlWords(controls), "or")
+	}
+	return list(controlWords(controls))
+}
+
+func joined(words []string, by string) string {
 	switch len(words) {
 	case 0:
 		return ""
 	case 1:
 		return words[0]
 	}
-	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
+	return strings.Join(words[:len(words)-1], ", ") + " " + by + " " + words[len(words)-1]
 }

@@ -175,20 +175,20 @@ func (s *Snapshot) judge(c *compiled, i int, request ca.SignIn, who subject) Fin
 		return f
 	case ca.Unknown:
 		f.Effect, f.Controls, f.Code = NotKnown, controls(p), codeOf(p, who)
-		f.Why = fmt.Sprintf("it %s; it would %s, and whether it does depends on what is not known: %s", covers, asks(f.Controls), list(missingWords(f.Missing)))
+		f.Why = fmt.Sprintf("it %s; it would %s, and whether it does depends on what is not known: %s", covers, asks(p, f.Controls), list(missingWords(f.Missing)))
 		if len(f.Missing) > 0 && !slices.ContainsFunc(f.Missing, func(m string) bool { return !strings.HasSuffix(m, "Risk") }) {
 			f.Effect = MayDemand
-			f.Why = fmt.Sprintf("it %s; it would %s where Microsoft sees a risk (%s), which is judged at each sign-in", covers, asks(f.Controls), list(missingWords(f.Missing)))
+			f.Why = fmt.Sprintf("it %s; it would %s where Microsoft sees a risk (%s), which is judged at each sign-in", covers, asks(p, f.Controls), list(missingWords(f.Missing)))
 		}
 	case ca.Blocked:
 		f.Effect, f.Controls, f.Code = Blocks, alone.Outstanding, alone.ErrorCode
 		f.Why = "it " + covers + "; it blocks the sign-in"
 		if !slices.Contains(alone.Outstanding, "block") {
-			f.Why = fmt.Sprintf("it %s; it asks for %s, which %s cannot give", covers, list(controlWords(alone.Outstanding)), who.in.flow().words())
+			f.Why = fmt.Sprintf("it %s; it asks for %s, which %s cannot give", covers, wants(p, alone.Outstanding), who.in.flow().words())
 		}
 	default:
 		f.Effect, f.Controls, f.Code = Demands, alone.Outstanding, alone.ErrorCode
-		f.Why = fmt.Sprintf("it %s; it asks for %s", covers, list(controlWords(alone.Outstanding)))
+		f.Why = fmt.Sprintf("it %s; it asks for %s", covers, wants(p, alone.Outstanding))
 	}
 	if !who.user && who.app.OwnerTenant == "" && f.Stops() {
 		// Only apps of this tenant are reached.

@@ -194,14 +194,14 @@ func controlWords(controls []string) []string {
 }
 
 // asks says what an open policy would do.
-func asks(controls []string) string {
+func asks(p *ca.Policy, controls []string) string {
 	switch {
 	case contains(controls, "block"):
 		return "block the sign-in"
 	case len(controls) == 0:
 		return "ask for nothing"
 	}
-	return "ask for " + list(controlWords(controls))
+	return "ask for " + wants(p, controls)
 }
 
 // missingWords say members of a sign-in in words.

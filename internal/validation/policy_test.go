@@ -134,7 +134,7 @@ func TestNamesThePolicy(t *testing.T) {
 		{name: "claims name a policy that was not read", answers: answers{code: 53003, claims: named("00000000-0000-4000-8000-000000000099"), policies: []string{all}},
 			id: "00000000-0000-4000-8000-000000000099", kind: diagnosis.ConditionalAccess, confidence: diagnosis.High, remedy: "move-to-app-only", evidence: "not among those that were read"},
 		{name: "53003 that no policy explains", answers: answers{code: 53003, policies: []string{all, nobody}},
-			kind: diagnosis.ConditionalAccess, confidence: diagnosis.High, remedy: "move-to-app-only", evidence: "which policy, nothing tells"},
+			kind: diagnosis.ConditionalAccess, confidence: diagnosis.High, remedy: "move-to-app-only", evidence: "which policy or provider asks, nothing tells"},
 		{name: "device", answers: answers{code: 53000, policies: []string{device, nobody}},
 			rule: "CA006 Devices", kind: diagnosis.ConditionalAccess, confidence: diagnosis.High, remedy: "use-workload-identity", offered: "exclude-from-policy", evidence: "a compliant device"},
 		{name: "50076 that nothing explains", answers: answers{code: 50076, policies: []string{off, nobody}}, confidence: diagnosis.High, remedy: "move-to-app-only", evidence: "CA004 Trial"},

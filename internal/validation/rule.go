@@ -72,7 +72,7 @@ const (
 	fromRefusal source = "the refusal itself names the policy"
 	fromLog     source = "the sign-in log names the rule"
 	fromRules   source = "the tenant's rules, as they were read"
-	fromCode    source = "the code is one of Conditional Access; which policy, nothing tells"
+	fromCode    source = "the code alone; which policy or provider asks, nothing tells"
 )
 
 // verdict on which rule refused a sign-in, and how sure that is.
@@ -155,7 +155,14 @@ func same(rule *diagnosis.Rule, of diagnosis.Rule) bool {
 // judgeRefusal writes what was decided into the posture probe, also where the
 // evaluation sees it in another way than Microsoft does.
 func (r *run) judgeRefusal(p *Probe, code string, outcome posture.Outcome, logged []diagnosis.Rule) {
-	d := decideRule(r.rule, code, outcome, logged)
+	named := r.rule
+	if named != nil && named.Kind == diagnosis.ExternalMFA {
+		named = nil // the code also stands for terms of use and custom controls of a policy
+	}
+	d := decideRule(named, code, outcome, logged)
+	if d.rule == nil && r.rule != nil {
+		d = decision{rule: r.rule, from: fromCode, confidence: diagnosis.Medium}
+	}
 	r.rule = d.rule
 	r.namePolicy()
 	if r.rule == nil {

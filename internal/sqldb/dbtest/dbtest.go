@@ -137,6 +137,6 @@ func execute(statement string) error {
 		return err
 	}
 	defer pool.Close()
-	_, err = pool.Exec(statement)
+	_, err = pool.ExecContext(context.Background(), statement)
 	return err
 }

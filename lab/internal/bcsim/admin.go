@@ -45,9 +45,7 @@ func (r *request) admin(segments []string) (*answer, error) {
 	person := r.delegated() && r.administrator()
 	app := r.role(roleAdmin) && r.server.adminApp(at(r.tenant.id, "", r.claims.AppID))
 	if !person && !app {
-		f := refuse(http.StatusForbidden, "", "Authorization has been denied for this request.")
-		f.bare = true
-		return nil, f
+		return nil, notAuthorised()
 	}
 	version := -1
 	if len(segments) > 0 {
@@ -56,6 +54,9 @@ func (r *request) admin(segments []string) (*answer, error) {
 				version = n
 			}
 		}
+	}
+	if version >= 0 && len(segments) > 1 && strings.EqualFold(segments[1], "authorizedAadApps") {
+		return r.authorizedApps(segments[2:])
 	}
 	if version < 0 || len(segments) < 3 || !strings.EqualFold(segments[1], "applications") {
 		return nil, noResource(strings.Join(segments, "/"))

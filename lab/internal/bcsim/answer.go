@@ -11,6 +11,7 @@ import (
 type answer struct {
 	status int
 	body   map[string]any // nil: none
+	list   []any          // instead of body, where the answer is a bare list
 	header http.Header
 }
 
@@ -29,14 +30,20 @@ func (r *request) write(w http.ResponseWriter, a *answer, err error, correlation
 	if tag, ok := a.body[etagName].(string); ok {
 		h.Set("ETag", tag)
 	}
-	if a.body == nil {
+	var content any
+	switch {
+	case a.list != nil:
+		content = a.list
+	case a.body != nil:
+		content = a.body
+	default:
 		w.WriteHeader(a.status)
 		return
 	}
 	h.Set("Content-Type", kind)
 	w.WriteHeader(a.status)
 	if r.http.Method != http.MethodHead {
-		_, _ = w.Write(r.server.cfg.Random.JSON(a.body))
+		_, _ = w.Write(r.server.cfg.Random.JSON(content))
 	}
 }
 

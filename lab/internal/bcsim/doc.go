@@ -34,7 +34,7 @@
 // server.go reads the address; token.go and rights.go decide who calls and what
 // the caller may do; world.go derives companies and their data from the
 // directory; data.go and write.go answer the standard API, service.go the web
-// services, admin.go the lists of environments; query.go selects, filters and
+// services, admin.go and authorized.go the admin centre; query.go selects, filters and
 // pages; answer.go writes.
 //
 // The two families of errors differ as they do in the real service: the data

@@ -19,6 +19,7 @@ func FuzzServer(f *testing.F) {
 		{"PATCH", company + "/customers(00000000-0000-0000-0000-000000000000)", "", `{"city":"x"}`, `W/"x"`},
 		{"GET", "/v2.0/Production/ODataV4/Company('Coast & Sons'' Ledger')/customers('C00010')", "$select=No", "", ""},
 		{"GET", "/admin/v2.29/applications/BusinessCentral/environments/Production", "", "", ""}, {"GET", "/environments/v1.", "", "", ""},
+		{"PUT", "/admin/v2.29/authorizedAadApps/" + otherApp, "", "", ""}, {"GET", "/admin/v2.24/authorizedAadApps/manageableTenants", "", "", ""},
 		{"GET", "/v2.0/api/api/v2.0/companies", "$skiptoken='", "", ""}, {"GET", company + "/items(", "$filter=''", "", ""}, {"DELETE", "//", "%", "\x00", "*"},
 	} {
 		f.Add(seed[0], seed[1], seed[2], seed[3], seed[4], false)

@@ -251,3 +251,29 @@ func TestAdminAPI(t *testing.T) {
 	}
 	w.must(405, service, http.MethodDelete, environments, "")
 }
+
+// TestAuthorizedApps: administrators authorise apps in the admin centre; an app
+// finds the tenants that did, and may not authorise itself.
+func TestAuthorizedApps(t *testing.T) {
+	w := newWorld(t)
+	const set = "/admin/v2.29/authorizedAadApps"
+	admin, other := w.person("ada@ledger.example", "user_impersonation"), app(otherApp, "AdminCenter.ReadWrite.All")
+	w.must(403, other, http.MethodGet, set+"/manageableTenants", "") // no tenant has authorised it: it does not get this far
+	r := w.must(200, admin, http.MethodPut, set+"/"+otherApp, "")
+	if r.body["appId"] != otherApp || r.body["isAdminConsentGranted"] != false {
+		t.Errorf("authorised: %s", r.text)
+	}
+	if r := w.must(200, other, http.MethodGet, set+"/manageableTenants", ""); !slices.Equal(r.names("entraTenantId"), []string{ledger}) {
+		t.Errorf("manageable: %s", r.text)
+	}
+	list := w.must(200, admin, http.MethodGet, set, "").list
+	if len(list) != 2 || list[0].(map[string]any)["isAdminConsentGranted"] != true {
+		t.Errorf("list: %v", list)
+	}
+	w.must(403, other, http.MethodGet, set, "")
+	w.must(403, other, http.MethodPut, set+"/"+otherApp, "")
+	w.must(400, admin, http.MethodPut, set+"/x", "")
+	w.must(405, admin, http.MethodPost, set+"/"+otherApp, "")
+	w.must(204, admin, http.MethodDelete, set+"/"+otherApp, "")
+	w.must(403, other, http.MethodGet, "/admin/v2.29/applications/environments", "")
+}

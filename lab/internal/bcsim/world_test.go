@@ -4,20 +4,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"gatehouse/lab/internal/directory"
-	"gatehouse/lab/internal/pki"
+	"gatehouse/lab/internal/labtest"
 	"gatehouse/lab/internal/token"
 )
 
-var testNow = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+var testNow = labtest.Start
 
 const (
 	ledger  = "11111111-aaaa-4aaa-8aaa-111111111111"
@@ -52,19 +50,10 @@ type world struct {
 	ids    map[string]string // user ids by user name
 }
 
-var signer = sync.OnceValue(func() *token.Signer { return token.NewSigner(nil) })
-
 func newWorld(t testing.TB, change ...func(*Config)) *world {
 	t.Helper()
-	file, err := directory.Parse(strings.NewReader(tenantsFile), testNow)
-	if err != nil {
-		t.Fatalf("parsing the tenants file: %v", err)
-	}
-	store, _, err := directory.New(file, directory.Config{Seed: 7, Now: func() time.Time { return testNow }, NewCertificate: pki.Client})
-	if err != nil {
-		t.Fatalf("building the directory: %v", err)
-	}
-	cfg := Config{Store: store, Tokens: signer(), Deterministic: true}
+	store := labtest.Store(t, tenantsFile, &labtest.Clock{})
+	cfg := Config{Store: store, Tokens: labtest.Signer(), Deterministic: true}
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -79,16 +68,8 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 
 // hostile switches randomness on.
 func hostile(seed byte) func(*Config) {
-	source := rand.NewChaCha8([32]byte{seed})
-	var mu sync.Mutex
-	return func(c *Config) {
-		c.Deterministic = false
-		c.Random = func() uint64 {
-			mu.Lock()
-			defer mu.Unlock()
-			return source.Uint64()
-		}
-	}
+	random := labtest.Random(seed)
+	return func(c *Config) { c.Deterministic, c.Random = false, random }
 }
 
 // asCaller makes the claims of a token as the sign-in service does.
@@ -123,11 +104,7 @@ func bearer(t testing.TB, who asCaller) string {
 		Extra: map[string]any{"ver": "1.0"},
 	}
 	who(c)
-	compact, err := signer().Sign(c)
-	if err != nil {
-		t.Fatalf("signing a token: %v", err)
-	}
-	return "Bearer " + compact
+	return labtest.Bearer(t, c)
 }
 
 // reply is what came back.
@@ -135,6 +112,7 @@ type reply struct {
 	status int
 	header http.Header
 	body   map[string]any
+	list   []any // of an answer that is a bare list
 	text   string
 }
 
@@ -184,7 +162,11 @@ func (w *world) do(who asCaller, method, path, body string, headers ...string) r
 	}
 	out := reply{status: answer.StatusCode, header: answer.Header, text: string(raw)}
 	if len(raw) > 0 {
-		if err := json.Unmarshal(raw, &out.body); err != nil {
+		into := any(&out.body)
+		if raw[0] == '[' {
+			into = &out.list
+		}
+		if err := json.Unmarshal(raw, into); err != nil {
 			w.t.Fatalf("%s %s: the answer is no JSON object: %v", method, path, err)
 		}
 	}

@@ -84,6 +84,7 @@ func (b builder) tenant(spec *TenantSpec, sample *Sample) (*Tenant, error) {
 	t := &Tenant{
 		ID: or(spec.ID, b.gen.id("tenant", spec.Domain)), Name: spec.Name, Story: spec.Story, Created: b.now.AddDate(-3, 0, 0), Domains: spec.Domains,
 		SecurityDefaults: spec.SecurityDefaults, MandatoryMFA: spec.MandatoryMFA, AppPasswords: spec.AppPasswords, Lockout: spec.Lockout, Consent: spec.Consent,
+		InboundTrust: spec.InboundTrust,
 	}
 	for _, name := range spec.Licences {
 		sku, _ := SKUByPartNumber(name)
@@ -175,6 +176,7 @@ func (b builder) app(t *Tenant, spec *AppSpec, sample *Sample) error {
 	a.ClientID = or(a.ClientID, b.gen.id(t.ID, "client", a.Name))
 	a.ID = b.gen.id(t.ID, "app", a.Name)
 	a.Created = t.Created
+	b.finishAPI(t, &a)
 	shown := SampleApp{ClientID: a.ClientID, Name: a.Name, Purpose: a.Purpose, Story: a.Story, Public: a.Public}
 	if s := spec.Secret; s != nil {
 		shown.Secret = or(s.Value, b.gen.secret(t.ID, a.Name))
@@ -205,6 +207,7 @@ func (s *Store) NewSecret(keyID, name, value string, start, end time.Time) *Secr
 // connect makes everything that refers to other objects.
 func (b builder) connect(t *Tenant, spec *TenantSpec) {
 	named := b.names(t, spec)
+	b.connectAPIs(t, spec, named)
 	for i := range spec.Users {
 		if home := spec.Users[i].GuestOf; home != "" {
 			t.User(spec.Users[i].UPN).HomeTenant = b.store.byName[strings.ToLower(home)].ID
@@ -228,8 +231,10 @@ func (b builder) connect(t *Tenant, spec *TenantSpec) {
 			id := b.object(t, named, name)
 			p.Assigned = append(p.Assigned, id)
 		}
-		for _, r := range Resources {
-			for _, value := range a.Granted[r.Alias] {
+		for _, wanted := range t.Requests(byClient(a.Granted, named)) {
+			r := wanted.Resource
+			b.principal(t, r.ClientID)
+			for _, value := range wanted.Values {
 				role, _ := r.Role(value)
 				t.AppRoles = append(t.AppRoles, &AppRoleAssignment{
 					ID: b.gen.id(t.ID, p.ID, r.ClientID, role.ID), Principal: p.ID, PrincipalType: "ServicePrincipal",
@@ -247,7 +252,7 @@ func (b builder) connect(t *Tenant, spec *TenantSpec) {
 	for i, g := range spec.Grants {
 		grant := &Grant{
 			ID: b.gen.id(t.ID, "grant", strconv.Itoa(i)), Client: t.Principal(named[strings.ToLower(g.App)]).ID,
-			Resource: t.Principal(ResourceByAlias(g.Resource).ClientID).ID, Scopes: g.Scopes,
+			Resource: b.principal(t, clientOf(g.Resource, named)).ID, Scopes: g.Scopes,
 		}
 		if g.User != "" {
 			grant.User = t.User(g.User).ID

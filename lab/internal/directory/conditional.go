@@ -14,10 +14,12 @@ import (
 const (
 	MaxLocations = 195
 	MaxPolicies  = 240
-	maxRanges    = 2000
-	maxListed    = 5000
-	maxName      = 256
-	maxNesting   = 12
+	// MaxAgreements is how many terms of use a tenant may have (documented).
+	MaxAgreements = 40
+	maxRanges     = 2000
+	maxListed     = 5000
+	maxName       = 256
+	maxNesting    = 12
 )
 
 // enumerations are the values that Graph's metadata allows, by member.

@@ -52,6 +52,16 @@ type Tenant struct {
 	changes journal
 
 	store *Store
+
+	// What Graph keeps besides: nil or empty until somebody writes it.
+	MethodsPolicy, FlowsPolicy         *Object   // authenticationMethodsPolicy and authenticationFlowsPolicy as last written
+	MethodConfigurations, PreApprovals []*Object // of single authentication methods, by name; pre-approval policies (beta)
+	ApprovalRequests                   []*ApprovalRequest
+	Eligible                           []*Eligibility
+
+	// InboundTrust is what is accepted of guests' home tenants, by the domain of
+	// the tenant; "" stands for all others.
+	InboundTrust map[string]InboundTrust
 }
 
 // MaxSignIns is how many sign-in log entries a tenant keeps.
@@ -71,6 +81,8 @@ type Federation struct {
 	MetadataURL string `json:"metadata_url"` // MEX document
 	ActiveURL   string `json:"active_url"`
 	Brand       string `json:"brand,omitempty"`
+	PassiveURL  string `json:"passive_url,omitempty"` // sign-in page
+	Issuer      string `json:"issuer,omitempty"`      // issuer of its assertions
 }
 
 // Lockout is the smart lock-out: after Threshold wrong passwords in a row the
@@ -120,8 +132,19 @@ type User struct {
 	DefaultMethod     string // userPreferredMethodForSecondaryAuthentication, "" if unset
 	SystemPreferred   bool
 	Created           time.Time
-	TokensValidFrom   time.Time // refresh tokens made before are revoked
-	UsageLocation     string    // two-letter country code, "" if unset
+	TokensValidFrom   time.Time // sessions and refresh tokens made before are revoked
+	// What a change or reset of the password revokes; see [User.Revoked].
+	PasswordValidFrom, RefreshValidFrom time.Time
+	UsageLocation                       string // two-letter country code, "" if unset
+	Risk                                Risk
+	// Profile are members of the user that nothing in the lab decides on, as Graph
+	// was given them: officeLocation, businessPhones, city …; replaced, never
+	// changed in place.
+	Profile map[string]any
+
+	SignInRisk string   // of every sign-in of the user: low, medium, high; "" means none
+	Device     *Device  // what the user signs in on, nil: nothing registered
+	Terms      []string // ids of the agreements (terms of use) that were accepted
 }
 
 // Method types, as the tenants file spells them.
@@ -139,20 +162,22 @@ const (
 
 // Method is a registered authentication method other than the password.
 type Method struct {
-	ID      string
-	Type    string // one of the method types
-	Name    string // device or key name
-	Phone   string // "+44 7700900123"
-	Email   string
-	Secret  string // base32 secret of a software OATH token
-	Created time.Time
-	TAPOnce bool          // temporary access pass: one use
-	TAPLife time.Duration // temporary access pass: life from Created
+	ID        string
+	Type      string // one of the method types
+	Name      string // device or key name
+	Phone     string // "+44 7700900123"
+	Email     string
+	Secret    string // base32 secret of a software OATH token
+	Created   time.Time
+	TAPOnce   bool              // temporary access pass: one use
+	TAPLife   time.Duration     // temporary access pass: life from Created
+	SMSSignIn bool              // phone: its owner may sign in by text message alone
+	Details   map[string]string // of a hardware token, an external method, a QR code
 }
 
 // MFA reports whether the method is a second factor. E-mail only serves
-// password reset (graph-mfa-posture §7).
-func (m *Method) MFA() bool { return m.Type != Email }
+// password reset (graph-mfa-posture §7), and a QR code with PIN is one factor.
+func (m *Method) MFA() bool { return m.Type != Email && m.Type != QRCodePIN }
 
 // Registered reports whether the user has a second factor registered.
 func (u *User) Registered() bool {
@@ -173,7 +198,8 @@ type Group struct {
 	Roles          []string // role template ids
 	Created        time.Time
 	Description    string
-	MailNickname   string // "": made from the name
+	MailNickname   string   // "": made from the name
+	Owners         []string // ids of users and service principals
 }
 
 // App is an app registration.
@@ -192,11 +218,34 @@ type App struct {
 	// RedirectKinds says of a redirect URI that it is for "web", "spa" or
 	// "publicClient"; one that is missing follows Public.
 	RedirectKinds map[string]string
-	// Permissions that the registration asks for, by resource client id.
+	// Permissions that the registration asks for, by the alias of the resource;
+	// an API that a tenant registered has its client id as alias.
 	Delegated   map[string][]string
 	Application map[string][]string
 	FirstParty  bool // owned by Microsoft
 	Created     time.Time
+	Federated   []*FederatedCredential
+	Owners      []string // ids of users and service principals
+
+	// API is what the app offers as a resource of its own, nil: nothing.
+	API *API `json:",omitempty"`
+	// IDTokens lets the authorize endpoint issue id tokens
+	// (web/implicitGrantSettings/enableIdTokenIssuance).
+	IDTokens bool `json:",omitempty"`
+}
+
+// API is a registration as a resource that tokens can be asked for.
+type API struct {
+	URIs    []string     // identifier URIs
+	Scopes  []Permission // oauth2PermissionScopes
+	Roles   []Permission // appRoles
+	Version int          // requestedAccessTokenVersion: 2, or 0 and 1 for tokens of v1.0
+	// KnownClients are client ids of apps whose consent covers this app's own
+	// permissions too (knownClientApplications).
+	KnownClients []string
+	// Preauthorised clients need no consent for the scopes named, by client id
+	// (preAuthorizedApplications).
+	Preauthorised map[string][]string
 }
 
 // Secret is a client secret. The value itself is not kept.
@@ -232,6 +281,8 @@ type Principal struct {
 	Secrets            []*Secret
 	Created            time.Time
 	CreatedBy          string // client id of the app that created it, "" if consent or a tool did
+	Certificates       []*Certificate
+	Owners             []string // ids of users and service principals
 }
 
 // Grant is a delegated permission grant (oauth2PermissionGrant).
@@ -285,6 +336,12 @@ type SignIn struct {
 	MFARequired          bool
 	// Demands says who asked for MFA (beta authenticationRequirementPolicies).
 	Demands []Demand
+	// Applied are the Conditional Access policies that were looked at; CAStatus is
+	// success, failure or notApplied, "" meaning the last.
+	Applied  []AppliedPolicy
+	CAStatus string
+	// TransferMethod is deviceCodeFlow or authenticationTransfer, "" for neither.
+	TransferMethod string
 }
 
 // Demand is one source of an MFA requirement.

@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// policies reads the members named_locations and conditional_access of a
-// tenants file: lists of objects in Graph's JSON. Instead of ids they may name
-// users, groups, roles, apps and locations of the tenant.
-func policies(t *TenantSpec, locations, conditional node) {
+// policies reads the members named_locations, terms_of_use and
+// conditional_access of a tenants file: lists of objects in Graph's JSON.
+// Instead of ids policies may name users, groups, roles, apps, locations and
+// agreements of the tenant.
+func policies(t *TenantSpec, locations, agreements, conditional node) {
 	ids := map[string]bool{}
 	read := func(list node, most int, check func(map[string]any) Faults) []map[string]any {
 		var out []map[string]any
@@ -48,6 +49,11 @@ func policies(t *TenantSpec, locations, conditional node) {
 		return out
 	}
 	t.NamedLocations = read(locations, MaxLocations, CheckLocation)
+	t.Agreements = read(agreements, MaxAgreements, func(a map[string]any) Faults {
+		c := &checker{}
+		c.name(a)
+		return c.faults
+	})
 	exists := func(kind, name string) bool { return namedHere(t, kind, name) }
 	t.ConditionalAccess = read(conditional, MaxPolicies, func(p map[string]any) Faults {
 		c := &checker{exists: exists, names: true}
@@ -91,8 +97,12 @@ func namedHere(t *TenantSpec, kind, name string) bool {
 		return found
 	case "app", "principal":
 		return slices.ContainsFunc(t.Apps, func(a AppSpec) bool { return strings.EqualFold(a.Name, name) })
-	case "location":
-		return slices.ContainsFunc(t.NamedLocations, func(l map[string]any) bool {
+	case "location", "agreement":
+		list := t.NamedLocations
+		if kind == "agreement" {
+			list = t.Agreements
+		}
+		return slices.ContainsFunc(list, func(l map[string]any) bool {
 			id, _ := l["id"].(string)
 			called, _ := l["displayName"].(string)
 			return strings.EqualFold(id, name) || strings.EqualFold(called, name)
@@ -136,6 +146,7 @@ func (s *Store) addPolicies(file *File) {
 			return out
 		}
 		t.NamedLocations = objects("named location", spec.NamedLocations)
+		t.Agreements = objects("agreement", spec.Agreements)
 		t.ConditionalAccess = objects("policy", spec.ConditionalAccess)
 		for _, o := range t.ConditionalAccess {
 			o.Members = t.resolve(o.Members)
@@ -200,13 +211,15 @@ func (t *Tenant) resolve(policy map[string]any) map[string]any {
 		}
 		return &Principal{}
 	}
-	location := func(name string) string {
-		for _, l := range t.NamedLocations {
-			if called, _ := l.Members["displayName"].(string); strings.EqualFold(called, name) {
-				return l.ID
+	among := func(list []*Object) func(string) string {
+		return func(name string) string {
+			for _, o := range list {
+				if called, _ := o.Members["displayName"].(string); strings.EqualFold(called, name) {
+					return o.ID
+				}
 			}
+			return ""
 		}
-		return ""
 	}
 	for _, side := range []string{"include", "exclude"} {
 		ids("users", side+"Users", user)
@@ -214,9 +227,15 @@ func (t *Tenant) resolve(policy map[string]any) map[string]any {
 		ids("users", side+"Roles", role)
 		ids("applications", side+"Applications", func(name string) string { return principal(name).ClientID })
 		ids("clientApplications", side+"ServicePrincipals", func(name string) string { return principal(name).ID })
-		ids("locations", side+"Locations", location)
+		ids("locations", side+"Locations", among(t.NamedLocations))
 	}
 	out := maps.Clone(policy)
 	out["conditions"] = conditions
+	if grant, _ := policy["grantControls"].(map[string]any); grant["termsOfUse"] != nil {
+		grant = maps.Clone(grant)
+		conditions = map[string]any{"grant": grant}
+		ids("grant", "termsOfUse", among(t.Agreements))
+		out["grantControls"] = conditions["grant"]
+	}
 	return out
 }

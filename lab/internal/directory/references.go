@@ -59,6 +59,16 @@ func checkReferences(file *File, faults *Faults) {
 				fault(at+".upn", "has the domain %q, which the tenant %s does not have; it has %s", clip(domain), home.Domain, domainNames(home))
 			}
 		}
+		for name := range t.InboundTrust {
+			if name != "" && byDomain[name] == nil {
+				fault(path+".inbound_trust", "names %q, which no tenant of this file has as a domain", clip(name))
+			}
+		}
+		for j, u := range t.Users {
+			if d := u.Device; d != nil && d.Client != "" && !names[strings.ToLower(d.Client)] {
+				fault(fmt.Sprintf("%s.users[%d].device.client", path, j), "no app of this tenant is called %q", clip(d.Client))
+			}
+		}
 		for j, g := range t.Groups {
 			at := fmt.Sprintf("%s.groups[%d]", path, j)
 			once(at+".name", path+" group", g.Name)
@@ -81,6 +91,9 @@ func checkReferences(file *File, faults *Faults) {
 			} else if !owner.Apps[k].MultiTenant {
 				fault(at+".from", "the app %q of %s is not multi_tenant", clip(a.Name), clip(a.From))
 			}
+			checkAPIs(&a, names, func(member, name string) {
+				fault(at+"."+member, "no app of this tenant is called %q", clip(name))
+			})
 			for k, m := range a.AssignedNames {
 				if !names[strings.ToLower(m)] {
 					fault(fmt.Sprintf("%s.assigned[%d]", at, k), "no user or group of this tenant is called %q%s", clip(m), suggest(m, slices.Collect(maps.Keys(names))))
@@ -91,6 +104,9 @@ func checkReferences(file *File, faults *Faults) {
 			at := fmt.Sprintf("%s.grants[%d]", path, j)
 			if !names[strings.ToLower(g.App)] {
 				fault(at+".app", "no app of this tenant is called %q", clip(g.App))
+			}
+			if ResourceByAlias(g.Resource) == nil && !names[strings.ToLower(g.Resource)] {
+				fault(at+".resource", "no app of this tenant is called %q", clip(g.Resource))
 			}
 			if g.User != "" && !names[strings.ToLower(g.User)] {
 				fault(at+".user", "no user of this tenant is called %q", clip(g.User))

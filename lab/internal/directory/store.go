@@ -256,6 +256,9 @@ func (t *Tenant) RolesOf(id string) []string {
 // and resource are client ids.
 func (t *Tenant) ScopesOf(client, resource, user string) []string {
 	out := slices.Clone(Preauthorised(client, resource))
+	if api := t.App(resource); api != nil && api.API != nil {
+		out = append(out, api.API.Preauthorised[client]...)
+	}
 	c, r := t.Principal(client), t.Principal(resource)
 	if c == nil || r == nil {
 		return out
@@ -276,7 +279,7 @@ func (t *Tenant) ScopesOf(client, resource, user string) []string {
 // AppRolesOf gives the values of the application permissions that a principal
 // holds on a resource. Client and resource are client ids.
 func (t *Tenant) AppRolesOf(client, resource string) []string {
-	c, r, api := t.Principal(client), t.Principal(resource), ResourceByID(resource)
+	c, r, api := t.Principal(client), t.Principal(resource), t.Resource(resource)
 	if c == nil || r == nil || api == nil {
 		return nil
 	}

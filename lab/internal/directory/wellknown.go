@@ -38,6 +38,9 @@ type Resource struct {
 	URIs     []string // identifier URIs, without trailing slash; "{host}" forms are matched by suffix
 	Roles    []Permission
 	Scopes   []Permission
+	// Of an API that a tenant registered: see [Tenant.Resource].
+	App     *App
+	Version int // of its access tokens, 1 or 2
 }
 
 // Permission is an app role or a delegated scope of a resource.
@@ -151,6 +154,10 @@ func admins(resource string, values ...string) []Permission {
 	return out
 }
 
+// TokenExchange is the audience of tokens that stand in for another app's
+// credential, as a managed identity's do. It has no principal in tenants.
+var TokenExchange = &Resource{ClientID: "fb60f99c-7a34-4190-8149-302f77469936", Name: "Azure AD Token Exchange Endpoint", Alias: "token_exchange", URIs: []string{TokenExchangeAudience}, Version: 2}
+
 // ResourceByID finds a resource by client id, nil if there is none.
 func ResourceByID(id string) *Resource {
 	for _, r := range Resources {
@@ -175,6 +182,9 @@ func ResourceByAlias(alias string) *Resource {
 // for SharePoint, a host of a tenant names. It returns nil if there is none.
 func ResourceByURI(uri string) *Resource {
 	uri = strings.TrimRight(strings.ToLower(uri), "/")
+	if uri == strings.ToLower(TokenExchangeAudience) || uri == TokenExchange.ClientID {
+		return TokenExchange
+	}
 	for _, r := range Resources {
 		if uri == r.ClientID {
 			return r

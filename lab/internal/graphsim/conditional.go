@@ -73,13 +73,13 @@ var (
 		nulls("disableResilienceDefaults", "applicationEnforcedRestrictions", "cloudAppSecurity", "persistentBrowser", "secureSignInSession"),
 		[]block{{name: "signInFrequency", inner: append(nulls("value", "type"), block{name: "authenticationType", unset: "primaryAndSecondaryAuthentication"},
 			block{name: "frequencyInterval", unset: "timeBased"}, block{name: "isEnabled", unset: true})}},
-		onlyBeta(nulls("continuousAccessEvaluation", "globalSecureAccessFilteringProfile")))
+		onlyBeta(nulls("continuousAccessEvaluation", "globalSecureAccessFilteringProfile", "networkAccessSecurity")))
 )
 
 // complete copies a complex value with every member that the version has.
 func complete(r *request, value any, blocks []block) any {
 	have, isObject := value.(map[string]any)
-	if !isObject {
+	if !isObject || have == nil {
 		return nil
 	}
 	out := maps.Clone(have)
@@ -100,8 +100,7 @@ func complete(r *request, value any, blocks []block) any {
 	return out
 }
 
-// policyType: resource type conditionalAccessPolicy. The lab keeps policies and
-// does not enforce them.
+// policyType: resource type conditionalAccessPolicy.
 var policyType = objectEntity("conditionalAccessPolicy",
 	kept("templateId", "displayName"),
 	times(),
@@ -114,13 +113,18 @@ var policyType = objectEntity("conditionalAccessPolicy",
 		return complete(r, o.Members["sessionControls"], sessionBlocks)
 	}),
 	prop("deletedDateTime", func(_ *request, o *directory.Object) any { return when(o.Deleted) }).inBeta(),
-	kept("description", "partialEnablementStrategy").inBeta(),
+	kept("description"),
+	kept("partialEnablementStrategy").inBeta(),
 )
 
 // grantControls shows the authentication strength that the policy names as the
 // whole object.
 func grantControls(r *request, o *directory.Object) any {
-	controls, _ := complete(r, o.Members["grantControls"], grantBlocks).(map[string]any)
+	return shownControls(r, o.Members["grantControls"])
+}
+
+func shownControls(r *request, value any) any {
+	controls, _ := complete(r, value, grantBlocks).(map[string]any)
 	if controls == nil {
 		return nil
 	}
@@ -248,13 +252,6 @@ func patchLocation(r *request) (*answer, error) {
 	return caLocations.patch(r)
 }
 
-// deletedType is what the recycle bin lists: policies and locations.
-func listDeleted(f *family) func(*request) (*answer, error) {
-	return func(r *request) (*answer, error) {
-		return r.list(listing{set: "identity/conditionalAccess/deletedItems" + f.set[strings.LastIndexByte(f.set, '/'):], types: []*entity{f.typ}}, items(f.typ, *f.deleted(r.tenant)))
-	}
-}
-
 // contextType: resource type authenticationContextClassReference.
 var contextType = func() *entity {
 	e := objectEntity("authenticationContextClassReference", kept("displayName", "description"), otherwise("isAvailable", false))
@@ -296,6 +293,14 @@ func contextID(id string) bool {
 var agreementType = objectEntity("agreement",
 	kept("displayName", "termsExpiration", "userReacceptRequiredFrequency"),
 	otherwise("isViewingBeforeAcceptanceRequired", false), otherwise("isPerDeviceAcceptanceRequired", false))
+
+// patchAgreement answers with the agreement ("Update agreement": 200).
+func patchAgreement(r *request) (*answer, error) {
+	if _, err := agreements.patch(r); err != nil {
+		return nil, err
+	}
+	return agreements.get(r)
+}
 
 var agreements = &family{
 	set: "identityGovernance/termsOfUse/agreements", typ: agreementType, name: "terms of use agreement", service: "Terms Of Use", most: 40,

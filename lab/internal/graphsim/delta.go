@@ -32,6 +32,8 @@ var (
 		members: func(_ *request, v any) []string { return v.(*directory.Group).Members }}
 	trackedPrincipals = &tracked{set: "servicePrincipals", typ: servicePrincipalType, page: 100, reason: "changed",
 		all: func(r *request) []item { return items(servicePrincipalType, r.tenant.Principals) }}
+	trackedApps = &tracked{set: "applications", typ: applicationType, page: 100, reason: "changed",
+		all: func(r *request) []item { return items(applicationType, r.tenant.Apps) }}
 	trackedRoles = &tracked{set: "directoryRoles", typ: directoryRoleType, page: 100, reason: "deleted",
 		all: func(r *request) []item { return items(directoryRoleType, r.activeRoles()) },
 		members: func(r *request, v any) []string {

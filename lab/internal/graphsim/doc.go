@@ -13,10 +13,15 @@
 //
 // The server is unkind where Microsoft's documents allow it: the order of
 // members changes, pages may be shorter than asked for, unknown members appear,
-// paging tokens are sealed. [Config.Deterministic] switches that off. A write is
-// there at once, but a credential, the report of methods and the limit of
-// Conditional Access follow [Config.PropagationDelay], [Config.ReportLag] and
-// [Config.Throttle]. Conditional Access policies are kept, not enforced.
+// paging tokens are sealed. [Config.Deterministic] switches that off. What is
+// late in the real service is late by switches: a changed object for readers
+// ([Config.ReplicationDelay], replica.go), a new credential for the token
+// endpoint ([Config.PropagationDelay]), the report of methods
+// ([Config.ReportLag]). [Config.Throttle] keeps the documented limits
+// (throttle.go).
+//
+// Conditional Access policies are kept here and enforced by the sign-in service;
+// whatif.go asks the same evaluator.
 //
 // A writing handler announces what it does (record.go); once it has succeeded
 // the change stands in the audit log and in the journal of delta queries.

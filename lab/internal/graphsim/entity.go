@@ -131,6 +131,11 @@ func (r *request) value(it item, m *member) any {
 		}
 	case seesAll:
 	}
+	if l, lags := r.lag(it); lags {
+		if v, known := l.before[m.name]; known {
+			return v
+		}
+	}
 	return m.get(r, it.value)
 }
 

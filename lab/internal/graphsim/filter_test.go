@@ -225,7 +225,10 @@ func FuzzRequest(f *testing.F) {
 		{"v1.0/users/delta", "$deltatoken=latest"}, {"beta/groups/delta", "$skiptoken=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}, {"v1.0/identity/conditionalAccess/namedLocations", "$filter=isof('microsoft.graph.x')"},
 		{"v1.0/policies/authenticationStrengthPolicies", "$filter=allowedCombinations/any(x:x has 'sms,password')"}, {"v1.0/policies/permissionGrantPolicies/microsoft-user-default-low/includes/x", ""},
 		{"beta/identity/conditionalAccess/deletedItems/policies", "$select=id"}, {"v1.0/auditLogs/directoryAudits", "$filter=targetResources/any(t:t/id eq 'x')"},
-		{"v1.0/users/x/authentication/phoneMethods/y", ""}, {"v1.0/directoryRoles/x/members/y/$ref", ""}} {
+		{"v1.0/users/x/authentication/phoneMethods/y", ""}, {"v1.0/directoryRoles/x/members/y/$ref", ""},
+		{"v1.0/groups/x/memberOf/$count", "$filter=startswith(displayName,'a')"}, {"v1.0/users", "$expand=memberOf($select=id;$top=1)"}, {"beta/identityProtection/riskyUsers", "$filter=riskLevel eq microsoft.graph.riskLevel'high'"},
+		{"v1.0/reports/authenticationMethods/usersRegisteredByMethod(includedUserTypes='all',includedUserRoles='')", ""}, {"v1.0/policies/authenticationStrengthPolicies/findByMethodMode(authenticationMethodModes={'sms'})", ""},
+		{"v1.0/identity/conditionalAccess/namedLocations", "$filter=microsoft.graph.countryNamedLocation/countriesAndRegions/any(c:c eq 'NO')"}} {
 		f.Add(s[0], s[1])
 	}
 	w := newWorld(f)

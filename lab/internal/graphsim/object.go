@@ -211,7 +211,7 @@ func badMember(f directory.Fault) error {
 }
 
 // stamp is the time that built-in objects show.
-var stamp = time.Date(2021, 12, 1, 0, 0, 0, 0, time.UTC)
+var stamp = time.Date(2021, 12, 1, 8, 0, 0, 0, time.UTC)
 
 // statusOK is for creations that beta's examples answer with 200.
 func statusOK(r *request) int {

@@ -183,6 +183,12 @@ func (r *request) checkAdvanced(f *filter) error {
 
 // single renders one object with $select and nothing else.
 func (r *request) single(set string, it item) (*answer, error) {
+	if r.counting {
+		return nil, badRequest("/$count counts the objects of a collection; this is a single one.")
+	}
+	if len(r.replicated([]item{it})) == 0 {
+		return nil, notFound(r.idOf(it))
+	}
 	for _, name := range r.options.given {
 		if name != "select" && name != "expand" && name != "format" {
 			return nil, badRequest("'$%s' makes no sense on a single object.", name)
@@ -216,18 +222,4 @@ func (r *request) context(set string) string {
 		set += "(" + strings.Join(r.options.selected, ",") + ")"
 	}
 	return r.root + "/" + r.version + "/$metadata#" + set
-}
-
-// expand fills the navigation members that the reference documents for the
-// type; all others are refused.
-func (r *request) expand(it item, body map[string]any) error {
-	for _, name := range r.options.expand {
-		get := expansions[it.typ][strings.ToLower(name)]
-		if get == nil {
-			return badRequest("$expand of '%s' is not simulated on '%s'.", clip(name), it.typ.name)
-		}
-		member, value := get(r, it.value)
-		body[member] = value
-	}
-	return nil
 }

@@ -33,6 +33,10 @@ func directoryPages(set string, types ...*entity) listing {
 
 // list answers with a page of a collection.
 func (r *request) list(l listing, all []item) (*answer, error) {
+	all = r.replicated(all)
+	if r.counting {
+		return r.count(l, all)
+	}
 	if l.bare {
 		for _, name := range r.options.given {
 			if name == "filter" || name == "search" || name == "orderby" || name == "expand" {

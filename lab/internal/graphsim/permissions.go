@@ -206,8 +206,9 @@ func (r *request) mayChange(u *directory.User) error {
 }
 
 // owned refuses an app that may write only what it owns.
-func (r *request) owned(clientID, createdBy string) error {
-	if !r.app() || r.holds("Application.ReadWrite.All", "Directory.ReadWrite.All") || r.claims.AppID != "" && (clientID == r.claims.AppID || createdBy == r.claims.AppID) {
+func (r *request) owned(clientID, createdBy string, owners []string) error {
+	if !r.app() || r.holds("Application.ReadWrite.All", "Directory.ReadWrite.All") || r.claims.AppID != "" && (clientID == r.claims.AppID || createdBy == r.claims.AppID) ||
+		slices.Contains(owners, r.claims.ObjectID) {
 		return nil
 	}
 	return refuse(http.StatusForbidden, "Authorization_RequestDenied", "Application.ReadWrite.OwnedBy reaches only what the calling app owns.")

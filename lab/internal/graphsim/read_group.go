@@ -11,10 +11,6 @@ func listGroups(r *request) (*answer, error) {
 	return r.list(directoryPages("groups", groupType), items(groupType, r.tenant.Groups))
 }
 
-func countGroups(r *request) (*answer, error) {
-	return r.count(directoryPages("groups", groupType), items(groupType, r.tenant.Groups))
-}
-
 // ofGroup is a handler on one group.
 func ofGroup(fn func(*request, *directory.Group) (*answer, error)) func(*request) (*answer, error) {
 	return func(r *request) (*answer, error) {
@@ -46,14 +42,9 @@ func listGroupMembers(deep bool) func(*request, *directory.Group) (*answer, erro
 
 // addMember: POST …/members/$ref with a link to the object.
 func addMember(r *request, g *directory.Group) (*answer, error) {
-	var link string
-	if _, err := r.decode(map[string]any{"@odata.id": &link}); err != nil {
+	it, err := r.linked()
+	if err != nil {
 		return nil, err
-	}
-	parts := keyed(link[strings.LastIndexByte(link, '/')+1:]) // …/id or …/directoryObjects('id')
-	it, found := r.object(parts[len(parts)-1])
-	if link == "" || !found {
-		return nil, notFound(link)
 	}
 	id := r.idOf(it)
 	switch {

@@ -34,10 +34,6 @@ func listUsers(r *request) (*answer, error) {
 	return r.list(userPages, items(userType, r.tenant.Users))
 }
 
-func countUsers(r *request) (*answer, error) {
-	return r.count(userPages, items(userType, r.tenant.Users))
-}
-
 // ofUser is a handler on one user.
 func ofUser(fn func(*request, *directory.User) (*answer, error)) func(*request) (*answer, error) {
 	return func(r *request) (*answer, error) {
@@ -76,39 +72,6 @@ func (r *request) memberships(all []item, cast []string) (*answer, error) {
 		}
 	}
 	return r.list(l, all)
-}
-
-// checkMemberGroups: of at most 20 groups, those that the user is in, directly
-// or not (directoryObject: checkMemberGroups).
-func checkMemberGroups(r *request, u *directory.User) (*answer, error) {
-	var ids []string
-	if _, err := r.decode(map[string]any{"groupIds": &ids}); err != nil {
-		return nil, err
-	}
-	if len(ids) == 0 || len(ids) > 20 {
-		return nil, badBody("groupIds must name 1 to 20 groups.")
-	}
-	in := r.tenant.GroupsOf(u.ID)
-	out := []any{}
-	for _, id := range ids {
-		if i := slices.IndexFunc(in, func(g string) bool { return strings.EqualFold(g, id) }); i >= 0 {
-			out = append(out, in[i])
-		}
-	}
-	return ok(map[string]any{"@odata.context": r.context("Collection(Edm.String)"), "value": out}), nil
-}
-
-// getMemberGroups: all groups, or the security-enabled ones, which in the lab
-// are all.
-func getMemberGroups(r *request, u *directory.User) (*answer, error) {
-	var only *bool
-	if _, err := r.decode(map[string]any{"securityEnabledOnly": &only}); err != nil {
-		return nil, err
-	}
-	if only == nil {
-		return nil, badBody("securityEnabledOnly is missing.")
-	}
-	return ok(map[string]any{"@odata.context": r.context("Collection(Edm.String)"), "value": texts(r.tenant.GroupsOf(u.ID)...)}), nil
 }
 
 // present reports whether a decoded body had the member.

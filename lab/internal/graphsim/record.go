@@ -95,6 +95,7 @@ func (r *request) record() {
 			note.Member, note.Left = r.idOf(*c.member), c.left
 		}
 		r.tenant.Touch(note)
+		r.lags(c)
 	}
 	r.changes = nil
 }

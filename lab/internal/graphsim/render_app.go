@@ -23,7 +23,9 @@ var servicePrincipalType = newEntity("servicePrincipal",
 	prop("createdByAppId", func(_ *request, p *directory.Principal) any { return text(p.CreatedBy) }),
 	prop("displayName", func(r *request, p *directory.Principal) any { return text(r.appOf(p).Name) }),
 	prop("replyUrls", func(r *request, p *directory.Principal) any { return texts(r.appOf(p).RedirectURIs...) }),
-	prop("servicePrincipalNames", func(_ *request, p *directory.Principal) any { return texts(namesOf(p.ClientID)...) }),
+	prop("servicePrincipalNames", func(r *request, p *directory.Principal) any {
+		return texts(append([]string{p.ClientID}, r.resourceOf(p.ClientID).URIs...)...)
+	}),
 	constant("Application", "servicePrincipalType"),
 	prop("signInAudience", func(r *request, p *directory.Principal) any { return audience(r.appOf(p)) }),
 	prop("tags", func(r *request, p *directory.Principal) any {
@@ -32,14 +34,18 @@ var servicePrincipalType = newEntity("servicePrincipal",
 		}
 		return texts("WindowsAzureActiveDirectoryIntegratedApp")
 	}),
-	prop("appRoles", func(r *request, p *directory.Principal) any { return appRoles(p.ClientID) }),
-	prop("oauth2PermissionScopes", func(_ *request, p *directory.Principal) any { return scopes(p.ClientID) }),
-	prop("publishedPermissionScopes", func(_ *request, p *directory.Principal) any { return scopes(p.ClientID) }).inBeta(),
+	prop("appRoles", func(r *request, p *directory.Principal) any { return shownRoles(r.resourceOf(p.ClientID).Roles) }),
+	prop("oauth2PermissionScopes", func(r *request, p *directory.Principal) any { return shownScopes(r.resourceOf(p.ClientID).Scopes) }),
+	prop("publishedPermissionScopes", func(r *request, p *directory.Principal) any { return shownScopes(r.resourceOf(p.ClientID).Scopes) }).inBeta(),
+	prop("api", func(*request, *directory.Principal) any {
+		return object("resourceSpecificApplicationPermissions", []any{})
+	}).inBeta().plain(),
+	prop("keyCredentials", func(_ *request, p *directory.Principal) any { return shownKeys(p.Certificates) }),
 	prop("passwordCredentials", func(_ *request, p *directory.Principal) any { return passwords(p.Secrets) }),
 	prop("info", func(*request, *directory.Principal) any { return informationalURL() }).plain(),
 	prop("verifiedPublisher", func(r *request, p *directory.Principal) any { return verifiedPublisher(r.appOf(p)) }),
 	prop("publisherName", func(r *request, p *directory.Principal) any { return r.publisher(p.ClientID) }),
-	none("addIns", "keyCredentials", "endpoints", "notificationEmailAddresses", "resourceSpecificApplicationPermissions"),
+	none("addIns", "endpoints", "notificationEmailAddresses", "resourceSpecificApplicationPermissions"),
 	null("appDescription", "applicationTemplateId", "description", "disabledByMicrosoftStatus", "homepage", "isDisabled", "loginUrl", "logoutUrl", "notes",
 		"preferredSingleSignOnMode", "preferredTokenSigningKeyThumbprint", "samlSingleSignOnSettings", "tokenEncryptionKeyId"),
 	null("errorUrl", "passwordSingleSignOnSettings", "preferredTokenSigningKeyEndDateTime", "samlMetadataUrl").inBeta(),
@@ -58,10 +64,10 @@ var applicationType = newEntity("application",
 	prop("isFallbackPublicClient", func(_ *request, a *directory.App) any { return onlyTrue(a.Public) }),
 	prop("verifiedPublisher", func(_ *request, a *directory.App) any { return verifiedPublisher(a) }),
 	prop("info", func(*request, *directory.App) any { return informationalURL() }).plain(),
-	prop("api", func(*request, *directory.App) any {
-		return object("acceptMappedClaims", nil, "knownClientApplications", []any{}, "requestedAccessTokenVersion", 2, "oauth2PermissionScopes", []any{}, "preAuthorizedApplications", []any{})
-	}),
-	prop("keyCredentials", keys),
+	prop("api", apiMember),
+	prop("appRoles", func(_ *request, a *directory.App) any { return shownRoles(apiOf(a).Roles) }),
+	prop("identifierUris", func(_ *request, a *directory.App) any { return texts(apiOf(a).URIs...) }),
+	prop("keyCredentials", func(_ *request, a *directory.App) any { return shownKeys(a.Certificates) }),
 	prop("passwordCredentials", func(_ *request, a *directory.App) any { return passwords(a.Secrets) }),
 	prop("parentalControlSettings", func(*request, *directory.App) any {
 		return object("countriesBlockedForMinors", []any{}, "legalAgeGroupRule", "Allow")
@@ -76,11 +82,11 @@ var applicationType = newEntity("application",
 			settings = append(settings, object("uri", uri, "index", i))
 		}
 		return object("homePageUrl", nil, "logoutUrl", nil, "redirectUris", uris, "redirectUriSettings", settings,
-			"implicitGrantSettings", object("enableAccessTokenIssuance", false, "enableIdTokenIssuance", false))
+			"implicitGrantSettings", object("enableAccessTokenIssuance", false, "enableIdTokenIssuance", a.IDTokens))
 	}),
 	prop("spa", func(_ *request, a *directory.App) any { return object("redirectUris", redirects(a, spaKind)) }),
 	prop("requiredResourceAccess", requiredAccess),
-	none("addIns", "appRoles", "identifierUris", "tags"),
+	none("addIns", "tags"),
 	null("applicationTemplateId", "authenticationBehaviors", "certification", "createdByAppId", "defaultRedirectUri", "description", "disabledByMicrosoftStatus",
 		"groupMembershipClaims", "isDeviceOnlyAuthSupported", "isDisabled", "nativeAuthenticationApisEnabled", "notes", "optionalClaims", "requestSignatureVerification",
 		"samlMetadataUrl", "serviceManagementReference", "servicePrincipalLockConfiguration", "tokenEncryptionKeyId", "uniqueName"),
@@ -118,14 +124,6 @@ func audience(a *directory.App) string {
 	return "AzureADMyOrg"
 }
 
-func namesOf(clientID string) []string {
-	names := []string{clientID}
-	if api := directory.ResourceByID(clientID); api != nil {
-		names = append(names, api.URIs...)
-	}
-	return names
-}
-
 func informationalURL() map[string]any {
 	return object("logoUrl", nil, "marketingUrl", nil, "privacyStatementUrl", nil, "supportUrl", nil, "termsOfServiceUrl", nil)
 }
@@ -134,34 +132,7 @@ func verifiedPublisher(a *directory.App) any {
 	if !a.Verified || a.FirstParty {
 		return object("displayName", nil, "verifiedPublisherId", nil, "addedDateTime", nil)
 	}
-	return object("displayName", a.Name+" publisher", "verifiedPublisherId", itoa(1000000+len(a.Name)), "addedDateTime", when(a.Created))
-}
-
-func appRoles(clientID string) any {
-	out := []any{}
-	if api := directory.ResourceByID(clientID); api != nil {
-		for _, role := range api.Roles {
-			out = append(out, object("id", role.ID, "value", role.Value, "displayName", role.Value, "description", "Lets an app use "+role.Value+".",
-				"allowedMemberTypes", texts("Application"), "isEnabled", true, "origin", "Application"))
-		}
-	}
-	return out
-}
-
-func scopes(clientID string) any {
-	out := []any{}
-	if api := directory.ResourceByID(clientID); api != nil {
-		for _, scope := range api.Scopes {
-			kind := "User"
-			if scope.Admin {
-				kind = "Admin"
-			}
-			words := "Lets the app use " + scope.Value + " for the signed-in user."
-			out = append(out, object("id", scope.ID, "value", scope.Value, "type", kind, "isEnabled", true, "origin", "Application",
-				"adminConsentDisplayName", scope.Value, "adminConsentDescription", words, "userConsentDisplayName", scope.Value, "userConsentDescription", words))
-		}
-	}
-	return out
+	return object("displayName", a.Name+" publisher", "verifiedPublisherId", text(a.PublisherID()), "addedDateTime", when(a.Created))
 }
 
 func passwords(list []*directory.Secret) any {
@@ -176,33 +147,44 @@ func passwordCredential(s *directory.Secret, value any) map[string]any {
 	return object("customKeyIdentifier", nil, "displayName", text(s.Name), "startDateTime", when(s.Start), "endDateTime", when(s.End), "hint", s.Hint, "keyId", s.KeyID, "secretText", value)
 }
 
-func keys(_ *request, a *directory.App) any {
+func shownKeys(list []*directory.Certificate) any {
 	out := []any{}
-	for _, c := range a.Certificates {
-		thumbprint := base64.StdEncoding.EncodeToString([]byte(strings.ToUpper(hex.EncodeToString(c.SHA1[:]))))
-		out = append(out, object("customKeyIdentifier", thumbprint, "displayName", text(c.Name), "startDateTime", when(c.Certificate.NotBefore), "endDateTime", when(c.Certificate.NotAfter),
-			"key", nil, "keyId", c.KeyID, "type", "AsymmetricX509Cert", "usage", "Verify"))
+	for _, c := range list {
+		out = append(out, shownKey(c))
 	}
 	return out
 }
 
-func requiredAccess(_ *request, a *directory.App) any {
+// shownKey: resource type keyCredential, without the key itself.
+func shownKey(c *directory.Certificate) map[string]any {
+	thumbprint := base64.StdEncoding.EncodeToString([]byte(strings.ToUpper(hex.EncodeToString(c.SHA1[:]))))
+	return object("customKeyIdentifier", thumbprint, "displayName", text(c.Name), "startDateTime", when(c.Certificate.NotBefore), "endDateTime", when(c.Certificate.NotAfter),
+		"key", nil, "keyId", c.KeyID, "type", "AsymmetricX509Cert", "usage", "Verify")
+}
+
+func requiredAccess(r *request, a *directory.App) any {
+	wanted := map[string][]any{}
+	var order []string
+	add := func(asked []directory.Requested, kind string, find func(*directory.Resource, string) (directory.Permission, bool)) {
+		for _, one := range asked {
+			for _, value := range one.Values {
+				p, known := find(one.Resource, value)
+				if !known {
+					continue
+				}
+				id := one.Resource.ClientID
+				if wanted[id] == nil {
+					order = append(order, id)
+				}
+				wanted[id] = append(wanted[id], object("id", p.ID, "type", kind))
+			}
+		}
+	}
+	add(r.tenant.Requests(a.Delegated), "Scope", (*directory.Resource).Scope)
+	add(r.tenant.Requests(a.Application), "Role", (*directory.Resource).Role)
 	out := []any{}
-	for _, api := range directory.Resources {
-		wanted := []any{}
-		for _, value := range a.Delegated[api.Alias] {
-			if p, ok := api.Scope(value); ok {
-				wanted = append(wanted, object("id", p.ID, "type", "Scope"))
-			}
-		}
-		for _, value := range a.Application[api.Alias] {
-			if p, ok := api.Role(value); ok {
-				wanted = append(wanted, object("id", p.ID, "type", "Role"))
-			}
-		}
-		if len(wanted) > 0 {
-			out = append(out, object("resourceAppId", api.ClientID, "resourceAccess", wanted))
-		}
+	for _, id := range order {
+		out = append(out, object("resourceAppId", id, "resourceAccess", wanted[id]))
 	}
 	return out
 }
@@ -231,10 +213,6 @@ func (r *request) appByKey(key string) (*directory.App, error) {
 
 func listPrincipals(r *request) (*answer, error) {
 	return r.list(directoryPages("servicePrincipals", servicePrincipalType), items(servicePrincipalType, r.tenant.Principals))
-}
-
-func countPrincipals(r *request) (*answer, error) {
-	return r.count(directoryPages("servicePrincipals", servicePrincipalType), items(servicePrincipalType, r.tenant.Principals))
 }
 
 // ofPrincipal is a handler on one service principal.

@@ -95,9 +95,12 @@ func pages100(set string, typ *entity) listing {
 	return listing{set: set, types: []*entity{typ}, page: 100, most: 999}
 }
 
+func (r *request) grantsWhere(keep func(*directory.Grant) bool) []item {
+	return items(grantType, slices.DeleteFunc(slices.Clone(r.tenant.Grants), func(g *directory.Grant) bool { return !keep(g) }))
+}
+
 func (r *request) grants(keep func(*directory.Grant) bool) (*answer, error) {
-	list := slices.DeleteFunc(slices.Clone(r.tenant.Grants), func(g *directory.Grant) bool { return !keep(g) })
-	return r.list(pages100("oauth2PermissionGrants", grantType), items(grantType, list))
+	return r.list(pages100("oauth2PermissionGrants", grantType), r.grantsWhere(keep))
 }
 
 func listGrants(r *request) (*answer, error) {

@@ -41,10 +41,13 @@ var (
 			return map[string]string{directory.Phone: "mobile", directory.AlternatePhone: "alternateMobile", directory.OfficePhone: "office"}[m.Type]
 		}),
 		prop("smsSignInState", func(_ *request, m *directory.Method) any {
-			if m.Type == directory.Phone {
-				return "notConfigured"
+			switch {
+			case m.Type != directory.Phone:
+				return "notSupported"
+			case m.SMSSignIn:
+				return "ready"
 			}
-			return "notSupported"
+			return "notConfigured"
 		}))
 	emailMethodType         = methodEntity("email", prop("emailAddress", func(_ *request, m *directory.Method) any { return m.Email }))
 	authenticatorMethodType = methodEntity("microsoftAuthenticator", prop("displayName", methodName), constant("SoftwareTokenActivated", "deviceTag"), constant("6.8.40", "phoneAppVersion"),
@@ -119,7 +122,8 @@ func (r *request) methodsOf(u *directory.User, only *entity) []item {
 func listMethods(r *request, u *directory.User) (*answer, error) {
 	set := "users('" + u.ID + "')/authentication/" + r.segments[3]
 	var only *entity
-	types := []*entity{passwordMethodType, phoneMethodType, emailMethodType, authenticatorMethodType, oathMethodType, fido2MethodType, helloMethodType, passMethodType}
+	types := []*entity{passwordMethodType, phoneMethodType, emailMethodType, authenticatorMethodType, oathMethodType, fido2MethodType, helloMethodType, passMethodType,
+		platformMethodType, hardwareMethodType, externalMethodType, qrMethodType}
 	if !strings.EqualFold(r.segments[3], "methods") {
 		if only = methodSegments[strings.ToLower(r.segments[3])]; only == nil {
 			return nil, badRequest("Nothing is known under the segment '%s'.", clip(r.segments[3]))
@@ -203,6 +207,7 @@ func registeredNames(u *directory.User) []string {
 	names := map[string]string{
 		directory.Phone: "mobilePhone", directory.AlternatePhone: "alternateMobilePhone", directory.OfficePhone: "officePhone", directory.Email: "email", directory.FIDO2: "fido2",
 		directory.Authenticator: "microsoftAuthenticatorPush", directory.SoftwareOATH: "softwareOneTimePasscode", directory.HelloBusiness: "windowsHelloForBusiness", directory.TAP: "temporaryAccessPass",
+		directory.HardwareOATH: "hardwareOneTimePasscode", directory.PlatformCredential: "macOsSecureEnclaveKey", directory.External: "externalAuthMethod", directory.QRCodePIN: "qrCodePin",
 	}
 	var out []string
 	for _, m := range u.Methods {

@@ -1,8 +1,6 @@
 package graphsim
 
 import (
-	"strings"
-
 	"gatehouse/lab/internal/directory"
 )
 
@@ -98,33 +96,33 @@ var methodsPolicyType = newEntity("authenticationMethodsPolicy",
 	constant("authenticationMethodsPolicy", "id"),
 	constant("Authentication Methods Policy", "displayName"),
 	constant("Which methods people of the tenant may register and use.", "description"),
-	prop("lastModifiedDateTime", func(_ *request, t *directory.Tenant) any { return when(t.Created) }),
+	prop("lastModifiedDateTime", func(_ *request, t *directory.Tenant) any {
+		if t.MethodsPolicy != nil {
+			return when(t.MethodsPolicy.Modified)
+		}
+		return when(t.Created)
+	}),
 	constant("1.5", "policyVersion"),
-	constant("migrationComplete", "policyMigrationState"),
+	putLast(methodsPolicy, "policyMigrationState", "migrationComplete"),
 	null("reconfirmationInDays"),
-	prop("registrationEnforcement", func(*request, *directory.Tenant) any {
-		return object("authenticationMethodsRegistrationCampaign", object("snoozeDurationInDays", 1, "enforceRegistrationAfterAllowedSnoozes", true, "state", "default", "excludeTargets", []any{},
-			"includeTargets", []any{object("id", "all_users", "targetType", "group", "targetedAuthenticationMethod", "microsoftAuthenticator")}))
-	}),
-	prop("systemCredentialPreferences", func(*request, *directory.Tenant) any {
-		return object("state", "default", "excludeTargets", []any{}, "includeTargets", []any{object("id", "all_users", "targetType", "group")})
-	}),
-	prop("reportSuspiciousActivitySettings", func(*request, *directory.Tenant) any {
-		return object("state", "default", "voiceReportingCode", 0, "includeTarget", object("id", "all_users", "targetType", "group"))
-	}).inBeta(),
+	putLast(methodsPolicy, "registrationEnforcement",
+		object("authenticationMethodsRegistrationCampaign", object("snoozeDurationInDays", 1, "enforceRegistrationAfterAllowedSnoozes", true, "state", "default", "excludeTargets", []any{},
+			"includeTargets", []any{object("id", "all_users", "targetType", "group", "targetedAuthenticationMethod", "microsoftAuthenticator")}))),
+	putLast(methodsPolicy, "systemCredentialPreferences", object("state", "default", "excludeTargets", []any{}, "includeTargets", []any{object("id", "all_users", "targetType", "group")})),
+	putLast(methodsPolicy, "reportSuspiciousActivitySettings", object("state", "default", "voiceReportingCode", 0, "includeTarget", object("id", "all_users", "targetType", "group"))).inBeta(),
 	null("microsoftAuthenticatorPlatformSettings").inBeta(),
-	prop("authenticationMethodConfigurations", func(*request, *directory.Tenant) any {
+	prop("authenticationMethodConfigurations", func(r *request, _ *directory.Tenant) any {
 		out := []any{}
-		for _, c := range configurations() {
+		for _, c := range r.configurationsHere() {
 			out = append(out, c)
 		}
 		return out
 	}),
 )
 
-// configurations are the tenant's authentication method configurations. All
-// tenants of the lab have the same: what the tenants file lets people register
-// is allowed.
+// configurations are the authentication method configurations of a tenant where
+// nobody has changed them: what the tenants file lets people register is
+// allowed.
 func configurations() []map[string]any {
 	everybody := object("targetType", "group", "id", "all_users", "isRegistrationRequired", false)
 	feature := object("state", "default", "includeTarget", object("targetType", "group", "id", "all_users"), "excludeTarget", object("targetType", "group", "id", noRole))
@@ -164,17 +162,16 @@ const configurationSet = "policies/authenticationMethodsPolicy/authenticationMet
 
 func listConfigurations(r *request) (*answer, error) {
 	out := []any{}
-	for _, c := range configurations() {
+	for _, c := range r.configurationsHere() {
 		out = append(out, c)
 	}
 	return ok(map[string]any{"@odata.context": r.context(configurationSet), "value": out}), nil
 }
 
 func getConfiguration(r *request) (*answer, error) {
-	for _, c := range configurations() {
-		if strings.EqualFold(c["id"].(string), r.vars[0]) {
-			return ok(extend(c, "@odata.context", r.context(configurationSet)+"/$entity")), nil
-		}
+	c, err := r.configurationHere(r.vars[0])
+	if err != nil {
+		return nil, err
 	}
-	return nil, notFound(r.vars[0])
+	return ok(extend(c, "@odata.context", r.context(configurationSet)+"/$entity")), nil
 }

@@ -106,12 +106,14 @@ func (r *request) assignments() []assignment {
 	return out
 }
 
+func roleAssignmentID(r *request, a assignment) any {
+	return opaque("role assignment", r.tenant.ID, a.role.ID, a.id)[:32] + "-1"
+}
+
 // roleAssignmentType: resource type unifiedRoleAssignment. All of the lab's
 // assignments hold for the whole tenant.
 var roleAssignmentType = newEntity("unifiedRoleAssignment",
-	prop("id", func(r *request, a assignment) any {
-		return opaque("role assignment", r.tenant.ID, a.role.ID, a.id)[:32] + "-1"
-	}),
+	prop("id", roleAssignmentID),
 	prop("principalId", func(_ *request, a assignment) any { return a.id }),
 	prop("roleDefinitionId", func(_ *request, a assignment) any { return a.role.ID }),
 	constant("/", "directoryScopeId"),
@@ -151,31 +153,6 @@ func rolePermissions(_ *request, role directory.Role) any {
 	return []any{object("allowedResourceActions", texts(action), "condition", nil, "excludedResourceActions", []any{})}
 }
 
-// expansions are the navigation members that $expand fills, by type.
-var expansions map[*entity]map[string]func(*request, any) (string, any)
-
-func init() { // the functions refer to the types, and the types to the functions
-	expansions = map[*entity]map[string]func(*request, any) (string, any){
-		roleAssignmentType: {
-			"roledefinition": func(r *request, v any) (string, any) {
-				return "roleDefinition", r.render(item{roleDefinitionType, v.(assignment).role}, nil)
-			},
-			"principal": func(r *request, v any) (string, any) {
-				it := v.(assignment).principal
-				return "principal", extend(r.render(it, nil), "@odata.type", "#microsoft.graph."+it.typ.name)
-			},
-			"directoryscope": func(r *request, _ any) (string, any) {
-				return "directoryScope", object("@odata.type", "#microsoft.graph.organization", "id", r.tenant.ID, "displayName", r.tenant.Name)
-			},
-		},
-		roleDefinitionType: {
-			"inheritspermissionsfrom": func(r *request, _ any) (string, any) {
-				return "inheritsPermissionsFrom", []any{r.render(item{roleDefinitionType, roleOf(directoryReaders)}, nil)}
-			},
-		},
-	}
-}
-
 func listRoles(r *request) (*answer, error) {
 	return r.list(listing{set: "directoryRoles", types: []*entity{directoryRoleType}}, items(directoryRoleType, r.activeRoles()))
 }
@@ -188,18 +165,23 @@ func getRole(r *request) (*answer, error) {
 	return r.single("directoryRoles", item{directoryRoleType, role})
 }
 
-// listRoleMembers gives direct members; a role-assignable group is one member.
-func listRoleMembers(r *request) (*answer, error) {
-	role, err := r.roleByKey(r.vars[0])
-	if err != nil {
-		return nil, err
-	}
+func (r *request) holdersOf(role directory.Role) []item {
 	var all []item
 	for _, a := range r.assignments() {
 		if a.role.ID == role.ID {
 			all = append(all, a.principal)
 		}
 	}
+	return all
+}
+
+// listRoleMembers gives direct members; a role-assignable group is one member.
+func listRoleMembers(r *request) (*answer, error) {
+	role, err := r.roleByKey(r.vars[0])
+	if err != nil {
+		return nil, err
+	}
+	all := r.holdersOf(role)
 	l := directoryPages("directoryObjects", userType, groupType, servicePrincipalType)
 	if len(r.vars) > 1 {
 		if l, all, err = r.cast(r.vars[1], l, all); err != nil {

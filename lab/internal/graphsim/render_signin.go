@@ -22,10 +22,11 @@ var signInType = func() *entity {
 		prop("clientAppUsed", clientAppUsed),
 		prop("userAgent", func(_ *request, e *directory.SignIn) any { return text(e.UserAgent) }),
 		prop("correlationId", func(_ *request, e *directory.SignIn) any { return text(e.CorrelationID) }),
-		constant("notApplied", "conditionalAccessStatus"),
+		prop("conditionalAccessStatus", func(_ *request, e *directory.SignIn) any { return text2(e.CAStatus, "notApplied") }),
 		prop("isInteractive", func(_ *request, e *directory.SignIn) any { return e.Interactive }),
 		constant("none", "riskDetail", "riskLevelAggregated", "riskLevelDuringSignIn", "riskState"),
-		none("riskEventTypes", "riskEventTypes_v2", "appliedConditionalAccessPolicies"),
+		none("riskEventTypes", "riskEventTypes_v2"),
+		prop("appliedConditionalAccessPolicies", appliedPolicies),
 		prop("resourceDisplayName", func(_ *request, e *directory.SignIn) any { return text(e.ResourceName) }),
 		prop("resourceId", func(_ *request, e *directory.SignIn) any { return text(e.Resource) }),
 		prop("homeTenantId", func(r *request, e *directory.SignIn) any {
@@ -65,6 +66,7 @@ var signInType = func() *entity {
 				return out
 			}),
 			prop("authenticationDetails", authenticationDetails),
+			prop("originalTransferMethod", func(_ *request, e *directory.SignIn) any { return text2(e.TransferMethod, "none") }),
 			prop("authenticationProtocol", func(_ *request, e *directory.SignIn) any {
 				if e.Protocol == "" {
 					return "none"
@@ -88,7 +90,7 @@ var signInType = func() *entity {
 			prop("uniqueTokenIdentifier", func(_ *request, e *directory.SignIn) any { return opaque("uti", e.ID)[:22] }),
 			prop("sessionId", func(_ *request, e *directory.SignIn) any { return text(e.CorrelationID) }),
 			constant("AzureAD", "tokenIssuerType"),
-			constant("none", "originalTransferMethod", "incomingTokenType", "crossTenantAccessType"),
+			constant("none", "incomingTokenType", "crossTenantAccessType"),
 			constant(120, "processingTimeInMilliseconds"),
 			constant(0, "autonomousSystemNumber"),
 			constant(false, "flaggedForReview", "isTenantRestricted", "isThroughGlobalSecureAccess"),
@@ -102,9 +104,37 @@ var signInType = func() *entity {
 	e.filters = []string{"id", "appDisplayName", "userDisplayName", "userPrincipalName", "ipAddress", "appId", "userId", "correlationId", "resourceId", "resourceDisplayName", "clientAppUsed",
 		"conditionalAccessStatus", "createdDateTime", "status/errorCode", "location/", "deviceDetail/", "signInEventTypes", "isInteractive", "riskState", "riskLevelDuringSignIn", "riskLevelAggregated",
 		"servicePrincipalId", "servicePrincipalName", "authenticationRequirement", "homeTenantId", "resourceTenantId", "originalRequestId", "uniqueTokenIdentifier", "userAgent",
-		"authenticationProtocol", "clientCredentialType", "appliedConditionalAccessPolicies/"}
+		"authenticationProtocol", "clientCredentialType", "appliedConditionalAccessPolicies", "appliedConditionalAccessPolicies/"}
 	return e
 }()
+
+// appliedPolicies: resource type appliedConditionalAccessPolicy. Who may not
+// read policies does not see which were looked at (List signIns, permissions).
+func appliedPolicies(r *request, e *directory.SignIn) any {
+	if !r.holds("Policy.Read.All", "Policy.Read.ConditionalAccess", "Policy.ReadWrite.ConditionalAccess") {
+		return nil
+	}
+	out := []any{}
+	for _, p := range e.Applied {
+		one := object("id", p.ID, "displayName", text(p.Name), "enforcedGrantControls", texts(p.Grant...), "enforcedSessionControls", texts(p.Session...), "result", text2(p.Result, "unknown"))
+		if r.beta() {
+			one = extend(one, "conditionsSatisfied", text2(strings.Join(p.Satisfied, ","), "none"), "conditionsNotSatisfied", text2(strings.Join(p.NotSatisfied, ","), "none"),
+				"includeRulesSatisfied", []any{}, "excludeRulesSatisfied", []any{}, "sessionControlsNotSatisfied", []any{}, "authenticationStrength", r.appliedStrength(p.Strength))
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+// appliedStrength: resource type authenticationStrength of the log.
+func (r *request) appliedStrength(id string) any {
+	for _, o := range r.strengths() {
+		if id != "" && strings.EqualFold(o.ID, id) {
+			return object("authenticationStrengthId", o.ID, "displayName", o.Members["displayName"], "authenticationStrengthResult", "none")
+		}
+	}
+	return nil
+}
 
 // eventType: which of the log's four kinds an entry is.
 func eventType(e *directory.SignIn) string {

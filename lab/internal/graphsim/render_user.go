@@ -4,18 +4,19 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"gatehouse/lab/internal/directory"
 )
 
 // userType: resource type user. Without $select v1.0 gives eleven members.
 var userType = newEntity("user",
-	none("businessPhones"),
+	profile([]any{}, "businessPhones"),
 	prop("displayName", func(_ *request, u *directory.User) any { return text(u.Name) }),
 	prop("givenName", func(_ *request, u *directory.User) any { return text(u.GivenName) }),
 	prop("jobTitle", func(_ *request, u *directory.User) any { return text(u.JobTitle) }),
 	prop("mail", func(_ *request, u *directory.User) any { return text(u.Mail) }),
-	null("mobilePhone", "officeLocation", "preferredLanguage"),
+	profile(nil, "mobilePhone", "officeLocation", "preferredLanguage"),
 	prop("surname", func(_ *request, u *directory.User) any { return text(u.Surname) }),
 	prop("userPrincipalName", func(_ *request, u *directory.User) any { return u.UPN }),
 	prop("id", func(_ *request, u *directory.User) any { return u.ID }),
@@ -30,7 +31,7 @@ var userType = newEntity("user",
 		prop("provisionedPlans", provisionedPlans),
 		prop("licenseAssignmentStates", licenseStates),
 		prop("onPremisesSyncEnabled", func(_ *request, u *directory.User) any { return onlyTrue(u.Synced) }),
-		prop("onPremisesImmutableId", func(_ *request, u *directory.User) any { return synced(u, directory.NameID("immutable", u.ID)) }),
+		prop("onPremisesImmutableId", func(_ *request, u *directory.User) any { return synced(u, u.ImmutableID()) }),
 		prop("onPremisesSamAccountName", func(_ *request, u *directory.User) any { return synced(u, nickname(u.UPN)) }),
 		prop("onPremisesUserPrincipalName", func(_ *request, u *directory.User) any { return synced(u, u.UPN) }),
 		prop("onPremisesDomainName", func(_ *request, u *directory.User) any {
@@ -47,7 +48,7 @@ var userType = newEntity("user",
 		null("onPremisesSecurityIdentifier"),
 		prop("onPremisesExtensionAttributes", func(*request, *directory.User) any { return extensionAttributes() }),
 		none("onPremisesProvisioningErrors", "serviceProvisioningErrors"),
-		prop("passwordPolicies", func(*request, *directory.User) any { return nil }),
+		profile(nil, profileTexts...),
 		prop("passwordProfile", func(_ *request, u *directory.User) any {
 			if u.PasswordHash == nil {
 				return nil
@@ -97,8 +98,8 @@ var userType = newEntity("user",
 		}),
 		prop("authorizationInfo", func(*request, *directory.User) any { return object("certificateUserIds", []any{}) }).plain(),
 		prop("securityIdentifier", func(_ *request, u *directory.User) any { return securityIdentifier(u.ID) }),
-		null("ageGroup", "city", "companyName", "consentProvidedForMinor", "country", "deletedDateTime", "employeeHireDate", "employeeId", "employeeLeaveDateTime",
-			"employeeType", "faxNumber", "isManagementRestricted", "isResourceAccount", "legalAgeGroupClassification", "postalCode", "preferredDataLocation", "showInAddressList", "state", "streetAddress"),
+		null("consentProvidedForMinor", "deletedDateTime", "employeeHireDate", "employeeLeaveDateTime", "isManagementRestricted", "isResourceAccount", "legalAgeGroupClassification",
+			"preferredDataLocation", "showInAddressList"),
 		null("employeeOrgData", "identityParentId").plain(),
 		none("deviceKeys", "infoCatalogs").inBeta(),
 		constant(false, "isLicenseReconciliationNeeded").inBeta(),
@@ -113,6 +114,23 @@ var userType = newEntity("user",
 	constant(5, "deviceEnrollmentLimit").seldom().plain(),
 	none("interests", "pastProjects", "responsibilities", "schools", "skills").seldom().plain(),
 ).ofDirectory("id", "displayName", "givenName", "surname", "mail", "userPrincipalName")
+
+// profileTexts are the strings of a user's profile that only are kept.
+var profileTexts = []string{"ageGroup", "city", "companyName", "country", "employeeId", "employeeType", "faxNumber", "passwordPolicies", "postalCode", "state", "streetAddress"}
+
+// profile are members that are kept as they were written.
+func profile(standard any, names ...string) members {
+	var out members
+	for _, name := range names {
+		out = append(out, prop(name, func(_ *request, u *directory.User) any {
+			if v := u.Profile[name]; v != nil {
+				return v
+			}
+			return standard
+		})...)
+	}
+	return out
+}
 
 // onlyTrue is null where the directory was never synchronised.
 func onlyTrue(b bool) any {
@@ -145,10 +163,13 @@ func extensionAttributes() map[string]any {
 }
 
 func sessionsValidFrom(_ *request, u *directory.User) any {
-	if u.TokensValidFrom.IsZero() {
-		return when(u.Created)
+	latest := u.Created
+	for _, at := range []time.Time{u.TokensValidFrom, u.PasswordValidFrom, u.RefreshValidFrom} {
+		if at.After(latest) {
+			latest = at
+		}
 	}
-	return when(u.TokensValidFrom)
+	return when(latest)
 }
 
 func identities(r *request, u *directory.User) any {

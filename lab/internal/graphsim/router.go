@@ -3,7 +3,10 @@ package graphsim
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+
+	"gatehouse/lab/internal/directory"
 )
 
 // route is one row of the table in routes.go.
@@ -12,13 +15,31 @@ type route struct {
 	pattern string // segments after the version; {name} stands for any one
 	only    string // "beta" or "v1.0"; "" serves both
 	need    access
-	premium bool // needs Entra ID P1
-	writes  bool // changes the directory
+	licence string // "P1" or "P2" of Entra ID, "PIM" for P2 with that feature's own error, "" for none
+	writes  bool   // changes the directory
 	// throttled: counts for the limit of Conditional Access.
 	throttled bool
 	handle    func(*request) (*answer, error)
 
 	segments []string
+}
+
+// unlicensed refuses a tenant that lacks the licence of the route.
+func (t *route) unlicensed(tenant *directory.Tenant) error {
+	switch {
+	case t.licence == "P1" && !tenant.Premium(): // List signIns, "Error responses"
+		return refuse(http.StatusForbidden, "Authentication_RequestFromNonPremiumTenantOrB2CTenant",
+			"The tenant has neither a premium licence (Microsoft Entra ID P1 or P2) nor is it a kind of tenant that needs none for this.")
+	case t.licence == "PIM" && !premium2(tenant):
+		return refuse(http.StatusForbidden, "AadPremiumLicenseRequired", "The tenant needs a licence of Microsoft Entra ID P2 or Microsoft Entra ID Governance.")
+	case t.licence == "P2" && !premium2(tenant):
+		return refuse(http.StatusForbidden, "Forbidden", "Your tenant is not licensed for this feature: it needs Microsoft Entra ID P2.")
+	}
+	return nil
+}
+
+func premium2(tenant *directory.Tenant) bool {
+	return slices.ContainsFunc(tenant.Licences, func(s directory.SKU) bool { return slices.Contains(s.Plans, directory.PlanP2) })
 }
 
 // parse reads version, path and query options.
@@ -58,6 +79,9 @@ func keyed(segment string) []string {
 	}
 	key := strings.TrimSuffix(rest, ")")
 	if alternate, value, found := strings.Cut(key, "="); found {
+		if strings.Contains(value, "',") { // several: the handler takes them apart
+			return []string{name, key}
+		}
 		return []string{name, alternate + "=" + unquote(value)}
 	}
 	if key == "" {
@@ -77,6 +101,9 @@ func unquote(s string) string {
 func (r *request) find() error {
 	if len(r.segments) == 1 && strings.EqualFold(r.segments[0], "$metadata") {
 		return refuse(http.StatusNotFound, "NotFound", "The lab serves no metadata document.")
+	}
+	if last := len(r.segments) - 1; last > 0 && r.segments[last] == "$count" && r.method == http.MethodGet {
+		r.segments, r.counting = r.segments[:last], true
 	}
 	matched, furthest := false, 0
 	for i := range routes {

@@ -68,13 +68,14 @@ var routes []route
 func row(method, pattern string, need access, handle func(*request) (*answer, error), marks ...string) {
 	routes = append(routes, route{
 		method: method, pattern: pattern, need: need, handle: handle, segments: strings.Split(pattern, "/"),
-		premium: slices.Contains(marks, "P1"), writes: slices.Contains(marks, "writes"), throttled: slices.Contains(marks, "throttled"), only: only(marks),
+		licence: chosen(marks, "P1", "P2", "PIM"), writes: slices.Contains(marks, "writes"), throttled: slices.Contains(marks, "throttled"), only: chosen(marks, "beta", "v1.0"),
 	})
 }
 
-func only(marks []string) string {
+// chosen gives the mark that is one of the names, "" if none is.
+func chosen(marks []string, names ...string) string {
 	for _, m := range marks {
-		if m == "beta" || m == "v1.0" {
+		if slices.Contains(names, m) {
 			return m
 		}
 	}
@@ -92,7 +93,6 @@ func init() { // a composite literal would refer to itself through the handlers
 	row(get, "subscribedSkus/{id}", skus, getSKU)
 
 	row(get, "users", usersRead.own(), listUsers)
-	row(get, "users/$count", usersRead.own(), countUsers)
 	row(get, "users/delta", usersRead.own(), delta(trackedUsers))
 	row(get, "users/{id}", usersRead, ofUser(getUser))
 	row(patch, "users/{id}", userPatch, ofUser(patchUser), "writes")
@@ -103,8 +103,6 @@ func init() { // a composite literal would refer to itself through the handlers
 	row(get, "users/{id}/memberOf/{cast}", memberOf, ofUser(listMemberOf(false)))
 	row(get, "users/{id}/transitiveMemberOf", memberOf, ofUser(listMemberOf(true)))
 	row(get, "users/{id}/transitiveMemberOf/{cast}", memberOf, ofUser(listMemberOf(true)))
-	row(post, "users/{id}/checkMemberGroups", memberAsk, ofUser(checkMemberGroups))
-	row(post, "users/{id}/getMemberGroups", memberAsk, ofUser(getMemberGroups))
 	row(post, "users/{id}/revokeSignInSessions", alike("User.RevokeSessions.All", "User.ReadWrite.All", "Directory.ReadWrite.All").also(asUser).
 		own("User.RevokeSessions.All").by(userAdministrator, helpdeskAdministrator, authenticationAdministrator, privilegedAuthentication), ofUser(revokeSessions), "writes")
 	userAssignments := alike("Directory.Read.All", "AppRoleAssignment.ReadWrite.All").also(asUser)
@@ -141,7 +139,6 @@ func init() { // a composite literal would refer to itself through the handlers
 	row(post, "groups", groupsCreate, createGroup, "writes")
 	row(patch, "groups/{id}", groupsWrite, ofGroup(patchGroup), "writes")
 	row(del, "groups/{id}", groupsWrite, ofGroup(deleteGroup), "writes")
-	row(get, "groups/$count", groupsRead, countGroups)
 	row(get, "groups/delta", groupsRead, delta(trackedGroups))
 	row(get, "groups/{id}", groupsRead, ofGroup(getGroup))
 	row(get, "groups/{id}/members", memberRead, ofGroup(listGroupMembers(false)))
@@ -181,15 +178,19 @@ func init() { // a composite literal would refer to itself through the handlers
 	row(get, "policies/authorizationPolicy", authorizationRead, listAuthorizationPolicy, "beta")
 	row(get, "policies/authorizationPolicy/authorizationPolicy", authorizationRead, tenantPolicy("policies/authorizationPolicy", authorizationPolicyType), "beta")
 	row(get, "policies/adminConsentRequestPolicy", consentRequestsRead, tenantPolicy("policies/adminConsentRequestPolicy", consentRequestType))
-	row(get, "policies/authenticationMethodsPolicy", methodsPolicyRead, tenantPolicy("policies/authenticationMethodsPolicy", methodsPolicyType))
-	row(get, configurationSet, methodsPolicyRead, listConfigurations)
-	row(get, configurationSet+"/{id}", methodsPolicyRead, getConfiguration)
+	rowsOfMethodPolicies()
 	rowsOfConditionalAccess()
 	rowsOfConsent()
+	rowsOfMembership()
+	rowsOfRisk()
+	rowsOfFederation()
+	rowsOfApproval()
+	rowsOfEligibility()
+	rowsOfMore()
+	rowsOfWhatIf()
 
 	row(get, "servicePrincipals", appsRead, listPrincipals)
 	row(post, "servicePrincipals", appsWrite, createPrincipal, "writes")
-	row(get, "servicePrincipals/$count", appsRead, countPrincipals)
 	row(get, "servicePrincipals/delta", appsRead, delta(trackedPrincipals))
 	row(get, "servicePrincipals/{id}", appsRead, ofPrincipal(getPrincipal))
 	row(patch, "servicePrincipals/{id}", appsWrite, ofPrincipal(patchPrincipal), "writes")
@@ -208,6 +209,7 @@ func init() { // a composite literal would refer to itself through the handlers
 	row(post, "servicePrincipals/{id}/removePassword", appsWrite, ofPrincipal(principalSecrets((*request).removePassword)), "writes")
 
 	row(get, "applications", appsRead, listApps)
+	row(get, "applications/delta", appsRead, delta(trackedApps))
 	row(get, "applications/{id}", appsRead, getApp)
 	row(post, "applications", appsWrite, createApp, "writes")
 	row(patch, "applications/{id}", appsWrite, ofApp(patchApp), "writes")

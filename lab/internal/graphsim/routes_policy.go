@@ -31,8 +31,14 @@ func rowsOfConditionalAccess() {
 	row(patch, caLocations.set+"/{id}", locationWrite, patchLocation, writes, limited)
 	row(del, caLocations.set+"/{id}", locationWrite, caLocations.del, writes, limited)
 
-	row(get, "identity/conditionalAccess/deletedItems/policies", conditionalRead, listDeleted(caPolicies))
-	row(get, "identity/conditionalAccess/deletedItems/namedLocations", conditionalRead, listDeleted(caLocations))
+	for _, bin := range []recycleBin{{caPolicies}, {caLocations}} {
+		row(get, bin.set(), conditionalRead, bin.list)
+		row(get, bin.set()+"/{id}", conditionalRead, bin.get)
+		row(del, bin.set()+"/{id}", locationWrite, bin.purge, writes)
+		row(post, bin.set()+"/{id}/restore", locationWrite, bin.restore, writes)
+	}
+	row(get, templateSet, alike("Policy.Read.All").by(policyReaders...).codes("AccessDenied", ""), listTemplates)
+	row(get, templateSet+"/{id}", alike("Policy.Read.All").by(policyReaders...).codes("AccessDenied", ""), getTemplate)
 
 	row(get, caContexts.set, contextRead, caContexts.all)
 	row(post, caContexts.set, contextWrite, caContexts.create, writes)
@@ -43,15 +49,26 @@ func rowsOfConditionalAccess() {
 	for _, set := range []string{strengthFamily.set, "identity/conditionalAccess/authenticationStrength/policies"} {
 		row(get, set, strengthRead, listStrengths)
 		row(post, set, strengthWrite, strengthFamily.create, writes)
-		row(get, set+"/{id}", strengthRead, getStrength)
+		row(get, set+"/findByMethodMode/{modes}", strengthRead, findByMode)
+		row(get, set+"/{id}", strengthRead, ofStrength(getStrength))
 		row(patch, set+"/{id}", strengthWrite, ownStrength(strengthFamily.patch), writes)
 		row(del, set+"/{id}", strengthWrite, ownStrength(strengthFamily.del), writes)
 		row(post, set+"/{id}/updateAllowedCombinations", strengthWrite, ownStrength(updateCombinations), writes)
+		row(get, set+"/{id}/usage", strengthRead, ofStrength(strengthUsage))
+		row(get, set+"/{id}/combinationConfigurations", strengthRead, ofStrength(listConfigured))
+		row(post, set+"/{id}/combinationConfigurations", strengthWrite, ownStrength(addConfigured), writes)
+		row(get, set+"/{id}/combinationConfigurations/{configuration}", strengthRead, ofStrength(listConfigured))
+		row(patch, set+"/{id}/combinationConfigurations/{configuration}", strengthWrite, ownStrength(patchConfigured), writes)
+		row(del, set+"/{id}/combinationConfigurations/{configuration}", strengthWrite, ownStrength(removeConfigured), writes)
 	}
+	row(get, strengthRoot+"/combinations", strengthRead, listCombinations)
+	row(get, modeSet, strengthRead, listModes)
+	row(get, modeSet+"/{id}", strengthRead, getMode)
 
 	row(get, agreements.set, agreementRead, agreements.all)
 	row(post, agreements.set, agreementWrite, agreements.create, writes)
 	row(get, agreements.set+"/{id}", agreementRead, agreements.get)
+	row(patch, agreements.set+"/{id}", agreementWrite, patchAgreement, writes)
 	row(del, agreements.set+"/{id}", agreementWrite, agreements.del, writes)
 }
 

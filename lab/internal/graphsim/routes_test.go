@@ -12,6 +12,9 @@ import (
 // call gives an address and a body under which a route answers 2xx in a fresh
 // world, for a caller whose app is Reader.
 func (w *world) call(r *route) (path, body string) {
+	if path, body, known := w.prepared(r); known {
+		return path, body
+	}
 	ids := w.ids
 	method := ""
 	if strings.HasSuffix(r.pattern, "/{method}") {
@@ -148,6 +151,11 @@ var scopedPatch = map[string]string{
 	"User.ReadWrite.All": `{"accountEnabled": true}`, "Directory.ReadWrite.All": `{"department": "Quay"}`, asUser: `{"accountEnabled": true}`,
 }
 
+// first and last keep one entry of a list.
+func first(list []string) []string { return list[:min(1, len(list))] }
+
+func last(list []string) []string { return list[max(0, len(list)-1):] }
+
 // TestPermissions walks every route: without token 401, with a token that
 // carries nothing 403, with each alternative of the table 2xx, and with the
 // delegated permission but no directory role 403.
@@ -160,8 +168,9 @@ func TestPermissions(t *testing.T) {
 				continue
 			}
 			t.Run(version+" "+r.method+" "+r.pattern, func(t *testing.T) {
+				t.Parallel()
 				w := shared
-				if r.writes || strings.HasSuffix(r.pattern, "/{method}") || strings.Contains(r.pattern, "/{") && sharedState(r) {
+				if r.writes || prepares(r) || strings.HasSuffix(r.pattern, "/{method}") || strings.Contains(r.pattern, "/{") && sharedState(r) {
 					w = newWorld(t)
 				}
 				path, body := w.call(r)
@@ -190,30 +199,34 @@ func TestPermissions(t *testing.T) {
 				}
 				try(nil, false, 401, "no token")
 				try(app(), false, 403, "empty app token")
+				need := r.need
+				if version == "beta" && r.only == "" { // the same row: one of each kind will do
+					need.app, need.user, need.roles, need.self = first(need.app), last(need.user), first(need.roles), first(need.self)
+				}
 				what := "app "
 				if r.method+r.pattern == "PATCHusers/{id}" {
 					what = "users patch: "
 				}
-				for _, p := range r.need.app {
+				for _, p := range need.app {
 					try(app(strings.Split(p, "+")...), true, 0, what+p)
 				}
 				delegated := func(scopes string, roles ...string) caller {
 					return w.user("ada@harbour.example", strings.ReplaceAll(scopes, "+", " "), roles...)
 				}
 				try(delegated("openid"), false, 403, "empty delegated token")
-				for _, p := range r.need.user {
+				for _, p := range need.user {
 					try(delegated(p, globalAdministrator), true, 0, what+p)
 				}
-				for _, role := range r.need.roles {
+				for _, role := range need.roles {
 					if r.pattern == "users/{id}" && role != userAdministrator {
 						continue // what else each may change: TestPatchUser
 					}
-					try(delegated(r.need.user[len(r.need.user)-1], role), true, 0, "role "+role)
+					try(delegated(need.user[len(need.user)-1], role), true, 0, "role "+role)
 				}
-				if r.need.roles != nil {
-					try(delegated(r.need.user[len(r.need.user)-1]), false, 403, "no role")
+				if need.roles != nil {
+					try(delegated(need.user[len(need.user)-1]), false, 403, "no role")
 				}
-				for _, p := range r.need.self {
+				for _, p := range need.self {
 					try(w.user("ben@harbour.example", p), true, 0, "self "+p)
 					try(delegated(p), false, 403, "self on another "+p)
 				}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -36,12 +37,16 @@ type Config struct {
 	// everything in its order.
 	Random        vary.Source
 	Deterministic bool
-	// Throttle refuses more than one request a second and tenant on Conditional
-	// Access policies and named locations.
+	// Throttle keeps the documented limits: one request a second and tenant on
+	// Conditional Access policies, named locations and risk; five in ten seconds,
+	// app and tenant on logs and reports; resource units on the directory.
 	Throttle bool
 	// PropagationDelay is how long a new credential of an app stays unknown to
 	// the token endpoint: Usable of [directory.Secret] and [directory.Certificate].
 	PropagationDelay time.Duration
+	// ReplicationDelay is how long a reader sees a changed object as it was, and a
+	// new one not at all.
+	ReplicationDelay time.Duration
 	// ReportLag is how old the report of registered methods is at most; 0 means
 	// that it is always fresh.
 	ReportLag time.Duration
@@ -49,11 +54,12 @@ type Config struct {
 
 // Server is a simulated Microsoft Graph. Paths begin with /v1.0/ or /beta/.
 type Server struct {
-	cfg     Config
-	key     []byte // seals paging tokens
-	counter atomic.Uint64
-	calls   throttle
-	reports reports
+	cfg      Config
+	key      []byte // seals paging tokens
+	counter  atomic.Uint64
+	calls    throttle
+	reports  reports
+	replicas replicas
 }
 
 // New makes a server.
@@ -95,6 +101,8 @@ type request struct {
 	route  *route
 	vars   []string // what stands for {…} in the route's pattern
 	self   bool     // the path's user is the one who signed in
+	// counting: the path ends in /$count.
+	counting bool
 
 	// tenant is valid only while a handler runs.
 	tenant *directory.Tenant
@@ -148,21 +156,18 @@ func (s *Server) route(r *request, address *url.URL) (*answer, error) {
 			return nil, refuse(http.StatusUnsupportedMediaType, "BadRequest", "A body must come as application/json.")
 		}
 	}
-	if r.route.throttled && s.cfg.Throttle && !s.calls.take(r.claims.TenantID, r.now) {
-		return nil, refuse(http.StatusTooManyRequests, "TooManyRequests", "Conditional Access answers one request a second for the whole tenant.")
+	limits, err := r.limited()
+	if err != nil {
+		return nil, err
 	}
 	lock := s.cfg.Store.View
 	if r.route.writes {
 		lock = s.cfg.Store.Update
 	}
 	var given *answer
-	var err error
 	found := lock(r.claims.TenantID, func(t *directory.Tenant) {
 		r.tenant = t
-		if r.route.premium && !t.Premium() {
-			// List signIns, "Error responses".
-			err = refuse(http.StatusForbidden, "Authentication_RequestFromNonPremiumTenantOrB2CTenant",
-				"The tenant has neither a premium licence (Microsoft Entra ID P1 or P2) nor is it a kind of tenant that needs none for this.")
+		if err = r.route.unlicensed(t); err != nil {
 			return
 		}
 		if r.route.writes {
@@ -176,7 +181,19 @@ func (s *Server) route(r *request, address *url.URL) (*answer, error) {
 	if !found {
 		return nil, unauthenticated(r.authority, "The token's tenant does not exist.")
 	}
+	if err == nil {
+		given.header = joined(given.header, limits)
+	}
 	return given, err
+}
+
+// joined adds headers.
+func joined(to, more http.Header) http.Header {
+	if to == nil {
+		return more
+	}
+	maps.Copy(to, more)
+	return to
 }
 
 // audiences are the forms in which Graph accepts itself as audience: its client

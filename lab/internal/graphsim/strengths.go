@@ -17,6 +17,8 @@ var strengthModes = []string{"password", "voice", "hardwareOath", "softwareOath"
 var strengthType = objectEntity("authenticationStrengthPolicy",
 	times(),
 	kept("displayName", "description"),
+	// $filter calls the name so, too (graph-mfa-posture §4).
+	prop("policyName", func(_ *request, o *directory.Object) any { return o.Members["displayName"] }).seldom(),
 	otherwise("policyType", "custom"), otherwise("requirementsSatisfied", "mfa"),
 	otherwise("allowedCombinations", []any{}), otherwise("combinationConfigurations", []any{}),
 )
@@ -26,8 +28,7 @@ var builtInStrengths = func() []*directory.Object {
 	resistant := []string{"windowsHelloForBusiness", "fido2", "x509CertificateMultiFactor"}
 	passwordless := append(slices.Clone(resistant), "deviceBasedPush")
 	all := append(slices.Clone(passwordless), "temporaryAccessPassOneTime", "temporaryAccessPassMultiUse", "password,microsoftAuthenticatorPush", "password,softwareOath",
-		"password,hardwareOath", "password,x509CertificateSingleFactor", "password,sms", "password,voice", "federatedMultiFactor", "x509CertificateSingleFactor,federatedSingleFactor",
-		"microsoftAuthenticatorPush,federatedSingleFactor", "softwareOath,federatedSingleFactor", "hardwareOath,federatedSingleFactor", "sms,federatedSingleFactor", "voice,federatedSingleFactor")
+		"password,hardwareOath", "password,x509CertificateSingleFactor", "password,x509CertificateMultiFactor", "password,sms", "password,voice", "federatedMultiFactor", "microsoftAuthenticatorPush,federatedSingleFactor", "softwareOath,federatedSingleFactor", "hardwareOath,federatedSingleFactor", "sms,federatedSingleFactor", "voice,federatedSingleFactor")
 	one := func(id, name, description string, combinations []string) *directory.Object {
 		return &directory.Object{ID: id, Created: stamp, Modified: stamp, Members: object("displayName", name, "description", description, "policyType", "builtIn",
 			"requirementsSatisfied", "mfa", "allowedCombinations", texts(combinations...), "combinationConfigurations", []any{})}
@@ -56,12 +57,8 @@ var strengthFamily = &family{
 		return old
 	},
 	remove: func(r *request, o *directory.Object) error {
-		for _, p := range r.tenant.ConditionalAccess {
-			controls, _ := p.Members["grantControls"].(map[string]any)
-			strength, _ := controls["authenticationStrength"].(map[string]any)
-			if id, _ := strength["id"].(string); strings.EqualFold(id, o.ID) {
-				return badRequest("The authentication strength is used by a Conditional Access policy.")
-			}
+		if len(r.usersOf(o.ID)) > 0 {
+			return badRequest("The authentication strength is used by a Conditional Access policy.")
 		}
 		return nil
 	},
@@ -104,13 +101,8 @@ func listStrengths(r *request) (*answer, error) {
 	return r.list(listing{set: strengthFamily.set, types: []*entity{strengthType}}, items(strengthType, r.strengths()))
 }
 
-func getStrength(r *request) (*answer, error) {
-	for _, o := range r.strengths() {
-		if strings.EqualFold(o.ID, r.vars[0]) {
-			return r.single(strengthFamily.set, item{strengthType, o})
-		}
-	}
-	return nil, notFound(r.vars[0])
+func getStrength(r *request, o *directory.Object) (*answer, error) {
+	return r.single(strengthFamily.set, item{strengthType, o})
 }
 
 // ownStrength refuses to change a built-in strength.
@@ -138,8 +130,12 @@ func updateCombinations(r *request) (*answer, error) {
 	}
 	r.updates(strengthFamily.activity("Update"), item{strengthType, o})
 	previous := o.Members["allowedCombinations"]
+	references := []any{}
+	for _, p := range r.usersOf(o.ID) {
+		references = append(references, p.ID)
+	}
 	o.Members = extend(o.Members, "allowedCombinations", list)
 	o.Modified = r.now
 	return ok(object("@odata.context", r.context("microsoft.graph.updateAllowedCombinationsResult"), "previousCombinations", previous, "currentCombinations", list,
-		"conditionalAccessReferences", []any{}, "additionalInformation", "")), nil
+		"conditionalAccessReferences", references, "additionalInformation", "")), nil
 }

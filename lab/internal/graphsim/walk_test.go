@@ -113,6 +113,7 @@ func (w *world) bodyOf(r *route) string {
 		"POST servicePrincipals/{id}/delegatedPermissionClassifications": `{"permissionName": "User.Read", "permissionId": "e1fe6dd8-ba31-4d61-89e7-88639da4683d", "classification": "low"}`,
 		"POST users/{id}/authentication/phoneMethods":                    `{"phoneNumber": "+44 7700900456", "phoneType": "office"}`,
 		"PATCH users/{id}/authentication/phoneMethods/{method}":          `{"phoneNumber": "+44 7700900789", "phoneType": "mobile"}`,
+		"PUT users/{id}/authentication/phoneMethods/{method}":            `{"phoneNumber": "+44 7700900789", "phoneType": "mobile"}`,
 		"POST users/{id}/authentication/emailMethods":                    w.without(r, directory.Email, `{"emailAddress": "ben@new.example"}`),
 		"PATCH users/{id}/authentication/emailMethods/{method}":          `{"emailAddress": "ben@new.example"}`,
 		"PUT users/{id}/authentication/emailMethods/{method}":            `{"emailAddress": "ben@new.example"}`,

@@ -2,22 +2,20 @@ package graphsim
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"gatehouse/lab/internal/directory"
-	"gatehouse/lab/internal/pki"
+	"gatehouse/lab/internal/labtest"
 	"gatehouse/lab/internal/token"
 )
 
-var testNow = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+var testNow = labtest.Start
 
 const tenantsFile = `{"tenants": [
  {"name": "Harbour Freight Lines", "domain": "harbour.onmicrosoft.com", "id": "11111111-aaaa-4aaa-8aaa-111111111111", "domains": [{"name": "harbour.example"}],
@@ -50,27 +48,22 @@ type world struct {
 	store  *directory.Store
 	server *Server
 	ids    map[string]string // by UPN, group name or app name; apps: principal id
+	clock  *labtest.Clock
 }
 
-var signer = sync.OnceValue(func() *token.Signer { return token.NewSigner(nil) })
+// pass lets time go by.
+func (w *world) pass(d time.Duration) { w.clock.Pass(d) }
 
 func newWorld(t testing.TB, change ...func(*Config)) *world {
 	t.Helper()
-	file, err := directory.Parse(strings.NewReader(tenantsFile), testNow)
-	if err != nil {
-		t.Fatalf("parsing the tenants file: %v", err)
-	}
-	store, _, err := directory.New(file, directory.Config{Seed: 7, Now: func() time.Time { return testNow }, NewCertificate: pki.Client})
-	if err != nil {
-		t.Fatalf("building the directory: %v", err)
-	}
-	store.AddPolicies(file)
-	cfg := Config{Store: store, Tokens: signer(), Root: func(*http.Request) string { return "https://graph.lab" }, Deterministic: true}
+	w := &world{t: t, clock: &labtest.Clock{}, ids: map[string]string{}}
+	w.store = labtest.Store(t, tenantsFile, w.clock)
+	cfg := Config{Store: w.store, Tokens: labtest.Signer(), Root: func(*http.Request) string { return "https://graph.lab" }, Deterministic: true}
 	for _, c := range change {
 		c(&cfg)
 	}
-	w := &world{t: t, store: store, server: New(cfg), ids: map[string]string{}}
-	store.Update(harbour, func(d *directory.Tenant) {
+	w.server = New(cfg)
+	w.store.Update(harbour, func(d *directory.Tenant) {
 		for _, u := range d.Users {
 			w.ids[u.UPN] = u.ID
 		}
@@ -128,23 +121,10 @@ func inPlain(inner caller) caller {
 }
 
 func (w *world) bearer(who caller) string {
-	c := &token.Claims{Audience: "https://graph.microsoft.com", TenantID: harbour, NotBefore: testNow.Add(-time.Minute).Unix(), Expires: testNow.Add(time.Hour).Unix(), AppID: w.ids["client Reader"]}
+	c := &token.Claims{Audience: "https://graph.microsoft.com", TenantID: harbour, NotBefore: w.clock.Now().Add(-time.Minute).Unix(), Expires: w.clock.Now().Add(time.Hour).Unix(), AppID: w.ids["client Reader"]}
 	who(c)
-	key := fmt.Sprint(*c)
-	if known, ok := bearers.Load(key); ok {
-		return known.(string)
-	}
-	compact, err := signer().Sign(c)
-	if err != nil {
-		w.t.Fatalf("signing a token: %v", err)
-	}
-	bearers.Store(key, "Bearer "+compact)
-	return "Bearer " + compact
+	return labtest.Bearer(w.t, c)
 }
-
-// bearers keeps tokens by their claims: signing takes longer than what is
-// tested here.
-var bearers sync.Map
 
 // reply is what came back.
 type reply struct {
@@ -234,4 +214,4 @@ func query(pairs ...string) string {
 var everything = app("User.ReadWrite.All", "Directory.Read.All", "GroupMember.ReadWrite.All", "Policy.Read.All", "Policy.ReadWrite.SecurityDefaults", "AuditLog.Read.All",
 	"UserAuthenticationMethod.ReadWrite.All", "Policy.ReadWrite.AuthenticationMethod", "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All",
 	"Policy.ReadWrite.ConditionalAccess", "Application.Read.All", "Policy.Read.PermissionGrant", "Policy.ReadWrite.PermissionGrant", "Policy.ReadWrite.Authorization", "Policy.ReadWrite.ConsentRequest",
-	"AuthenticationContext.ReadWrite.All", "Agreement.ReadWrite.All", "Group.ReadWrite.All", "RoleManagement.ReadWrite.Directory", "User.DeleteRestore.All")
+	"AuthenticationContext.ReadWrite.All", "Agreement.ReadWrite.All", "Group.ReadWrite.All", "RoleManagement.ReadWrite.Directory", "User.DeleteRestore.All", "IdentityRiskyUser.ReadWrite.All", "Policy.ReadWrite.AuthenticationFlows", "ConsentRequest.Read.All")

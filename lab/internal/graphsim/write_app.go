@@ -13,13 +13,22 @@ import (
 // patchPrincipal: PATCH /servicePrincipals/{id}.
 func patchPrincipal(r *request, p *directory.Principal) (*answer, error) {
 	var enabled, required *bool
-	if _, err := r.decode(map[string]any{"accountEnabled": &enabled, "appRoleAssignmentRequired": &required}); err != nil {
+	var keys *[]sentKey
+	if _, err := r.decode(map[string]any{"accountEnabled": &enabled, "appRoleAssignmentRequired": &required, "keyCredentials": &keys}); err != nil {
 		return nil, err
 	}
-	if err := r.owned(p.ClientID, p.CreatedBy); err != nil {
+	if err := r.owned(p.ClientID, p.CreatedBy, p.Owners); err != nil {
 		return nil, err
+	}
+	certificates := p.Certificates
+	if keys != nil {
+		var err error
+		if certificates, err = r.replaceKeys(*keys, certificates); err != nil {
+			return nil, err
+		}
 	}
 	r.updates(core("Update service principal", appManagement), item{servicePrincipalType, p})
+	p.Certificates = certificates
 	if enabled != nil {
 		p.Enabled = *enabled
 	}
@@ -108,7 +117,7 @@ func (r *request) removePassword(list *[]*directory.Secret) (*answer, error) {
 // principalSecrets is a handler on the secrets of a service principal.
 func principalSecrets(fn func(*request, *[]*directory.Secret) (*answer, error)) func(*request, *directory.Principal) (*answer, error) {
 	return func(r *request, p *directory.Principal) (*answer, error) {
-		if err := r.owned(p.ClientID, p.CreatedBy); err != nil {
+		if err := r.owned(p.ClientID, p.CreatedBy, p.Owners); err != nil {
 			return nil, err
 		}
 		r.updates(core(credentials("service principal", r.segments), appManagement), item{servicePrincipalType, p})
@@ -123,7 +132,7 @@ func appSecrets(fn func(*request, *[]*directory.Secret) (*answer, error)) func(*
 		if err != nil {
 			return nil, err
 		}
-		if err := r.owned(a.ClientID, ""); err != nil {
+		if err := r.owned(a.ClientID, "", a.Owners); err != nil {
 			return nil, err
 		}
 		if a.Public {
@@ -250,6 +259,8 @@ func createAssignment(r *request) (*answer, error) {
 	var here string
 	if p, err := r.principalByKey(r.vars[0]); err == nil {
 		here = p.ID
+	} else if it, found := r.object(r.vars[0]); found {
+		here = r.idOf(it)
 	} else if u := r.tenant.User(r.vars[0]); u != nil {
 		here = u.ID
 	} else {
@@ -266,11 +277,7 @@ func createAssignment(r *request) (*answer, error) {
 	}) {
 		return nil, conflict("The principal has this app role already.")
 	}
-	api := directory.ResourceByID(target.ClientID)
-	known := false
-	if api != nil {
-		_, known = api.Role(h.role)
-	}
+	_, known := r.resourceOf(target.ClientID).Role(h.role)
 	switch {
 	case h.role == noRole && h.kind != "ServicePrincipal":
 		h.id, h.created = opaque("assigned", r.tenant.ID, target.ID, h.principal), target.Created
@@ -292,6 +299,8 @@ func deleteAssignment(r *request) (*answer, error) {
 	here := ""
 	if p, err := r.principalByKey(r.vars[0]); err == nil {
 		here = p.ID
+	} else if it, found := r.object(r.vars[0]); found {
+		here = r.idOf(it)
 	} else if u := r.tenant.User(r.vars[0]); u != nil {
 		here = u.ID
 	}

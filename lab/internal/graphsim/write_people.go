@@ -21,8 +21,13 @@ func createUser(r *request) (*answer, error) {
 		Force    *bool  `json:"forceChangePasswordNextSignIn"`
 		ForceMFA *bool  `json:"forceChangePasswordNextSignInWithMfa"`
 	}
-	if _, err := r.decode(map[string]any{"accountEnabled": &enabled, "displayName": &name, "mailNickname": &nick, "userPrincipalName": &upn, "department": &department, "jobTitle": &title,
-		"usageLocation": &location, "givenName": &given, "surname": &surname, "passwordProfile": &profile}); err != nil {
+	kept := newProfile()
+	members, err := r.decode(kept.take(map[string]any{"accountEnabled": &enabled, "displayName": &name, "mailNickname": &nick, "userPrincipalName": &upn, "department": &department, "jobTitle": &title,
+		"usageLocation": &location, "givenName": &given, "surname": &surname, "passwordProfile": &profile}))
+	if err != nil {
+		return nil, err
+	}
+	if err := kept.check(); err != nil {
 		return nil, err
 	}
 	unset := func(s *string) bool { return s == nil || *s == "" }
@@ -61,6 +66,7 @@ func createUser(r *request) (*answer, error) {
 		ID: r.newID("user", *upn), UPN: *upn, Name: *name, GivenName: value(given), Surname: value(surname), Type: directory.Member, Department: value(department),
 		JobTitle: value(title), UsageLocation: value(location), Enabled: *enabled, PasswordHash: directory.HashPassword(profile.Password), PasswordChanged: r.now,
 		PasswordExpired: profile.Force == nil || *profile.Force, PerUserMFA: "disabled", SystemPreferred: true, Created: r.now,
+		Profile: kept.joined(nil, members),
 	}
 	r.tenant.AddUser(u)
 	r.adds(core("Add user", userManagement), item{userType, u})

@@ -1,8 +1,6 @@
 package graphsim
 
 import (
-	"crypto/sha1" //nolint:gosec // x5t is defined as SHA-1 (RFC 7515 §4.1.7)
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -17,24 +15,16 @@ import (
 
 // Kinds of redirect URIs, as a registration groups them.
 const (
-	webKind    = "web"
-	spaKind    = "spa"
-	publicKind = "publicClient"
+	webKind    = directory.WebRedirect
+	spaKind    = directory.SPARedirect
+	publicKind = directory.PublicRedirect
 )
 
 // redirects gives a registration's redirect URIs of one kind.
 func redirects(a *directory.App, kind string) []any {
 	out := texts()
 	for _, uri := range a.RedirectURIs {
-		have := a.RedirectKinds[uri]
-		switch {
-		case have != "":
-		case a.Public:
-			have = publicKind
-		default:
-			have = webKind
-		}
-		if have == kind {
+		if a.RedirectKind(uri) == kind {
 			out = append(out, uri)
 		}
 	}
@@ -45,37 +35,36 @@ func redirects(a *directory.App, kind string) []any {
 type registration struct {
 	name, audience   *string
 	public           *bool
-	web, spa, client *struct {
-		RedirectURIs *[]string `json:"redirectUris"`
-	}
-	access *[]struct {
+	web, spa, client *redirectBody
+	access           *[]struct {
 		Resource string `json:"resourceAppId"`
 		Access   []struct {
 			ID   string `json:"id"`
 			Type string `json:"type"`
 		} `json:"resourceAccess"`
 	}
-	keys *[]struct {
-		ID   string  `json:"keyId"`
-		Key  *[]byte `json:"key"`
-		Name *string `json:"displayName"`
-		Type string  `json:"type"`
-		Use  string  `json:"usage"`
+	keys        *[]sentKey
+	identifiers *[]string
+	api         *apiBody
+	roles       *[]exposedRole
+}
 
-		CustomKeyIdentifier any `json:"customKeyIdentifier"`
-		Start               any `json:"startDateTime"`
-		End                 any `json:"endDateTime"`
-	}
+// redirectBody is one of the members that hold redirect URIs.
+type redirectBody struct {
+	RedirectURIs *[]string `json:"redirectUris"`
+	Implicit     *struct {
+		IDTokens *bool `json:"enableIdTokenIssuance"`
+	} `json:"implicitGrantSettings"`
 }
 
 // readRegistration decodes the body. Members that the lab has no use for are
 // taken where tools send them as a matter of course.
 func (r *request) readRegistration() (*registration, error) {
 	in := &registration{}
-	var tags, identifiers, api, roles, info, claims, notes any
+	var tags, info, claims, notes any
 	_, err := r.decode(map[string]any{"displayName": &in.name, "signInAudience": &in.audience, "isFallbackPublicClient": &in.public, "web": &in.web, "spa": &in.spa,
 		"publicClient": &in.client, "requiredResourceAccess": &in.access, "keyCredentials": &in.keys,
-		"tags": &tags, "identifierUris": &identifiers, "api": &api, "appRoles": &roles, "info": &info, "optionalClaims": &claims, "notes": &notes, "description": &notes})
+		"tags": &tags, "identifierUris": &in.identifiers, "api": &in.api, "appRoles": &in.roles, "info": &info, "optionalClaims": &claims, "notes": &notes, "description": &notes})
 	return in, err
 }
 
@@ -97,9 +86,10 @@ func (in *registration) apply(r *request, a *directory.App) error {
 	if in.public != nil {
 		a.Public = *in.public
 	}
-	for kind, sent := range map[string]*struct {
-		RedirectURIs *[]string `json:"redirectUris"`
-	}{webKind: in.web, spaKind: in.spa, publicKind: in.client} {
+	if in.web != nil && in.web.Implicit != nil && in.web.Implicit.IDTokens != nil {
+		a.IDTokens = *in.web.Implicit.IDTokens
+	}
+	for kind, sent := range map[string]*redirectBody{webKind: in.web, spaKind: in.spa, publicKind: in.client} {
 		if sent == nil || sent.RedirectURIs == nil {
 			continue
 		}
@@ -117,20 +107,23 @@ func (in *registration) apply(r *request, a *directory.App) error {
 			a.RedirectKinds[uri.(string)] = kind
 		}
 	}
-	if err := in.permissions(a); err != nil {
+	if err := in.expose(a); err != nil {
+		return err
+	}
+	if err := in.permissions(r, a); err != nil {
 		return err
 	}
 	return in.certificates(r, a)
 }
 
-func (in *registration) permissions(a *directory.App) error {
+func (in *registration) permissions(r *request, a *directory.App) error {
 	if in.access == nil {
 		return nil
 	}
 	delegated, application := map[string][]string{}, map[string][]string{}
 	for _, wanted := range *in.access {
-		api := directory.ResourceByID(wanted.Resource)
-		if api == nil {
+		api := r.tenant.Resource(strings.ToLower(wanted.Resource))
+		if !isGUID(wanted.Resource) || api == nil {
 			return badBody("requiredResourceAccess names the API '%s', which the lab does not have.", clip(wanted.Resource))
 		}
 		for _, p := range wanted.Access {
@@ -156,35 +149,9 @@ func (in *registration) certificates(r *request, a *directory.App) error {
 	if in.keys == nil {
 		return nil
 	}
-	const most = 60
-	if len(*in.keys) > most {
-		return badBody("keyCredentials has more than %d entries.", most)
-	}
-	var list []*directory.Certificate
-	for i, k := range *in.keys {
-		at := slices.IndexFunc(a.Certificates, func(c *directory.Certificate) bool { return k.ID != "" && strings.EqualFold(c.KeyID, k.ID) })
-		if k.Key == nil {
-			if at < 0 {
-				return badBody("keyCredentials[%d] has neither a key nor the keyId of a certificate that is there.", i)
-			}
-			list = append(list, a.Certificates[at])
-			continue
-		}
-		certificate, err := parseCertificate(*k.Key)
-		if err != nil || k.Type != "" && k.Type != "AsymmetricX509Cert" {
-			return badBody("keyCredentials[%d] holds no X.509 certificate.", i)
-		}
-		c := &directory.Certificate{
-			KeyID: r.newID("certificate", itoa(i)), Name: certificate.Subject.String(), Certificate: certificate, Usable: r.usable(),
-			SHA1: sha1.Sum(certificate.Raw), SHA256: sha256.Sum256(certificate.Raw), //nolint:gosec // see the import
-		}
-		if k.ID != "" && isGUID(k.ID) {
-			c.KeyID = strings.ToLower(k.ID)
-		}
-		if k.Name != nil {
-			c.Name = clip(*k.Name)
-		}
-		list = append(list, c)
+	list, err := r.replaceKeys(*in.keys, a.Certificates)
+	if err != nil {
+		return err
 	}
 	if a.Public && len(list) > 0 {
 		return badBody("A public client has no credentials.")
@@ -220,6 +187,9 @@ func createApp(r *request) (*answer, error) {
 	if err := in.apply(r, a); err != nil {
 		return nil, err
 	}
+	if r.app() && r.tenant.Principal(r.claims.ObjectID) != nil || !r.app() && r.tenant.User(r.claims.ObjectID) != nil {
+		a.Owners = []string{r.claims.ObjectID} // who makes a registration owns it
+	}
 	r.tenant.AddApp(a)
 	r.adds(core("Add application", appManagement), item{applicationType, a})
 	return r.created("applications", item{applicationType, a})
@@ -232,7 +202,7 @@ func ofApp(fn func(*request, *directory.App) (*answer, error)) func(*request) (*
 		if err != nil {
 			return nil, err
 		}
-		if err := r.owned(a.ClientID, ""); err != nil {
+		if err := r.owned(a.ClientID, "", a.Owners); err != nil {
 			return nil, err
 		}
 		return fn(r, a)
@@ -267,7 +237,7 @@ func deleteApp(r *request, a *directory.App) (*answer, error) {
 
 // deletePrincipal: DELETE /servicePrincipals/{id}.
 func deletePrincipal(r *request, p *directory.Principal) (*answer, error) {
-	if err := r.owned(p.ClientID, p.CreatedBy); err != nil {
+	if err := r.owned(p.ClientID, p.CreatedBy, p.Owners); err != nil {
 		return nil, err
 	}
 	if directory.ResourceByID(p.ClientID) != nil {

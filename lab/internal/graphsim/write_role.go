@@ -110,14 +110,9 @@ func addRoleMember(r *request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	var link string
-	if _, err := r.decode(map[string]any{"@odata.id": &link}); err != nil {
+	it, err := r.linked()
+	if err != nil {
 		return nil, err
-	}
-	parts := keyed(link[strings.LastIndexByte(link, '/')+1:])
-	it, found := r.object(parts[len(parts)-1])
-	if link == "" || !found {
-		return nil, notFound(link)
 	}
 	if err := r.assign(role, it); err != nil {
 		return nil, err

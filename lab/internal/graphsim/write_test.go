@@ -37,7 +37,7 @@ func TestPatchUser(t *testing.T) {
 	}
 	w.must(204, everything, "PATCH", path, `{"passwordProfile": {"password": "New-Password-456!", "forceChangePasswordNextSignIn": false}}`)
 	u := w.stored("svc-backup@harbour.example")
-	if !u.LockedUntil.IsZero() || u.FailedPasswords != 0 || u.PasswordExpired || !u.PasswordChanged.Equal(testNow) || !u.TokensValidFrom.Equal(testNow) || !directory.CheckPassword(u.PasswordHash, "New-Password-456!") {
+	if !u.LockedUntil.IsZero() || u.FailedPasswords != 0 || u.PasswordExpired || !u.PasswordChanged.Equal(testNow) || !u.RefreshValidFrom.Equal(testNow) || !directory.CheckPassword(u.PasswordHash, "New-Password-456!") {
 		t.Errorf("after the reset: %+v", u)
 	}
 	w.must(204, everything, "PATCH", path, `{"passwordProfile": {"password": "New-Password-789!"}}`)

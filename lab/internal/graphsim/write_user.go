@@ -1,6 +1,8 @@
 package graphsim
 
 import (
+	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -18,7 +20,9 @@ func patchUser(r *request, u *directory.User) (*answer, error) {
 		Force    *bool   `json:"forceChangePasswordNextSignIn"`
 		ForceMFA *bool   `json:"forceChangePasswordNextSignInWithMfa"`
 	}
-	given, err := r.decode(map[string]any{"accountEnabled": &enabled, "displayName": &name, "department": &department, "jobTitle": &title, "usageLocation": &location, "passwordProfile": &profile})
+	var first, last *string
+	kept := newProfile()
+	given, err := r.decode(kept.take(map[string]any{"givenName": &first, "surname": &last, "accountEnabled": &enabled, "displayName": &name, "department": &department, "jobTitle": &title, "usageLocation": &location, "passwordProfile": &profile}))
 	if err != nil {
 		return nil, err
 	}
@@ -52,6 +56,9 @@ func patchUser(r *request, u *directory.User) (*answer, error) {
 	case profile != nil && profile.Password != nil && (len(*profile.Password) < 8 || len(*profile.Password) > 256):
 		return nil, badBody("The password does not meet the tenant's rules: 8 to 256 characters.")
 	}
+	if err := kept.check(); err != nil {
+		return nil, err
+	}
 	r.updates(core(userActivity(enabled, profile != nil), userManagement), item{userType, u})
 	assign := func(into *string, value *string, name string) {
 		if value != nil {
@@ -61,6 +68,9 @@ func patchUser(r *request, u *directory.User) (*answer, error) {
 		}
 	}
 	assign(&u.Name, name, "displayName")
+	assign(&u.GivenName, first, "givenName")
+	assign(&u.Surname, last, "surname")
+	u.Profile = kept.joined(u.Profile, given)
 	assign(&u.Department, department, "department")
 	assign(&u.JobTitle, title, "jobTitle")
 	assign(&u.UsageLocation, location, "usageLocation")
@@ -72,13 +82,79 @@ func patchUser(r *request, u *directory.User) (*answer, error) {
 			u.PasswordExpired = *profile.Force
 		}
 		if profile.Password != nil {
-			u.PasswordHash = directory.HashPassword(*profile.Password)
-			u.PasswordChanged, u.TokensValidFrom = r.now, r.now
+			u.SetPassword(directory.HashPassword(*profile.Password), directory.EntraAdminCentre, r.now)
 			u.FailedPasswords, u.LockedUntil = 0, time.Time{}
 			// The person must choose a new one unless the caller says otherwise.
 			u.PasswordExpired = profile.Force == nil || *profile.Force
 		}
 	}
+	return noContent(), nil
+}
+
+// profileBody reads the members of a user that only are kept.
+type profileBody struct {
+	texts  map[string]*string
+	phones []string
+}
+
+func newProfile() *profileBody {
+	b := &profileBody{texts: map[string]*string{}}
+	for _, name := range append([]string{"mobilePhone", "officeLocation", "preferredLanguage"}, profileTexts...) {
+		b.texts[name] = new(string)
+	}
+	return b
+}
+
+// take adds the members to those that a body may have.
+func (b *profileBody) take(others map[string]any) map[string]any {
+	for name, into := range b.texts {
+		others[name] = into
+	}
+	others["businessPhones"] = &b.phones
+	return others
+}
+
+func (b *profileBody) check() error {
+	for name, value := range b.texts {
+		if len(*value) > 1024 {
+			return badBody("%s may have 1024 characters at most.", name)
+		}
+	}
+	if len(b.phones) > 1 || len(b.phones) == 1 && len(b.phones[0]) > 64 {
+		return badBody("businessPhones may have one number of 64 characters at most.")
+	}
+	return nil
+}
+
+// joined puts what was given into a copy of the profile.
+func (b *profileBody) joined(old map[string]any, given map[string]json.RawMessage) map[string]any {
+	out := map[string]any{}
+	maps.Copy(out, old)
+	for name := range given {
+		if value := b.texts[name]; value != nil {
+			out[name] = text(*value)
+		}
+		if name == "businessPhones" {
+			out[name] = texts(b.phones...)
+		}
+	}
+	return out
+}
+
+// changePassword: POST /me/changePassword, by people with their own password.
+func changePassword(r *request, u *directory.User) (*answer, error) {
+	var current, next string
+	if _, err := r.decode(map[string]any{"currentPassword": &current, "newPassword": &next}); err != nil {
+		return nil, err
+	}
+	switch {
+	case !directory.CheckPassword(u.PasswordHash, current):
+		return nil, badBody("The specified password does not match the current one: currentPassword is wrong.")
+	case len(next) < 8 || len(next) > 256 || next == current:
+		return nil, badBody("newPassword does not meet the tenant's rules: 8 to 256 characters, and another one.")
+	}
+	r.updates(core("Change user password", userManagement), item{userType, u})
+	u.SetPassword(directory.HashPassword(next), directory.AzurePortal, r.now)
 	return noContent(), nil
 }
 
@@ -98,7 +174,7 @@ func userActivity(enabled *bool, reset bool) string {
 // revokeSessions: POST …/revokeSignInSessions.
 func revokeSessions(r *request, u *directory.User) (*answer, error) {
 	r.updates(core("Update StsRefreshTokenValidFrom Timestamp", userManagement), item{userType, u})
-	u.TokensValidFrom = r.now
+	u.Revoke(r.now)
 	return ok(map[string]any{"@odata.context": r.root + "/" + r.version + "/$metadata#Edm.Boolean", "value": true}), nil
 }
 

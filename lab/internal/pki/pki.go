@@ -175,3 +175,7 @@ func serial() *big.Int {
 	n, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	return n.Add(n, big.NewInt(1))
 }
+
+// ClientKey is the key behind the client certificates. The lab's federation
+// servers and workload issuers sign with it, too.
+func ClientKey() (*rsa.PrivateKey, error) { return clientKey() }

@@ -4,20 +4,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"gatehouse/lab/internal/directory"
-	"gatehouse/lab/internal/pki"
+	"gatehouse/lab/internal/labtest"
 	"gatehouse/lab/internal/token"
 )
 
-var testNow = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+var testNow = labtest.Start
 
 const (
 	contoso  = "11111111-aaaa-4aaa-8aaa-111111111111"
@@ -53,19 +51,10 @@ type world struct {
 	ids    map[string]string // user ids by user name
 }
 
-var signer = sync.OnceValue(func() *token.Signer { return token.NewSigner(nil) })
-
 func newWorld(t testing.TB, change ...func(*Config)) *world {
 	t.Helper()
-	file, err := directory.Parse(strings.NewReader(tenantsFile), testNow)
-	if err != nil {
-		t.Fatalf("parsing the tenants file: %v", err)
-	}
-	store, _, err := directory.New(file, directory.Config{Seed: 7, Now: func() time.Time { return testNow }, NewCertificate: pki.Client})
-	if err != nil {
-		t.Fatalf("building the directory: %v", err)
-	}
-	cfg := Config{Store: store, Tokens: signer(), Deterministic: true}
+	store := labtest.Store(t, tenantsFile, &labtest.Clock{})
+	cfg := Config{Store: store, Tokens: labtest.Signer(), Deterministic: true}
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -80,16 +69,8 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 
 // hostile switches randomness on.
 func hostile(seed byte) func(*Config) {
-	source := rand.NewChaCha8([32]byte{seed})
-	var mu sync.Mutex
-	return func(c *Config) {
-		c.Deterministic = false
-		c.Random = func() uint64 {
-			mu.Lock()
-			defer mu.Unlock()
-			return source.Uint64()
-		}
-	}
+	random := labtest.Random(seed)
+	return func(c *Config) { c.Deterministic, c.Random = false, random }
 }
 
 // caller makes the claims of a token as the sign-in service does.
@@ -124,11 +105,7 @@ func bearer(t testing.TB, audience string, who asCaller) string {
 		Extra: map[string]any{"ver": "1.0"},
 	}
 	who(c)
-	compact, err := signer().Sign(c)
-	if err != nil {
-		t.Fatalf("signing a token: %v", err)
-	}
-	return "Bearer " + compact
+	return labtest.Bearer(t, c)
 }
 
 // reply is what came back.

@@ -1,7 +1,6 @@
 package sts
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -31,7 +30,8 @@ type ask struct {
 	scope             string // as asked; v1.0: made from resource
 	wishes            []wish
 	openID            []string
-	acrs              []string // authentication contexts that the claims parameter asks for
+	claims            claimsRequest
+	redirectKind      string // of the registered address: web, spa or publicClient
 }
 
 // wish is what an app asks of one resource.
@@ -61,7 +61,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request, tenant string
 		s.showError(w, r, ids, app.Name, refused)
 		return
 	}
-	if refused := a.read(r); refused != nil {
+	if refused := s.readRest(r, a, &app); refused != nil {
 		s.deliverRefusal(w, r, ids, a, refused)
 		return
 	}
@@ -100,7 +100,7 @@ func (s *Server) readAsk(r *http.Request, tenant string, v2 bool) (*ask, directo
 	if refused != nil {
 		return a, app, refused
 	}
-	a.redirect, refused = s.redirectURI(r, &app, a.redirect)
+	a.redirectKind, refused = s.redirectURI(r, &app, a.redirect)
 	return a, app, refused
 }
 
@@ -149,8 +149,8 @@ func installable(t *directory.Tenant, clientID string) (directory.App, *refusal)
 	return *app, nil
 }
 
-// read reads the rest of the request. Its faults go to the app.
-func (a *ask) read(r *http.Request) *refusal {
+// readRest reads the rest of the request. Its faults go to the app.
+func (s *Server) readRest(r *http.Request, a *ask, app *directory.App) *refusal {
 	form := r.Form
 	a.state, a.nonce, a.prompt = stripTags(form.Get("state")), form.Get("nonce"), strings.ToLower(form.Get("prompt"))
 	a.hint = strings.TrimSpace(form.Get("login_hint"))
@@ -176,7 +176,10 @@ func (a *ask) read(r *http.Request) *refusal {
 	case a.prompt == "admin_consent" || a.prompt == "create":
 		return refuse("invalid_request", 90023, "The value '%s' of the parameter 'prompt' is not supported by the lab.", a.prompt)
 	}
-	if refused := a.readScope(form); refused != nil {
+	if a.idToken && !app.IDTokens {
+		return refuse("unsupported_response_type", 700054, "The response type 'id_token' is not enabled for the application '%s'.", app.ClientID)
+	}
+	if refused := s.readScope(a, form); refused != nil {
 		return refused
 	}
 	if a.idToken && (a.nonce == "" || !slices.Contains(a.openID, "openid")) {
@@ -189,7 +192,7 @@ func (a *ask) read(r *http.Request) *refusal {
 		return refused
 	}
 	var refused *refusal
-	a.acrs, refused = readClaims(form.Get("claims"))
+	a.claims, refused = readClaims(form.Get("claims"))
 	return refused
 }
 
@@ -214,7 +217,7 @@ func (a *ask) readMode(mode string) *refusal {
 
 // readScope reads scope (v2.0) or resource (v1.0). Scopes may span several
 // resources here (entra-sign-in §3).
-func (a *ask) readScope(form url.Values) *refusal {
+func (s *Server) readScope(a *ask, form url.Values) *refusal {
 	if !a.v2 {
 		// v1.0 asks for one resource and takes what was granted.
 		a.openID = []string{"openid", "profile", "offline_access"}
@@ -223,7 +226,7 @@ func (a *ask) readScope(form url.Values) *refusal {
 			a.wishes = []wish{{resource: directory.ResourceByID(directory.GraphID)}}
 			return nil
 		}
-		r := directory.ResourceByURI(resource)
+		r := s.cfg.Store.Resource(a.segment, resource)
 		if r == nil {
 			return unknownResource(clip(resource), a.segment)
 		}
@@ -235,13 +238,13 @@ func (a *ask) readScope(form url.Values) *refusal {
 		return missingParameter("scope")
 	}
 	var refused *refusal
-	a.wishes, a.openID, refused = parseScopes(a.scope, a.segment)
+	a.wishes, a.openID, refused = s.parseScopes(a.scope, a.segment)
 	return refused
 }
 
 // parseScopes sorts scopes by resource. OpenID scopes belong to none; alone,
 // they are asked of Graph.
-func parseScopes(scope, tenant string) (wishes []wish, openID []string, refused *refusal) {
+func (s *Server) parseScopes(scope, tenant string) (wishes []wish, openID []string, refused *refusal) {
 	graph := directory.ResourceByID(directory.GraphID)
 	for _, one := range strings.Fields(scope) {
 		if name := strings.ToLower(one); slices.Contains(openIDScopes, name) {
@@ -250,12 +253,12 @@ func parseScopes(scope, tenant string) (wishes []wish, openID []string, refused 
 		}
 		resource, permission := graph, one
 		if i := strings.LastIndexByte(one, '/'); i >= 0 {
-			if resource = directory.ResourceByURI(one[:i]); resource == nil {
+			if resource = s.cfg.Store.Resource(tenant, one[:i]); resource == nil {
 				return nil, nil, unknownResource(clip(one[:i]), tenant)
 			}
 			permission = one[i+1:]
 		}
-		i := slices.IndexFunc(wishes, func(w wish) bool { return w.resource == resource })
+		i := slices.IndexFunc(wishes, func(w wish) bool { return w.resource.ClientID == resource.ClientID })
 		if i < 0 {
 			wishes = append(wishes, wish{resource: resource})
 			i = len(wishes) - 1
@@ -294,41 +297,6 @@ func (a *ask) readChallenge(form url.Values) *refusal {
 		return refuse("invalid_request", 501491, "The parameter 'code_challenge' has the wrong length or form.")
 	}
 	return nil
-}
-
-var contextPattern = regexp.MustCompile(`^c[1-9][0-9]?$`)
-
-// readClaims reads the claims parameter: which authentication contexts the app
-// wants to see in tokens (entra-sign-in §10). Other members are accepted.
-func readClaims(claims string) ([]string, *refusal) {
-	if claims == "" {
-		return nil, nil
-	}
-	unreadable := refuse("invalid_request", 50117, "The parameter 'claims' cannot be read: it must be a JSON object of objects.")
-	var asked map[string]map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(claims), &asked); err != nil {
-		return nil, unreadable
-	}
-	var out []string
-	for _, target := range []string{"access_token", "id_token"} {
-		raw, ok := asked[target]["acrs"]
-		if !ok || string(raw) == "null" {
-			continue
-		}
-		var acrs struct {
-			Value  string   `json:"value"`
-			Values []string `json:"values"`
-		}
-		if err := json.Unmarshal(raw, &acrs); err != nil {
-			return nil, unreadable
-		}
-		for _, value := range append(acrs.Values, acrs.Value) {
-			if contextPattern.MatchString(value) && !slices.Contains(out, value) {
-				out = append(out, value)
-			}
-		}
-	}
-	return out, nil
 }
 
 var tagPattern = regexp.MustCompile(`<[^>]*>?`)

@@ -8,7 +8,8 @@ import (
 	"gatehouse/lab/internal/directory"
 )
 
-// An expired password is changed on the way in: who knows the old one may set
+// A password that has expired, or that a policy wants changed, is changed on the
+// way in: who knows the old one may set
 // a new one. The password grant cannot do that and ends with 50055.
 
 // changePassword sets the new password of a flow whose old one was right.
@@ -43,12 +44,19 @@ func (s *Server) changePassword(r *http.Request, f *flow, password, again string
 		if at := sub.home.User(u.UPN); at != nil {
 			u = at // the password lives at home
 		}
-		// A change revokes what came from the old password (entra-sign-in §8).
-		u.PasswordHash, u.PasswordExpired, u.PasswordChanged, u.TokensValidFrom = hash, false, q.now, q.now
+		u.SetPassword(hash, "", q.now)
+		if f.compromised && u.Risk.Level != "" {
+			u.SetRisk("none", "remediated", "userPerformedSecuredPasswordChange", u.ID, q.now)
+		}
 	})
-	if f.problem == nil {
+	switch {
+	case f.problem != nil:
+	case f.compromised:
+		f.compromised, f.signedIn, f.changed = false, q.now, true
+		f.done = []string{"passwordChange", "riskRemediation"}
+	default:
 		f.expired = false
-		f.amr, f.signedIn, f.fresh, f.changed = []string{"pwd"}, q.now, true, true
+		f.proof, f.fresh, f.changed = firstFactor("pwd", q.now), true, true
 	}
 }
 

@@ -33,11 +33,14 @@ func (s *Server) authenticateClient(q *request, kind string) *refusal {
 	}
 	assertion := q.form.Get("client_assertion")
 	q.credential = "0"
+	if browser, refused := s.singlePage(q, kind, secret+assertion != ""); browser || refused != nil {
+		return refused
+	}
 	switch {
 	case q.app.Public && (secret != "" || assertion != ""):
 		return refuse("invalid_client", 700025, "The client is public, so neither a client secret nor an assertion may be presented.").with(http.StatusUnauthorized)
-	case q.app.Public && kind == "client_credentials":
-		return refuse("invalid_client", 7000218, "The request body must contain 'client_assertion' or 'client_secret': a public client cannot sign in for itself.").with(http.StatusUnauthorized)
+	case q.app.Public && (kind == "client_credentials" || kind == grantBehalf):
+		return refuse("invalid_client", 7000218, "The request body must contain 'client_assertion' or 'client_secret': a public client can neither sign in for itself nor act for its callers.").with(http.StatusUnauthorized)
 	case q.app.Public:
 		return nil
 	case assertion != "":
@@ -95,11 +98,11 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 // checkAssertion checks a certificate assertion (entra-sign-in §5.2): PS256 or
 // RS256, certificate named by x5t#S256 or x5t in either base64 alphabet.
 func (s *Server) checkAssertion(q *request, assertion string) *refusal {
-	unauthorised := func(code int, format string, args ...any) *refusal {
-		return refuse("invalid_client", code, format, args...).with(http.StatusUnauthorized)
-	}
 	if kind := q.form.Get("client_assertion_type"); kind != assertionType {
 		return refuse("invalid_request", 900144, "The parameter 'client_assertion_type' must be '%s'.", assertionType)
+	}
+	if claims := federatedAssertion(assertion); claims != nil {
+		return s.checkFederated(q, assertion, claims)
 	}
 	jws, err := jose.ParseSignedCompact(assertion, []jose.SignatureAlgorithm{jose.PS256, jose.RS256})
 	if err != nil || len(jws.Signatures) != 1 {
@@ -158,7 +161,7 @@ func (q *request) certificate(header jose.Header) *directory.Certificate {
 		return string(raw)
 	}
 	sha256, sha1 := named("x5t#S256"), named("x5t")
-	for _, c := range q.app.Certificates {
+	for _, c := range append(slices.Clone(q.app.Certificates), q.client.Certificates...) {
 		if q.now.Before(c.Usable) {
 			continue
 		}

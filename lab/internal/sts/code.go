@@ -15,11 +15,11 @@ import (
 // earned is what an interactive sign-in found out, kept for whoever holds the
 // authorization code or device code.
 type earned struct {
-	ask        *ask
-	tenant     string
-	client     string
-	upn        string
-	amr        []string
+	ask    *ask
+	tenant string
+	client string
+	upn    string
+	proof
 	issued     time.Time
 	redeemed   bool // guarded by the server's lock
 	fromDevice bool
@@ -32,7 +32,7 @@ const (
 )
 
 func (s *Server) earnedBy(f *flow) *earned {
-	return &earned{ask: f.ask, tenant: f.tenant, client: f.app.ClientID, upn: f.upn, amr: slices.Clone(f.amr), issued: s.cfg.Store.Now()}
+	return &earned{ask: f.ask, tenant: f.tenant, client: f.app.ClientID, upn: f.upn, proof: f.clone(), issued: s.cfg.Store.Now()}
 }
 
 // deliverCode sends code and id token to the app.
@@ -51,7 +51,7 @@ func (s *Server) deliverCode(w http.ResponseWriter, r *http.Request, f *flow) {
 		var grant *userGrant
 		s.cfg.Store.View(f.tenant, func(t *directory.Tenant) {
 			if sub, refused := findSubject(t, f.upn, q.now); refused == nil {
-				grant = &userGrant{user: *sub.user, home: sub.home.ID, amr: f.amr, nonce: f.ask.nonce, acrs: f.ask.acrs, code: values.Get("code")}
+				grant = &userGrant{user: *sub.user, home: sub.home.ID, proof: f.proof, nonce: f.ask.nonce, acrs: f.ask.claims.acrs, code: values.Get("code")}
 			}
 		})
 		q.v2 = f.ask.v2
@@ -138,12 +138,12 @@ func (a *ask) verify(verifier string) *refusal {
 // are looked at again.
 func (s *Server) redeem(q *request, e *earned) (map[string]any, *refusal) {
 	e.fillIn(q)
-	if refused := q.resolveScopes(false); refused != nil {
+	if refused := s.resolveScopes(q, false); refused != nil {
 		return nil, refused
 	}
 	entry := &directory.SignIn{UPN: e.upn, Protocol: "none"}
 	if e.fromDevice {
-		entry.Protocol = "deviceCode"
+		entry.Protocol, q.transfer = "deviceCode", byDevice
 	}
 	var grant *userGrant
 	var refused *refusal
@@ -156,14 +156,8 @@ func (s *Server) redeem(q *request, e *earned) (map[string]any, *refusal) {
 			return
 		}
 		entry.UserID, entry.UserName, entry.HomeTenant = sub.user.ID, sub.user.Name, sub.home.ID
-		switch {
-		case !sub.user.Enabled:
-			refused = refuse("invalid_grant", 50057, "The user account is disabled.")
-		case e.issued.Before(sub.user.TokensValidFrom):
-			refused = refuse("invalid_grant", 50173, "The grant has been revoked: it was issued on %s and the user's tokens are valid from %s on.",
-				e.issued.UTC().Format(time.RFC3339), sub.user.TokensValidFrom.UTC().Format(time.RFC3339)).sub("bad_token")
-		default:
-			grant, refused = q.authorise(t, sub, entry, e.amr)
+		if refused = sub.stillGood(directory.Remnant{Password: e.password(), Confidential: q.credential != "0", Issued: e.issued}); refused == nil {
+			grant, refused = s.authorise(q, t, sub, entry, e.proof)
 		}
 	})
 	if refused != nil {
@@ -171,7 +165,7 @@ func (s *Server) redeem(q *request, e *earned) (map[string]any, *refusal) {
 		s.logSignIn(q, entry, refused)
 		return nil, refused
 	}
-	grant.nonce, grant.acrs = e.ask.nonce, joined(e.ask.acrs, grant.acrs)
+	grant.nonce, grant.acrs = e.ask.nonce, joined(e.ask.claims.acrs, grant.acrs)
 	return s.userTokens(q, grant)
 }
 

@@ -24,6 +24,9 @@ type consentPlan struct {
 type granting struct {
 	resource *directory.Resource
 	values   []string
+	// client is who is granted them: "" the app, or the client id of an API
+	// that names the app among its known clients.
+	client string
 }
 
 // ConsentRequest is a person's request that an administrator approve an app.
@@ -77,7 +80,7 @@ func (s *Server) consentGate(t *directory.Tenant, sub *subject, q *request, f *f
 		return "", refused
 	}
 	f.plan = plan
-	if plan.organisation = plan.consents(sub.roles); plan.organisation || userMayConsent(t, f, q, plan) {
+	if f.mayGrant(t, sub, q) {
 		return atConsent, nil
 	}
 	plan.refused = refuse("access_denied", 90094, "The application '%s' asks for permissions that only an administrator can grant.", f.app.Name)
@@ -95,15 +98,13 @@ func (f *flow) adminGate(t *directory.Tenant, sub *subject) (string, *refusal) {
 		if w.all {
 			all = true
 		} else if len(w.scopes) > 0 {
-			f.plan.scopes = append(f.plan.scopes, granting{w.resource, w.scopes})
+			f.plan.scopes = append(f.plan.scopes, granting{resource: w.resource, values: w.scopes})
 		}
 	}
 	if all {
-		f.plan.scopes = append(f.plan.scopes, f.registered()...)
-		for _, r := range directory.Resources {
-			if values := f.app.Application[r.Alias]; len(values) > 0 {
-				f.plan.roles = append(f.plan.roles, granting{r, values})
-			}
+		f.plan.scopes = append(f.plan.scopes, f.registered(t)...)
+		for _, r := range t.Requests(f.app.Application) {
+			f.plan.roles = append(f.plan.roles, granting{resource: r.Resource, values: r.Values})
 		}
 	}
 	if len(f.ask.openID) > 0 || len(f.plan.scopes)+len(f.plan.roles) == 0 {
@@ -123,11 +124,27 @@ func (f *flow) adminGate(t *directory.Tenant, sub *subject) (string, *refusal) {
 }
 
 // registered is what the app's registration lists.
-func (f *flow) registered() []granting {
+func (f *flow) registered(t *directory.Tenant) []granting {
 	var out []granting
-	for _, r := range directory.Resources {
-		if values := f.app.Delegated[r.Alias]; len(values) > 0 {
-			out = append(out, granting{r, values})
+	for _, r := range t.Requests(f.app.Delegated) {
+		out = append(out, granting{resource: r.Resource, values: r.Values})
+	}
+	return out
+}
+
+// combined is what an API asks for itself that a client asks for by .default:
+// one consent covers both where the API knows the client
+// (knownClientApplications; "On-Behalf-Of flow", combined consent).
+func (f *flow) combined(t *directory.Tenant, api *directory.Resource, user string, forced bool) []granting {
+	if api.App == nil || api.App.API == nil || !slices.Contains(api.App.API.KnownClients, f.app.ClientID) {
+		return nil
+	}
+	var out []granting
+	for _, r := range t.Requests(api.App.Delegated) {
+		have := t.ScopesOf(api.ClientID, r.Resource.ClientID, user)
+		missing := slices.DeleteFunc(slices.Clone(r.Values), func(s string) bool { return !forced && slices.Contains(have, s) })
+		if len(missing) > 0 {
+			out = append(out, granting{resource: r.Resource, values: missing, client: api.ClientID})
 		}
 	}
 	return out
@@ -138,12 +155,18 @@ func (f *flow) registered() []granting {
 // nothing else was granted.
 func (f *flow) wanted(t *directory.Tenant, user string, forced bool) []granting {
 	var out []granting
+	var further []granting
 	whole, bare := false, false // .default without a grant; nothing granted at all
 	for _, w := range f.ask.wishes {
+		if w.resource.ClientID == f.app.ClientID {
+			bare = bare || forced || len(t.ScopesOf(f.app.ClientID, directory.GraphID, user)) == 0 // a token for itself
+			continue
+		}
 		have := t.ScopesOf(f.app.ClientID, w.resource.ClientID, user)
 		switch {
 		case w.all:
 			whole = whole || forced || len(have) == 0
+			further = append(further, f.combined(t, w.resource, user, forced)...)
 		case len(w.scopes) == 0:
 			bare = bare || forced || len(have) == 0
 		default:
@@ -152,12 +175,12 @@ func (f *flow) wanted(t *directory.Tenant, user string, forced bool) []granting 
 				missing = slices.DeleteFunc(slices.Clone(w.scopes), func(s string) bool { return slices.Contains(have, s) })
 			}
 			if len(missing) > 0 {
-				out = append(out, granting{w.resource, missing})
+				out = append(out, granting{resource: w.resource, values: missing})
 			}
 		}
 	}
 	if whole {
-		out = append(out, f.registered()...)
+		out = append(out, f.registered(t)...)
 		bare = bare || len(out) == 0
 	}
 	if bare || len(out) > 0 {
@@ -166,14 +189,14 @@ func (f *flow) wanted(t *directory.Tenant, user string, forced bool) []granting 
 	if bare && len(out) == 0 {
 		out = withOpenID(out, []string{"openid", "profile"})
 	}
-	return out
+	return append(out, further...)
 }
 
 func withOpenID(list []granting, openID []string) []granting {
 	if len(openID) == 0 {
 		return list
 	}
-	i := slices.IndexFunc(list, func(g granting) bool { return g.resource.ClientID == directory.GraphID })
+	i := slices.IndexFunc(list, func(g granting) bool { return g.resource.ClientID == directory.GraphID && g.client == "" })
 	if i < 0 {
 		list = append(list, granting{resource: directory.ResourceByID(directory.GraphID)})
 		i = len(list) - 1
@@ -191,40 +214,23 @@ func withOpenID(list []granting, openID []string) []granting {
 // installed refuses a consent to a service that the tenant does not have.
 func (p *consentPlan) installed(t *directory.Tenant) *refusal {
 	for _, g := range append(slices.Clone(p.scopes), p.roles...) {
-		if t.Principal(g.resource.ClientID) == nil {
+		if t.Principal(g.resource.ClientID) == nil && !p.brings(g.resource.ClientID) {
 			return refuse("invalid_client", 650052, "The app asks for access to '%s', which the organisation '%s' has not subscribed to or enabled.", g.resource.Name, t.Name)
 		}
 	}
 	return nil
 }
 
+// brings reports whether the consent makes the service principal of an API
+// itself: combined consent does, for an API that knows the client.
+func (p *consentPlan) brings(api string) bool {
+	return slices.ContainsFunc(p.scopes, func(g granting) bool { return g.client == api })
+}
+
 // Permissions that Microsoft's recommended consent policy takes from people,
 // by the beginning of their names (entra-sign-in §9.3).
 var sensitive = []string{"Files.", "Sites.", "AllSites.", "Mail.", "MailboxSettings.", "Calendars.", "Chat.", "ChatMessage.", "OnlineMeetings.", "Contacts.", "Tasks.", "People.Read",
 	"EAS.", "EWS.", "IMAP.", "POP."}
-
-// userMayConsent applies the tenant's setting for people who are no
-// administrators (entra-sign-in §9.3).
-func userMayConsent(t *directory.Tenant, f *flow, q *request, plan *consentPlan) bool {
-	if q.client.AssignmentRequired || t.Consent.Users == "none" {
-		return false
-	}
-	for _, g := range plan.scopes {
-		for _, value := range g.values {
-			p, _ := g.resource.Scope(value)
-			low := g.resource.ClientID == directory.GraphID && (slices.Contains(openIDScopes, value) || value == "User.Read")
-			switch {
-			case p.Admin:
-				return false
-			case t.Consent.Users == "low_risk" && (!low || !f.app.Verified && t.Owner(f.app.ClientID) != t.ID):
-				return false
-			case t.Consent.Users == "managed" && slices.ContainsFunc(sensitive, func(s string) bool { return strings.HasPrefix(value, s) }):
-				return false
-			}
-		}
-	}
-	return true
-}
 
 // takeConsent grants or declines.
 func (s *Server) takeConsent(w http.ResponseWriter, r *http.Request, f *flow, accept, organisation bool) bool {
@@ -244,20 +250,36 @@ func (s *Server) takeConsent(w http.ResponseWriter, r *http.Request, f *flow, ac
 		if f.plan.organisation && (organisation || f.plan.always) {
 			user = ""
 		}
+		noted := t.Watch()
 		client := t.Install(f.app.ClientID, now)
 		for _, g := range f.plan.scopes {
-			t.GrantScopes(client.ID, t.Principal(g.resource.ClientID).ID, user, g.values)
+			to := client
+			if g.client != "" {
+				to = t.Install(g.client, now)
+			}
+			t.GrantScopes(to.ID, t.Install(g.resource.ClientID, now).ID, user, g.values)
 		}
 		for _, g := range f.plan.roles {
 			for _, value := range g.values {
 				role, _ := g.resource.Role(value)
-				t.GrantRole(client.ID, t.Principal(g.resource.ClientID).ID, role.ID, now)
+				t.GrantRole(client.ID, t.Install(g.resource.ClientID, now).ID, role.ID, now)
 			}
 		}
+		noted(directory.Who{User: sub.user, IPAddress: addressOf(r), UserAgent: clip(r.UserAgent())}, user == "", now)
 	})
-	f.problem = refused
-	f.consented = refused == nil
+	if refused != nil {
+		s.decline(w, r, f, refused)
+		return true
+	}
+	f.consented = true
 	return false
+}
+
+// mayGrant reports whether the person may consent to the plan, for everybody
+// or at least in person.
+func (f *flow) mayGrant(t *directory.Tenant, sub *subject, q *request) bool {
+	f.plan.organisation = f.plan.consents(sub.roles)
+	return f.plan.organisation || userMayConsent(t, f, q, f.plan)
 }
 
 // takeApproval is what a person without the right to consent does: ask for
@@ -272,6 +294,7 @@ func (s *Server) takeApproval(w http.ResponseWriter, r *http.Request, f *flow, a
 		for _, g := range f.plan.scopes {
 			request.Permissions = append(request.Permissions, g.values...)
 		}
+		s.cfg.Store.Update(f.tenant, func(t *directory.Tenant) { t.RequestApproval(f.approvalRequest(request)) })
 		s.mu.Lock()
 		s.requests.put(request.ID, request, request.Requested.Add(consentRequestLife))
 		s.mu.Unlock()
@@ -284,6 +307,15 @@ func (s *Server) takeApproval(w http.ResponseWriter, r *http.Request, f *flow, a
 	}
 	s.decline(w, r, f, f.plan.refused)
 	return true
+}
+
+// approvalRequest is the request as the directory keeps it for administrators.
+func (f *flow) approvalRequest(c ConsentRequest) *directory.ApprovalRequest {
+	scopes := map[string][]string{}
+	for _, g := range f.plan.scopes {
+		scopes[g.resource.ClientID] = append(scopes[g.resource.ClientID], g.values...)
+	}
+	return &directory.ApprovalRequest{ID: c.ID, User: c.UserID, ClientID: c.ClientID, Reason: c.Reason, Scopes: scopes, Requested: c.Requested, Status: "InProgress"}
 }
 
 // ConsentRequests are the open requests for approval, oldest first.
@@ -331,7 +363,7 @@ func (s *Server) adminConsent(w http.ResponseWriter, r *http.Request, tenant str
 		refused = missingParameter("scope")
 	default:
 		a.scope = strings.TrimSpace(r.Form.Get("scope"))
-		a.wishes, a.openID, refused = parseScopes(a.scope, tenant)
+		a.wishes, a.openID, refused = s.parseScopes(a.scope, tenant)
 	}
 	if refused != nil {
 		s.showError(w, r, ids, app.Name, refused)

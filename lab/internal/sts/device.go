@@ -18,7 +18,8 @@ type deviceCode struct {
 	expires    time.Time
 	declined   bool
 	redeemed   bool
-	earned     *earned // nil until the person has signed in
+	earned     *earned  // nil until the person has signed in
+	refused    *refusal // a policy stopped the person
 }
 
 const (
@@ -47,7 +48,7 @@ func (s *Server) deviceAuthorization(w http.ResponseWriter, r *http.Request, ten
 	a := &ask{v2: v2, segment: tenant, clientID: strings.ToLower(r.PostForm.Get("client_id")), mode: modeQuery}
 	app, refused := s.askedApp(tenant, a.clientID)
 	if refused == nil {
-		refused = a.readScope(r.PostForm)
+		refused = s.readScope(a, r.PostForm)
 	}
 	if refused == nil && !app.Public {
 		refused = refuse("invalid_client", 7000218, "The device code flow is for public clients; '%s' is none.", app.ClientID).with(http.StatusUnauthorized)
@@ -96,7 +97,7 @@ func (s *Server) deviceAuth(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	code := strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(r.Form.Get("otc")))
-	p := s.page(r, "usercode", "Enter the code")
+	p := s.page(r, "usercode", "Enter the code of the device")
 	p.Action, p.Code = devicePath, clip(code)
 	if r.Method != http.MethodPost {
 		s.render(w, r, http.StatusOK, p)
@@ -104,7 +105,7 @@ func (s *Server) deviceAuth(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	d, ok := s.userCodes.get(code, s.cfg.Store.Now())
-	open := ok && d.earned == nil && !d.declined
+	open := ok && d.earned == nil && d.refused == nil && !d.declined
 	s.mu.Unlock()
 	if !open {
 		p.Problem = refuse("invalid_request", 70018, "This code is not known, has expired or was used. Look at the device again.")
@@ -141,9 +142,18 @@ func (s *Server) deviceDeclined(w http.ResponseWriter, r *http.Request, f *flow)
 	s.render(w, r, http.StatusOK, p)
 }
 
+// deviceRefused lets the device hear that a policy stopped the person.
+func (s *Server) deviceRefused(f *flow, refused *refusal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if d, ok := s.devices.get(f.device, s.cfg.Store.Now()); ok && d.earned == nil {
+		d.refused = refused
+	}
+}
+
 func (s *Server) deviceSignedIn(w http.ResponseWriter, r *http.Request, f *flow) {
 	e := s.earnedBy(f)
-	e.fromDevice = true
+	e.fromDevice, e.transfer = true, byDevice
 	s.mu.Lock()
 	d, ok := s.devices.get(f.device, s.cfg.Store.Now())
 	if ok = ok && d.earned == nil && !d.declined && e.issued.Before(d.expires); ok {
@@ -187,6 +197,8 @@ func (s *Server) pollState(q *request) (*earned, *refusal) {
 		return nil, refuse("bad_verification_code", 70018, "The device code is not one that this client was given.")
 	case d.declined:
 		return nil, refuse("authorization_declined", 65004, "The person has declined the sign-in.")
+	case d.refused != nil:
+		return nil, d.refused
 	case d.redeemed:
 		return nil, refuse("invalid_grant", 54005, "The device code was already redeemed; ask for a new one.")
 	case !q.now.Before(d.expires):

@@ -14,6 +14,9 @@ import (
 // instanceDiscovery tells a client whether a host is a Microsoft authority
 // (entra-sign-in §2.1). Unknown hosts are refused as invalid_instance.
 func (s *Server) instanceDiscovery(w http.ResponseWriter, r *http.Request) {
+	if allowScripts(w, r) {
+		return
+	}
 	ids := idsOf(r)
 	endpoint, err := url.Parse(r.URL.Query().Get("authorization_endpoint"))
 	if err != nil || endpoint.Host == "" {
@@ -49,6 +52,9 @@ func (s *Server) instanceDiscovery(w http.ResponseWriter, r *http.Request) {
 // metadata is the OpenID document. The shared authorities carry a template in
 // the issuer where the tenant would stand (entra-sign-in §2.2).
 func (s *Server) metadata(w http.ResponseWriter, r *http.Request, tenant string, v2 bool) {
+	if allowScripts(w, r) {
+		return
+	}
 	ids := idsOf(r)
 	root, cloud := s.cfg.Root(r), s.cloud(s.hostOf(r))
 	id := "{tenantid}"
@@ -94,6 +100,9 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request, tenant string,
 }
 
 func (s *Server) keys(w http.ResponseWriter, r *http.Request) {
+	if allowScripts(w, r) {
+		return
+	}
 	set, err := s.cfg.Tokens.KeySet()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -122,11 +131,11 @@ func (s *Server) userRealm(w http.ResponseWriter, r *http.Request, upn string) {
 	if ok {
 		s.cfg.Store.View(domain, func(t *directory.Tenant) {
 			answer.AccountType, answer.DomainName = "Managed", domain
-			if f := t.Domain(domain).Federation; f != nil {
-				answer.AccountType, answer.Protocol, answer.MetadataURL, answer.ActiveURL = "Federated", f.Protocol, f.MetadataURL, f.ActiveURL
-				answer.FederationBrand = f.Brand
-			}
 		})
+	}
+	if f := s.federationOf(r, upn); f != nil {
+		answer.AccountType, answer.Protocol, answer.MetadataURL, answer.ActiveURL = "Federated", f.Protocol, f.MetadataURL, f.ActiveURL
+		answer.FederationBrand = f.Brand
 	}
 	s.answer(w, idsOf(r), http.StatusOK, answer)
 }

@@ -2,7 +2,9 @@ package sts
 
 import (
 	"slices"
+	"time"
 
+	"gatehouse/lab/internal/conditional"
 	"gatehouse/lab/internal/directory"
 )
 
@@ -49,9 +51,58 @@ func securityDefaults(sub *subject, q *request) []directory.Demand {
 	return nil
 }
 
+// unmet refuses a request that does not meet what is asked of it: a block comes
+// first, then the age of the sign-in, then MFA, whoever asks for it, then the
+// rest of what policies want.
+func (s *Server) unmet(t *directory.Tenant, q *request, sub *subject, entry *directory.SignIn, p proof) *refusal {
+	r := s.judge(t, q, sub, p)
+	_, home := sub.guestType(t)
+	q.guest = home != ""
+	others := demands(t, sub, q)
+	entry.Demands = others
+	r.note(entry, p)
+	asked := len(others) > 0 || q.claims.factor(t)
+	entry.MFARequired = entry.MFARequired || asked
+	switch {
+	case r.is(conditional.Blocked):
+		return r.refusal(q, q.how)
+	case q.renewal && r.aged(p, q.now):
+		return refuse("invalid_grant", 70043, "The refresh token has expired: the user signed in on %s, and the sign-in frequency of a Conditional Access policy wants a newer sign-in.",
+			p.signedIn.UTC().Format(time.RFC3339)).sub("token_expired")
+	case asked && !p.factor():
+		return mfaRefusal(t, sub, q, r)
+	}
+	return r.refusal(q, q.how)
+}
+
 // mfaRefusal is how a sign-in that cannot show a second factor ends: 50076
-// with a registered method, 50079 without.
-func mfaRefusal(t *directory.Tenant, sub *subject, q *request) *refusal {
+// with a registered method, 50079 without. Policies that ask too are named.
+func mfaRefusal(t *directory.Tenant, sub *subject, q *request, r *ruling) *refusal {
+	refused := factorRefusal(t, sub, q)
+	if r.wantsFactor() {
+		by := r.refusal(q, q.how)
+		refused.policies, refused.claims = by.policies, by.claims
+	}
+	if !q.behalf {
+		return refused
+	}
+	// The middle tier passes the challenge on: what its client brings back from
+	// an interactive sign-in then satisfies the rule.
+	var ids []string
+	for _, d := range demands(t, sub, q) {
+		ids = append(ids, directory.NameID("demand", t.ID, d.Provider))
+	}
+	refused.oauth = "interaction_required"
+	if r.wantsFactor() {
+		ids = append(ids, r.Refuse(q.how).Policies...)
+	}
+	if len(ids) > 0 {
+		refused.claims = policyClaims(ids)
+	}
+	return refused
+}
+
+func factorRefusal(t *directory.Tenant, sub *subject, q *request) *refusal {
 	if sub.user.Registered() {
 		return refuse("invalid_grant", 50076, "Because of a change that an administrator made, or because the user is in a new place, multi-factor authentication must be used to reach '%s' in '%s'.",
 			q.resource.ClientID, t.Name).sub("basic_action")

@@ -21,6 +21,7 @@ type refusal struct {
 	text     string
 	claims   string
 	more     map[string]any // further members of the v1 endpoint
+	policies []string       // names of the Conditional Access policies that it comes from
 }
 
 func refuse(oauth string, code int, format string, args ...any) *refusal {
@@ -52,6 +53,15 @@ func unknownApp(client, tenant string) *refusal {
 
 func unknownResource(resource, tenant string) *refusal {
 	return refuse("invalid_resource", 500011, "The resource principal named '%s' was not found in the tenant '%s'.", resource, tenant)
+}
+
+// unauthorised refuses a client's credential.
+func unauthorised(code int, format string, args ...any) *refusal {
+	return refuse("invalid_client", code, format, args...).with(http.StatusUnauthorized)
+}
+
+func unavailable(err error) *refusal {
+	return refuse("server_error", 90033, "The service is temporarily unavailable: %v.", err).with(http.StatusServiceUnavailable)
 }
 
 func badCredentials() *refusal {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/lab/internal/conditional"
 	"gatehouse/lab/internal/directory"
 )
 
@@ -34,23 +35,33 @@ type flow struct {
 	device  string // user code of a device sign-in
 
 	tenant, upn, name string // known once there is an account
+	typed             string // user name as it was typed last
 	other             bool   // the picker was left for another account
-	amr               []string
-	signedIn          time.Time // when the password was given
-	fresh             bool      // it was given in this flow
-	changed           bool      // the session has to learn something
-	expired           bool      // the password was right and has expired
-	stayAnswered      bool
-	skipped           bool // registration was put off
-	consented         bool
-	confirmed         bool // the device was confirmed
+	proof
+	fresh        bool // the first factor was given in this flow
+	changed      bool // the session has to learn something
+	expired      bool // the password was right and has expired
+	compromised  bool // a policy wants the password changed
+	federated    bool // the password is asked for at the organisation's own server
+	stayAnswered bool
+	skipped      bool // registration was put off
+	needed       bool // a second factor has to be registered
+	consented    bool
+	confirmed    bool // the device was confirmed
 
 	methods []directory.Method // second factors of the account
 	choose  bool               // show the choice of methods
 	attempt *attempt
 	setup   *setup
 	plan    *consentPlan
-	demands []directory.Demand
+	demands []directory.Demand // of others than policies
+
+	ruling     *ruling         // of Conditional Access
+	unfit      map[string]bool // ways of giving a second factor that no policy takes
+	terms      []string        // agreements to accept
+	done       []string        // what else was done: passwordChange
+	persistent string          // what policies say of staying signed in: always, never, ""
+	aged       bool            // the session was too old for the policies
 
 	problem *refusal // shown on the next page
 	ended   *refusal // shown instead of any page
@@ -72,21 +83,23 @@ const (
 
 // Stages of a flow; most are named as the page that shows them.
 const (
-	atAccount  = "account"
-	atPicker   = "picker"
-	atPassword = "password"
-	atChange   = "change"
-	atMethods  = "methods"
-	atPush     = "push"
-	atCode     = "code"
-	atRegister = "register"
-	atSetup    = "setup"
-	atStay     = "stay"
-	atConsent  = "consent"
-	atApproval = "approval"
-	atDevice   = "device"
-	atError    = "error"
-	atDone     = "done"
+	atAccount    = "account"
+	atPicker     = "picker"
+	atPassword   = "password"
+	atFederation = "federation" // no page: the browser is sent there
+	atChange     = "change"
+	atMethods    = "methods"
+	atPush       = "push"
+	atCode       = "code"
+	atRegister   = "register"
+	atSetup      = "setup"
+	atStay       = "stay"
+	atConsent    = "consent"
+	atApproval   = "approval"
+	atDevice     = "device"
+	atTerms      = "terms"
+	atError      = "error"
+	atDone       = "done"
 )
 
 // browserCookie ties flows to the browser that began them.
@@ -130,6 +143,10 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if r.Method != http.MethodPost && r.Form.Get("wait") != "" && s.waits(f) {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	if r.Method != http.MethodPost {
 		s.show(w, r, f)
 		return
@@ -138,6 +155,18 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	if !s.take(w, r, f, r.PostForm) {
 		http.Redirect(w, r, loginAddress(f), http.StatusSeeOther) //nolint:gosec // own path
 	}
+}
+
+// waits reports whether the phone has not answered yet: what the script of a
+// page asks before it looks again.
+func (s *Server) waits(f *flow) bool {
+	switch {
+	case f.setup != nil && f.setup.prompt != nil:
+		return s.answerOf(f.setup.prompt) == ""
+	case f.attempt != nil && f.attempt.prompt != nil:
+		return s.answerOf(f.attempt.prompt) == ""
+	}
+	return false
 }
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
@@ -151,18 +180,24 @@ func loginAddress(f *flow) string {
 // the back button.
 func (s *Server) take(w http.ResponseWriter, r *http.Request, f *flow, form url.Values) bool {
 	at := s.advance(r, f)
+	if at == atApproval && form.Get("step") == atConsent && form.Get("action") == "accept" {
+		// The right to consent went away while the page was open.
+		s.decline(w, r, f, refuse("access_denied", 90093, "The directory does not let the user grant what the application '%s' asks for.", f.app.Name))
+		return true
+	}
 	if form.Get("step") != at {
 		return false
 	}
 	action := form.Get("action")
 	switch at {
 	case atAccount:
-		f.problem = s.setUser(r, f, form.Get("upn"))
+		f.typed = form.Get("upn")
+		f.problem = s.setUser(r, f, f.typed)
 	case atPicker:
 		s.pick(r, f, form.Get("upn"))
 	case atPassword:
 		if action == "back" {
-			f.upn, f.amr, f.other = "", nil, true
+			f.upn, f.proof, f.other = "", proof{}, true
 			return false
 		}
 		s.givePassword(r, f, form.Get("password"))
@@ -181,6 +216,8 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, f *flow, form url.
 		if action == "yes" {
 			s.remember(w, r, f, true)
 		}
+	case atTerms:
+		return s.takeTerms(w, r, f, action == "accept")
 	case atDevice:
 		return s.confirmDevice(w, r, f, action == "continue")
 	case atConsent:
@@ -234,10 +271,7 @@ func (s *Server) setUser(r *http.Request, f *flow, name string) *refusal {
 		if sub, refused = findSubject(t, name, q.now); refused != nil {
 			return
 		}
-		if sub.federated() {
-			refused = refuse("invalid_request", 50107, "The people of this domain sign in at a server of their own, which the lab does not simulate.")
-			return
-		}
+		f.federated = sub.federated()
 		f.app, f.tenant, f.upn, f.name = app, t.ID, sub.user.UPN, sub.user.Name
 	})
 	if !known {
@@ -253,10 +287,15 @@ func (s *Server) setUser(r *http.Request, f *flow, name string) *refusal {
 // Each has a trace id of its own, which pages and log entries then share.
 func (s *Server) flowRequest(r *http.Request, f *flow) *request {
 	f.ids.trace = directory.RandomID()
-	return &request{
+	q := &request{
 		http: r, form: url.Values{}, ids: f.ids, v2: true, now: s.cfg.Store.Now(),
 		host: s.cfg.Root(r), tenant: f.tenant, app: f.app, client: directory.Principal{ClientID: f.app.ClientID}, credential: "0", resource: f.ask.wishes[0].resource,
+		claims: f.ask.claims, how: conditional.Interactive, page: f.ask.redirectKind == "spa", done: f.done,
 	}
+	if f.kind == deviceSignIn {
+		q.transfer = byDevice
+	}
+	return q
 }
 
 func (f *flow) protocol() string {
@@ -267,7 +306,13 @@ func (f *flow) protocol() string {
 }
 
 func (f *flow) entry() *directory.SignIn {
-	return &directory.SignIn{UPN: f.upn, UserName: f.name, Protocol: f.protocol(), Interactive: true, Demands: f.demands, MFARequired: len(f.demands) > 0}
+	e := &directory.SignIn{UPN: f.upn, UserName: f.name, Protocol: f.protocol(), Interactive: true, Demands: slices.Clone(f.demands), MFARequired: len(f.demands) > 0}
+	p := f.proof
+	if f.kind == deviceSignIn {
+		p.transfer = byDevice
+	}
+	f.ruling.note(e, p)
+	return e
 }
 
 // givePassword checks the password, with the same count of failures and the
@@ -303,177 +348,5 @@ func (s *Server) givePassword(r *http.Request, f *flow, password string) {
 		}
 		return
 	}
-	f.amr, f.signedIn, f.fresh, f.changed = []string{"pwd"}, q.now, true, true
-}
-
-// advance decides where a flow stands.
-func (s *Server) advance(r *http.Request, f *flow) string {
-	switch {
-	case f.ended != nil:
-		return atError
-	case f.kind == deviceSignIn && !f.confirmed:
-		return atDevice
-	case f.upn == "" && !f.other && f.ask.prompt != "login" && len(s.accounts(r)) > 0:
-		return atPicker
-	case f.upn == "":
-		return atAccount
-	case f.expired:
-		return atChange
-	case !slices.Contains(f.amr, "pwd"):
-		return atPassword
-	}
-	q := s.flowRequest(r, f)
-	entry := f.entry()
-	at, refused := atDone, (*refusal)(nil)
-	if !s.cfg.Store.Update(f.tenant, func(t *directory.Tenant) { at, refused = s.gates(t, q, f, entry) }) {
-		refused = unknownTenant(f.tenant)
-	}
-	if refused != nil {
-		s.logSignIn(q, entry, refused)
-		f.ended = refused
-		return atError
-	}
-	if at == atMethods {
-		return s.secondFactor(r, f)
-	}
-	if at == atRegister && f.setup != nil {
-		if s.setupDone(r, f) {
-			return s.advance(r, f)
-		}
-		if f.setup != nil {
-			return atSetup
-		}
-	}
-	return at
-}
-
-// gates passes everything behind the password, in this order: account,
-// demands for MFA, "stay signed in", assignment, consent.
-func (s *Server) gates(t *directory.Tenant, q *request, f *flow, entry *directory.SignIn) (string, *refusal) {
-	sub, refused := findSubject(t, f.upn, q.now)
-	if refused != nil {
-		return "", refused
-	}
-	entry.UserID, entry.UserName, entry.UPN, entry.HomeTenant = sub.user.ID, sub.user.Name, sub.user.UPN, sub.home.ID
-	if p := t.Principal(f.app.ClientID); p != nil {
-		if !p.Enabled {
-			return "", refuse("unauthorized_client", 7000112, "The application '%s' (%s) is disabled.", f.app.ClientID, f.app.Name)
-		}
-		q.client = *p
-	}
-	if !sub.user.Enabled {
-		return "", refuse("invalid_grant", 50057, "The user account is disabled.")
-	}
-	if f.signedIn.Before(sub.user.TokensValidFrom) {
-		f.amr = nil // the session was revoked
-		return atPassword, nil
-	}
-	f.demands = nil
-	for _, w := range f.ask.wishes {
-		if q.resource = w.resource; len(f.demands) == 0 {
-			f.demands = demands(t, sub, q)
-		}
-	}
-	q.resource = f.ask.wishes[0].resource
-	entry.Demands, entry.MFARequired = f.demands, len(f.demands) > 0
-	if !slices.Contains(f.amr, "mfa") {
-		needed := len(f.demands) > 0 || len(f.ask.acrs) > 0
-		switch {
-		case needed && sub.user.Registered():
-			f.methods = nil
-			for _, m := range sub.user.Methods {
-				if m.MFA() {
-					f.methods = append(f.methods, *m)
-				}
-			}
-			f.methods = sortMethods(f.methods, sub.user)
-			return atMethods, nil
-		case needed:
-			return atRegister, nil
-		case f.mayPutOff(t, sub, q.now) && !f.skipped:
-			return atRegister, nil
-		}
-	}
-	if f.fresh && !f.stayAnswered && f.kind == signIn && f.ask.prompt != "none" {
-		return atStay, nil
-	}
-	if q.client.AssignmentRequired && f.kind != adminConsentV1 && f.kind != adminConsentV2 && !assigned(t, &q.client, sub.user.ID) {
-		return "", refuse("invalid_grant", 50105, "The user '%s' is not assigned to a role for the application '%s' (%s), which requires assignment.", sub.user.UPN, f.app.ClientID, f.app.Name)
-	}
-	return s.consentGate(t, sub, q, f)
-}
-
-// mayPutOff: Security Defaults ask for registration, and the grace still runs
-// (entra-sign-in §11.1).
-func (f *flow) mayPutOff(t *directory.Tenant, sub *subject, now time.Time) bool {
-	return f.fresh && t.SecurityDefaults && !sub.user.Registered() && now.Before(sub.user.RegistrationGrace)
-}
-
-// show answers with the page of the flow's stage, or ends the flow.
-func (s *Server) show(w http.ResponseWriter, r *http.Request, f *flow) {
-	at := s.advance(r, f)
-	if f.changed && slices.Contains([]string{atStay, atConsent, atApproval, atDone}, at) {
-		s.remember(w, r, f, false)
-	}
-	if at == atDone {
-		s.complete(w, r, f)
-		return
-	}
-	s.showStage(w, r, f, at)
-}
-
-// complete ends a flow that has passed every gate.
-func (s *Server) complete(w http.ResponseWriter, r *http.Request, f *flow) {
-	s.endFlow(f)
-	s.logFlow(r, f, nil)
-	switch f.kind {
-	case adminConsentV1, adminConsentV2:
-		s.adminConsented(w, r, f)
-	case deviceSignIn:
-		s.deviceSignedIn(w, r, f)
-	default:
-		s.deliverCode(w, r, f)
-	}
-}
-
-func (s *Server) endFlow(f *flow) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.flows.drop(f.id)
-}
-
-// silent ends a flow that may show nothing (prompt=none).
-func (s *Server) silent(w http.ResponseWriter, r *http.Request, f *flow) {
-	several := len(s.accounts(r)) > 1
-	at := s.advance(r, f)
-	if at == atDone {
-		s.complete(w, r, f)
-		return
-	}
-	s.endFlow(f)
-	s.withdraw(f)
-	refused := f.ended
-	switch at {
-	case atAccount, atPicker, atPassword:
-		refused = refuse("login_required", 50058, "A silent sign-in was asked for, but no user is signed in.")
-		if several && f.ask.hint == "" {
-			refused = refuse("login_required", 16000, "Several users are signed in; the app must say which of them it means.")
-		}
-	case atMethods, atPush, atCode:
-		refused = refuse("interaction_required", 50076, "Multi-factor authentication must be used, which a silent sign-in cannot show.").sub("basic_action")
-	case atRegister, atSetup:
-		refused = refuse("interaction_required", 50079, "The user must register for multi-factor authentication, which a silent sign-in cannot show.").sub("basic_action")
-	case atConsent, atApproval:
-		refused = refuse("consent_required", 65001, "Neither the user nor an administrator has consented to the application '%s' named '%s' for what it asks.", f.app.ClientID, f.app.Name)
-	case atError:
-		if slices.Contains([]string{"invalid_grant", "invalid_request"}, refused.oauth) {
-			again := *refused
-			again.oauth = "interaction_required"
-			refused = &again
-		}
-	}
-	if at != atError && f.tenant != "" {
-		s.logFlow(r, f, refused)
-	}
-	s.deliverRefusal(w, r, f.ids, f.ask, refused)
+	f.proof, f.fresh, f.changed = firstFactor("pwd", q.now), true, true
 }

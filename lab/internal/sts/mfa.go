@@ -164,6 +164,9 @@ func (f *flow) options() []option {
 	var out []option
 	for _, m := range f.methods {
 		add := func(way, title, detail string) {
+			if f.unfit[way] {
+				return // a policy wants a stronger one
+			}
 			out = append(out, option{ID: m.ID + "/" + way, Way: way, Title: title, Detail: detail, method: m})
 		}
 		switch m.Type {
@@ -231,7 +234,7 @@ func (s *Server) secondFactor(r *http.Request, f *flow) string {
 	case "":
 		return atPush
 	case "approved":
-		f.passMFA()
+		f.passMFA(a.way)
 		return s.advance(r, f)
 	default:
 		s.failMFA(r, f, answer)
@@ -239,9 +242,10 @@ func (s *Server) secondFactor(r *http.Request, f *flow) string {
 	}
 }
 
-func (f *flow) passMFA() {
+// passMFA takes a second factor that was given.
+func (f *flow) passMFA(way string) {
 	f.attempt, f.choose = nil, false
-	f.amr = append(slices.Clone(f.amr), "mfa")
+	f.proof = f.with(way)
 	f.changed = true
 }
 
@@ -310,6 +314,10 @@ func (s *Server) takeCode(r *http.Request, f *flow, action, code string) {
 		f.choose = true
 		return
 	}
+	if action == "again" && a.way != "oath" {
+		s.try(r, f, option{Way: a.way, method: a.method})
+		return
+	}
 	if a.prompt != nil {
 		return
 	}
@@ -322,7 +330,7 @@ func (s *Server) takeCode(r *http.Request, f *flow, action, code string) {
 		ok = s.checkOATH(a.method.ID, a.method.Secret, code, now)
 	}
 	if ok {
-		f.passMFA()
+		f.passMFA(a.way)
 		return
 	}
 	if a.tries++; a.tries >= codeTries {

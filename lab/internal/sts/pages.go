@@ -2,6 +2,7 @@ package sts
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"embed"
 	"encoding/base64"
@@ -20,7 +21,7 @@ var pageFiles embed.FS
 var pages = func() map[string]*template.Template {
 	out := map[string]*template.Template{}
 	layout := template.Must(template.ParseFS(pageFiles, "pages/layout.html", "pages/style.css"))
-	for _, name := range []string{atAccount, atPicker, atPassword, atChange, atMethods, atPush, atCode, atRegister, atSetup, atStay, atConsent, atApproval, atDevice, atError, "message", "post", "usercode"} {
+	for _, name := range []string{atAccount, atPicker, atPassword, atChange, atMethods, atPush, atCode, atRegister, atSetup, atStay, atConsent, atApproval, atDevice, atTerms, atError, "message", "post", "usercode"} {
 		out[name] = template.Must(template.Must(layout.Clone()).ParseFS(pageFiles, "pages/"+name+".html"))
 	}
 	return out
@@ -37,7 +38,8 @@ type page struct {
 	Problem             *refusal
 	IDs                 requestIDs
 	Stamp               string
-	Refresh             bool // the page looks again by itself
+	Refresh             bool   // the page looks again by itself
+	Here                string // its own address, for that
 	Accounts            []account
 	Options             []option
 	Number              int
@@ -53,11 +55,17 @@ type page struct {
 	Target              string
 	Values              url.Values
 	Host, ClientID, Via string
+	Agreements          []agreement
+	Compromised         bool // the password is changed because of risk
+	Stronger            bool // a policy takes only some ways of a second factor
 }
 
 // Code and text of a refusal, for templates.
 func (r *refusal) Code() int    { return r.code }
 func (r *refusal) Text() string { return r.text }
+
+// Policies are the names of the policies behind a refusal, for templates.
+func (r *refusal) Policies() []string { return r.policies }
 
 // Trace and correlation id, for templates.
 func (i requestIDs) Trace() string       { return i.trace }
@@ -80,25 +88,30 @@ func (s *Server) showStage(w http.ResponseWriter, r *http.Request, f *flow, at s
 	titles := map[string]string{
 		atAccount: "Sign in", atPicker: "Choose an account", atPassword: "Enter the password", atChange: "Set a new password", atMethods: "Choose how to confirm", atPush: "Approve on your phone",
 		atCode: "Enter the code", atRegister: "Set up a second factor", atSetup: "Connect your phone", atStay: "Stay signed in?", atConsent: "Permissions asked for",
-		atApproval: "An administrator must approve", atDevice: "Sign in on another device?",
+		atApproval: "An administrator must approve", atDevice: "Sign in on another device?", atTerms: "Terms of use",
 	}
 	p := s.page(r, at, titles[at])
 	p.App, p.UPN, p.Flow, p.CSRF, p.Step, p.Problem, p.IDs = f.app.Name, f.upn, f.id, f.csrf, at, f.problem, f.ids
 	p.Action = "/" + url.PathEscape(f.ask.segment) + "/login"
-	p.Target, p.Via = f.ask.redirect, f.ask.hint
+	p.Target, p.Via, p.Here = f.ask.redirect, f.ask.hint, loginAddress(f)
 	s.cfg.Store.View(f.tenant, func(t *directory.Tenant) { p.Tenant = t.Name })
 	switch at {
+	case atAccount:
+		p.Code = cmp.Or(f.typed, f.ask.hint)
 	case atPicker:
 		p.Accounts = s.accounts(r)
 	case atMethods:
-		p.Options = f.options()
+		p.Options, p.Stronger = f.options(), len(f.unfit) > 0
 	case atPush:
 		p.Number, p.Way, p.Refresh = f.attempt.prompt.number, f.attempt.way, true
 		p.Code = maskPhone(f.attempt.method.Phone)
+		if f.attempt.way == "call" {
+			p.Title = "Answer the call"
+		}
 	case atCode:
 		p.Way, p.Code = f.attempt.way, maskPhone(f.attempt.method.Phone)
 	case atRegister:
-		p.Skip = len(f.demands) == 0 && len(f.ask.acrs) == 0
+		p.Skip = !f.needed
 	case atSetup:
 		if f.setup.prompt != nil {
 			p.Number, p.Refresh = f.setup.prompt.number, true
@@ -107,6 +120,10 @@ func (s *Server) showStage(w http.ResponseWriter, r *http.Request, f *flow, at s
 			p.Secret += f.setup.secret[i:min(i+4, len(f.setup.secret))] + " "
 		}
 		p.Secret = strings.TrimSpace(p.Secret)
+	case atTerms:
+		p.Agreements = s.agreements(f)
+	case atChange:
+		p.Compromised = f.compromised
 	case atConsent, atApproval:
 		p.Organisation, p.Always, p.ClientID = f.plan.organisation, f.plan.always, f.app.ClientID
 		p.Permissions = describe(f.plan)
@@ -114,9 +131,6 @@ func (s *Server) showStage(w http.ResponseWriter, r *http.Request, f *flow, at s
 		if at == atApproval {
 			p.Problem, p.Request = f.plan.refused, f.plan.refused.code == 90095
 		}
-	}
-	if at == atAccount && p.Via != "" && f.problem == nil {
-		p.Code = p.Via
 	}
 	s.render(w, r, http.StatusOK, p)
 }
@@ -156,6 +170,21 @@ var remedies = map[int]string{
 	50057:   "An administrator enables the account again.",
 	90099:   "An administrator of the customer, or the partner's pre-consent, authorises the app there first.",
 	650052:  "An administrator subscribes to the service or enables it.",
+	20001:   "The organisation's own sign-in server did not vouch for you. Try again; if it stays so, its administrators look there.",
+	20012:   "The organisation's own sign-in server answered wrongly. Its administrators look there.",
+	50008:   "The federation is set up wrongly, or the answer was tampered with. An administrator compares the signing certificates.",
+	50107:   "An administrator sets the federation of the domain up again.",
+	50197:   "Sign in at the organisation's own server with the account that you named here.",
+	53000:   "Sign in on a device that your organisation manages, or let its administrators put this one right.",
+	53001:   "Sign in on a device that is joined to your organisation's domain.",
+	53002:   "Use an app that your organisation approves.",
+	53003:   "An administrator looks at the policy named below, with the correlation id.",
+	53004:   "An administrator dismisses the risk, or registers a method for you.",
+	53009:   "Use an app that your organisation protects.",
+	53010:   "Register from a place that your organisation trusts, or let an administrator give you a temporary access pass.",
+	53011:   "An administrator of your own organisation looks at the risk of your account.",
+	50158:   "Accept the terms, or do what else your organisation asks for.",
+	50131:   "An administrator looks at the policy named below, with the correlation id.",
 	50089:   "Begin again from the app.",
 	165000:  "Begin again from the app, and allow cookies.",
 }
@@ -172,8 +201,9 @@ func (s *Server) showError(w http.ResponseWriter, r *http.Request, ids requestID
 	s.render(w, r, status, p)
 }
 
-// render writes a page. Nothing on it runs but the form_post page's own
-// script, and nothing is loaded from elsewhere. Browsers hold form-action
+// render writes a page. Nothing on it runs but the form_post page's own script
+// and that of a page which waits for the phone, and nothing is loaded from
+// elsewhere. Browsers hold form-action
 // against every redirect that follows a form, so it names whole schemes: the
 // app may lie anywhere, and may send the browser on.
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, p *page) {
@@ -187,8 +217,11 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, p *p
 		actions = append(actions, "http://"+u.Host)
 	}
 	policy := "default-src 'none'; style-src 'nonce-" + p.Nonce + "'; base-uri 'none'; frame-ancestors 'none'; form-action " + strings.Join(actions, " ")
-	if p.name == "post" {
+	if p.name == "post" || p.Refresh {
 		policy += "; script-src 'nonce-" + p.Nonce + "'"
+	}
+	if p.Refresh {
+		policy += "; connect-src 'self'"
 	}
 	var out bytes.Buffer
 	if err := pages[p.name].ExecuteTemplate(&out, "layout", p); err != nil {

@@ -3,11 +3,11 @@ package sts
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"gatehouse/lab/internal/conditional"
 	"gatehouse/lab/internal/directory"
 	"gatehouse/lab/internal/token"
 )
@@ -38,7 +38,7 @@ func (s *Server) password(q *request) (map[string]any, *refusal) {
 }
 
 func (s *Server) passwordGates(q *request, entry *directory.SignIn, name, password string) (map[string]any, *refusal) {
-	if refused := q.resolveScopes(false); refused != nil {
+	if refused := s.resolveScopes(q, false); refused != nil {
 		return nil, refused
 	}
 	// The hash is computed outside the store's lock.
@@ -68,7 +68,8 @@ func (s *Server) passwordGates(q *request, entry *directory.SignIn, name, passwo
 		}
 		entry.UserID, entry.UserName, entry.UPN, entry.HomeTenant = sub.user.ID, sub.user.Name, sub.user.UPN, sub.home.ID
 		if refused = q.checkPassword(sub, correct); refused == nil {
-			grant, refused = q.authorise(t, sub, entry, []string{"pwd"})
+			q.how = conditional.Password
+			grant, refused = s.authorise(q, t, sub, entry, firstFactor("pwd", q.now))
 		}
 	})
 	if refused != nil {
@@ -96,8 +97,20 @@ func findSubject(t *directory.Tenant, name string, now time.Time) (*subject, *re
 			// The guest object decides about methods and rules here, the home
 			// account about the password and whether it is enabled.
 			guest := *u
+			if t.Trusts(u.HomeTenant).MFA {
+				guest.Methods = at.Methods // MFA is done at home
+			}
+			if guest.Device == nil {
+				guest.Device = at.Device
+			}
+			guest.Risk = at.Risk // is known at home only
 			guest.PasswordHash, guest.LockedUntil, guest.PasswordExpired = at.PasswordHash, at.LockedUntil, at.PasswordExpired
 			guest.Enabled = u.Enabled && at.Enabled
+			// Guests' tokens are revoked where they are at home (entra-sign-in §8).
+			guest.PasswordValidFrom, guest.RefreshValidFrom = at.PasswordValidFrom, at.RefreshValidFrom
+			if at.TokensValidFrom.After(u.TokensValidFrom) {
+				guest.TokensValidFrom = at.TokensValidFrom
+			}
 			sub.user = &guest
 		}
 		return sub, nil
@@ -163,7 +176,7 @@ type userGrant struct {
 	home   string // tenant id
 	roles  []string
 	scopes []string // permission names on the resource
-	amr    []string
+	proof
 
 	// Of an interactive sign-in:
 	nonce string
@@ -171,14 +184,16 @@ type userGrant struct {
 	acrs  []string // authentication contexts that were met
 }
 
-// authorise passes the gates behind the password: MFA, consent, assignment.
-func (q *request) authorise(t *directory.Tenant, sub *subject, entry *directory.SignIn, amr []string) (*userGrant, *refusal) {
-	entry.Demands = demands(t, sub, q)
-	entry.MFARequired = len(entry.Demands)+len(q.acrs) > 0
-	if entry.MFARequired && !slices.Contains(amr, "mfa") {
-		return nil, mfaRefusal(t, sub, q)
+// authorise passes the gates behind the password: policies and MFA, consent,
+// assignment.
+func (s *Server) authorise(q *request, t *directory.Tenant, sub *subject, entry *directory.SignIn, p proof) (*userGrant, *refusal) {
+	if refused := s.unmet(t, q, sub, entry, p); refused != nil {
+		return nil, refused
 	}
-	scopes := t.ScopesOf(q.client.ClientID, q.resource.ClientID, sub.user.ID)
+	scopes, refused := q.grantedScopes(t, sub)
+	if refused != nil {
+		return nil, refused
+	}
 	if sub.gdap && len(scopes) == 0 {
 		return nil, refuse("invalid_grant", 90099, "The application '%s' is not authorised in the tenant '%s'. Apps must be authorised there before partner delegated administrators can use them.", q.app.ClientID, t.ID)
 	}
@@ -189,10 +204,10 @@ func (q *request) authorise(t *directory.Tenant, sub *subject, entry *directory.
 	if missing {
 		return nil, refuse("invalid_grant", 65001, "Neither the user nor an administrator has consented to the application '%s' named '%s' for what it asks.", q.app.ClientID, q.app.Name).sub("consent_required")
 	}
-	if q.client.AssignmentRequired && !assigned(t, &q.client, sub.user.ID) {
-		return nil, refuse("invalid_grant", 50105, "The user '%s' is not assigned to a role for the application '%s' (%s), which requires assignment.", sub.user.UPN, q.app.ClientID, q.app.Name)
+	if refused := q.checkAssignment(t, sub); refused != nil {
+		return nil, refused
 	}
-	return &userGrant{user: *sub.user, home: sub.home.ID, roles: sub.roles, scopes: scopes, amr: amr, acrs: q.acrs}, nil
+	return &userGrant{user: *sub.user, home: sub.home.ID, roles: sub.roles, scopes: scopes, proof: p, acrs: q.claims.acrs}, nil
 }
 
 func assigned(t *directory.Tenant, p *directory.Principal, user string) bool {
@@ -216,12 +231,12 @@ func (s *Server) userTokens(q *request, g *userGrant) (map[string]any, *refusal)
 	if len(g.acrs) > 0 {
 		claims.Extra["acrs"] = g.acrs
 	}
-	result, err := s.accessToken(q, claims)
+	result, err := s.accessToken(q, claims, g.proof)
 	if err == nil && q.asks("openid") {
 		result["id_token"], err = s.idToken(q, g)
 	}
 	if err != nil {
-		return nil, refuse("server_error", 90033, "The service is temporarily unavailable: %v.", err).with(http.StatusServiceUnavailable)
+		return nil, unavailable(err)
 	}
 	result["scope"] = q.scopeEcho(g.scopes)
 	if q.asks("offline_access") || !q.v2 {

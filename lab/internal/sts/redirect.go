@@ -14,10 +14,11 @@ import (
 // their own are sent to (entra-sign-in §2).
 const nativeClient = "/common/oauth2/nativeclient"
 
-// redirectURI finds the address to answer to (entra-sign-in §3.1). Faults in
+// redirectURI checks the address to answer to (entra-sign-in §3.1) and tells
+// what it was registered for. Faults in
 // it are never sent anywhere: 900971 none sent, 500113 none registered, 50011
 // another than the registered ones.
-func (s *Server) redirectURI(r *http.Request, app *directory.App, asked string) (string, *refusal) {
+func (s *Server) redirectURI(r *http.Request, app *directory.App, asked string) (kind string, refused *refusal) {
 	switch {
 	case len(app.RedirectURIs) == 0:
 		return "", refuse("invalid_request", 500113, "No reply address is registered for the application '%s'.", app.ClientID)
@@ -27,10 +28,10 @@ func (s *Server) redirectURI(r *http.Request, app *directory.App, asked string) 
 	u, err := url.Parse(asked)
 	if err == nil && u.Fragment == "" && !dangerous(u) {
 		native := asked == s.cfg.Root(r)+nativeClient
-		if slices.ContainsFunc(app.RedirectURIs, func(registered string) bool {
-			return sameRedirect(registered, u, asked) || native && strings.HasSuffix(registered, nativeClient)
-		}) {
-			return asked, nil
+		for _, registered := range app.RedirectURIs {
+			if sameRedirect(registered, u, asked) || native && strings.HasSuffix(registered, nativeClient) {
+				return app.RedirectKind(registered), nil
+			}
 		}
 	}
 	return "", refuse("invalid_request", 50011, "The redirect address '%s' in the request is none of those registered for the application '%s'.", clip(asked), app.ClientID)

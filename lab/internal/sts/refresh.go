@@ -14,12 +14,16 @@ type refreshToken struct {
 	tenant, client, user string // ids; user as UPN
 	issued               time.Time
 	used                 time.Time
-	amr, acrs            []string
+	proof
+	acrs         []string
+	confidential bool      // the client has a credential
+	singlePage   time.Time // until when, for a single-page app; zero for others
 }
 
 const (
-	refreshIdle = 90 * 24 * time.Hour // unused for longer: 700082
-	maxRefresh  = 200_000             // kept at once; the oldest go first
+	singlePageLife = 24 * time.Hour      // fixed and inherited: 700084
+	refreshIdle    = 90 * 24 * time.Hour // unused for longer: 700082
+	maxRefresh     = 200_000             // kept at once; the oldest go first
 )
 
 func (s *Server) newRefresh(q *request, g *userGrant) string {
@@ -37,7 +41,8 @@ func (s *Server) newRefresh(q *request, g *userGrant) string {
 		}
 		delete(s.refresh, oldest)
 	}
-	s.refresh[value] = &refreshToken{tenant: q.tenant, client: q.app.ClientID, user: g.user.UPN, issued: q.now, used: q.now, amr: g.amr, acrs: g.acrs}
+	s.refresh[value] = &refreshToken{tenant: q.tenant, client: q.app.ClientID, user: g.user.UPN, issued: q.now, used: q.now, proof: g.proof, acrs: g.acrs,
+		confidential: q.credential != "0", singlePage: q.spaUntil}
 	return value
 }
 
@@ -81,15 +86,18 @@ func (s *Server) refreshGates(q *request, entry *directory.SignIn, known bool, t
 		return nil, refuse("invalid_grant", 70000, "The refresh token is not valid: it was never issued here, or it is damaged.").sub("bad_token")
 	case t.client != q.app.ClientID:
 		return nil, refuse("invalid_grant", 70000, "The refresh token was issued to another client than '%s'.", q.app.ClientID).sub("bad_token")
+	case !t.singlePage.IsZero() && q.now.After(t.singlePage):
+		return nil, refuse("invalid_grant", 700084, "The refresh token was issued to a single-page app and has the fixed lifetime of a day, which ended on %s. The user has to sign in again.", t.singlePage.UTC().Format(time.RFC3339))
 	case q.now.Sub(t.used) > refreshIdle:
 		return nil, refuse("invalid_grant", 700082, "The refresh token has expired: it was issued on %s and not used for 90 days.", t.issued.UTC().Format(time.RFC3339))
 	}
 	if q.form.Get("scope") == "" && q.v2 {
 		q.form.Set("scope", "https://graph.microsoft.com/.default openid offline_access")
 	}
-	if refused := q.resolveScopes(false); refused != nil {
+	if refused := s.resolveScopes(q, false); refused != nil {
 		return nil, refused
 	}
+	q.renewal, q.spaUntil = true, t.singlePage
 	var grant *userGrant
 	var refused *refusal
 	s.cfg.Store.Update(q.tenant, func(tenant *directory.Tenant) {
@@ -101,14 +109,8 @@ func (s *Server) refreshGates(q *request, entry *directory.SignIn, known bool, t
 			return
 		}
 		entry.UserID, entry.UserName, entry.UPN, entry.HomeTenant = sub.user.ID, sub.user.Name, sub.user.UPN, sub.home.ID
-		switch {
-		case !sub.user.Enabled:
-			refused = refuse("invalid_grant", 50057, "The user account is disabled.")
-		case t.issued.Before(sub.user.TokensValidFrom):
-			refused = refuse("invalid_grant", 50173, "The grant has been revoked: it was issued on %s and the user's tokens are valid from %s on.",
-				t.issued.UTC().Format(time.RFC3339), sub.user.TokensValidFrom.UTC().Format(time.RFC3339)).sub("bad_token")
-		default:
-			grant, refused = q.authorise(tenant, sub, entry, t.amr)
+		if refused = sub.stillGood(directory.Remnant{Password: t.password(), Confidential: t.confidential, Issued: t.issued}); refused == nil {
+			grant, refused = s.authorise(q, tenant, sub, entry, t.proof)
 		}
 	})
 	if refused != nil {

@@ -84,13 +84,15 @@ func (s *Server) register(f *flow, m *directory.Method) {
 		if refused != nil {
 			return
 		}
-		// A guest's methods are kept here, a partner's in the partner's tenant.
+		// A guest's methods are kept here, a partner's in the partner's tenant; so
+		// are those of a guest whose MFA is done at home.
 		u := t.User(sub.user.ID)
-		if u == nil {
-			u = sub.home.User(sub.user.ID)
+		if u == nil || sub.home.ID != t.ID && t.Trusts(sub.home.ID).MFA {
+			u = sub.home.User(sub.user.UPN)
 		}
 		u.Methods = append(u.Methods[:len(u.Methods):len(u.Methods)], m)
 	})
+	way := map[string]string{directory.Authenticator: "push", directory.SoftwareOATH: "oath"}[m.Type]
 	f.setup = nil
-	f.passMFA()
+	f.passMFA(way)
 }

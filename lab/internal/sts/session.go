@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gatehouse/lab/internal/directory"
 )
 
 // Session cookies, as Entra names them. They cross sites, because answers are
@@ -29,8 +31,7 @@ type session struct {
 type account struct {
 	upn, name string
 	tenant    string // signed in to first
-	amr       []string
-	signedIn  time.Time
+	proof
 }
 
 func setCookie(w http.ResponseWriter, name, value string, life time.Duration) {
@@ -75,15 +76,15 @@ func (s *Server) remember(w http.ResponseWriter, r *http.Request, f *flow, persi
 	old, held := s.sessionOf(r)
 	next := &session{persistent: persistent}
 	if held != nil {
-		next.persistent = next.persistent || held.persistent
+		next.persistent = next.persistent || held.persistent && f.persistent != "never"
 		next.accounts = slices.DeleteFunc(slices.Clone(held.accounts), func(a account) bool { return strings.EqualFold(a.upn, f.upn) })
 		i := slices.IndexFunc(held.accounts, func(a account) bool { return strings.EqualFold(a.upn, f.upn) })
-		if i >= 0 && held.accounts[i].signedIn.Equal(f.signedIn) && next.persistent == held.persistent && len(held.accounts[i].amr) >= len(f.amr) {
+		if i >= 0 && held.accounts[i].signedIn.Equal(f.signedIn) && next.persistent == held.persistent && len(held.accounts[i].amr) >= len(f.amr) && slices.Equal(held.accounts[i].modes, f.modes) {
 			return
 		}
 		s.sessions.drop(old)
 	}
-	next.accounts = append(next.accounts, account{upn: f.upn, name: f.name, tenant: f.tenant, amr: slices.Clone(f.amr), signedIn: f.signedIn})
+	next.accounts = append(next.accounts, account{upn: f.upn, name: f.name, tenant: f.tenant, proof: f.clone()})
 	if len(next.accounts) > maxAccounts {
 		next.accounts = next.accounts[1:]
 	}
@@ -92,6 +93,9 @@ func (s *Server) remember(w http.ResponseWriter, r *http.Request, f *flow, persi
 		s.sessions.put(value, next, now.Add(persistentLife))
 		setCookie(w, persistentCookie, value, persistentLife)
 	} else {
+		if held != nil && held.persistent {
+			setCookie(w, persistentCookie, "", -1) // a policy wants the browser to forget
+		}
 		s.sessions.put(value, next, now.Add(sessionLife))
 		setCookie(w, sessionCookie, value, 0)
 	}
@@ -100,12 +104,20 @@ func (s *Server) remember(w http.ResponseWriter, r *http.Request, f *flow, persi
 // adopt signs the flow in with an account of the session. Where that account
 // cannot be used, the flow asks.
 func (s *Server) adopt(r *http.Request, f *flow, a account) {
-	if f.problem = s.setUser(r, f, a.upn); f.problem == nil {
-		f.amr, f.signedIn = slices.Clone(a.amr), a.signedIn
-		if a.tenant != f.tenant {
-			// A tenant does not trust a second factor that another asked for.
-			f.amr = []string{"pwd"}
+	if f.problem = s.setUser(r, f, a.upn); f.problem != nil {
+		return
+	}
+	f.proof = a.clone()
+	trusted := false
+	s.cfg.Store.View(f.tenant, func(t *directory.Tenant) {
+		if home := t.Other(a.tenant); home != nil {
+			trusted = t.Trusts(home.ID).MFA
 		}
+	})
+	if a.tenant != f.tenant && !trusted {
+		// A tenant does not trust a second factor that another asked for, unless
+		// its cross-tenant access settings say so.
+		f.proof = f.once()
 	}
 }
 

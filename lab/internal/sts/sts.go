@@ -1,8 +1,8 @@
 // Package sts is the simulated sign-in service: what Entra ID serves under
 // login.microsoftonline.com. It covers instance discovery, OpenID metadata,
 // keys, user realm, and the token endpoint in its v2.0 and v1.0 forms with the
-// password, client-credentials, refresh-token, authorization-code and
-// device-code grants.
+// password, client-credentials, refresh-token, authorization-code, device-code,
+// on-behalf-of and SAML bearer grants.
 //
 // People sign in on its pages, which begin at the authorize, admin consent and
 // device code addresses: flow.go tells how. What lands on their phones,
@@ -10,7 +10,8 @@
 //
 // A token request passes these gates in order (entra-sign-in §7: the order is
 // not documented, this is the lab's reading): tenant, app, client credential,
-// resource, user, lock-out, password, account state, MFA, consent, assignment.
+// resource, user, lock-out, password, account state, Conditional Access
+// and other demands for MFA, consent, assignment.
 // Each gate is a function that returns a refusal or nil, so that the order can
 // be read off [Server.password].
 package sts
@@ -20,8 +21,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"gatehouse/lab/internal/directory"
+	"gatehouse/lab/internal/federation"
 	"gatehouse/lab/internal/token"
 )
 
@@ -36,6 +39,9 @@ type Config struct {
 	Clouds []Cloud
 	// Random gives 64 random bits; nil makes tokens equal in size and lifetime.
 	Random func() uint64
+	// Federation plays the servers of federated domains and the issuers of
+	// workload tokens; nil: there are none, and nobody federated can sign in.
+	Federation *federation.Server
 	// Strict refuses client assertions in the older form: RS256 with a SHA-1
 	// thumbprint.
 	Strict bool
@@ -79,6 +85,7 @@ type Server struct {
 	texts     *shelf[Text]
 	used      *shelf[bool] // codes of code apps
 	requests  *shelf[ConsentRequest]
+	networks  atomic.Pointer[[]Network] // written under mu
 }
 
 // New gives the sign-in service.
@@ -95,6 +102,10 @@ func New(cfg Config) *Server {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	segments := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	tenant := segments[0]
+	if strings.EqualFold(r.URL.Path, signInPath) {
+		s.fromFederation(w, r)
+		return
+	}
 	switch rest := strings.ToLower(strings.Join(segments[1:], "/")); {
 	case rest == "discovery/instance":
 		s.instanceDiscovery(w, r)

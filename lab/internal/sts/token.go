@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"mime"
 	"net"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/lab/internal/conditional"
 	"gatehouse/lab/internal/directory"
 	"gatehouse/lab/internal/token"
 )
@@ -38,13 +38,27 @@ type request struct {
 	asked     []string // scopes as asked, OpenID ones included
 	permitted []string // permission names asked of the resource; empty with isDefault
 	isDefault bool
-	acrs      []string // authentication contexts that the claims parameter asks for
+	aud       string // the resource in the form it was asked in
+	claims    claimsRequest
+	spaUntil  time.Time // until when a single-page app's refresh tokens live; zero for others
+	behalf    bool      // on-behalf-of: nobody can be asked, the caller passes the refusal on
+
+	// For Conditional Access:
+	how      conditional.Request
+	transfer string   // deviceCodeFlow, "" for none
+	renewal  bool     // a refresh token is redeemed
+	page     bool     // a single-page app asks from its page
+	guest    bool     // the person is another tenant's
+	done     []string // what the person did in this sign-in besides: passwordChange
 }
 
 // OpenID scopes; they belong to no resource (entra-sign-in §9.1).
 var openIDScopes = []string{"openid", "profile", "email", "offline_access"}
 
 func (s *Server) token(w http.ResponseWriter, r *http.Request, tenant string, v2 bool) {
+	if allowScripts(w, r) {
+		return
+	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		s.answerRefusal(w, r, idsOf(r), refuse("invalid_request", 900561, "The endpoint accepts only POST requests; this was a %s.", r.Method))
@@ -64,7 +78,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request, tenant string, v2
 		s.answerRefusal(w, r, idsOf(r), refuse("invalid_request", 9002313, "The request is malformed: its body cannot be read as a form."))
 		return
 	}
-	q := &request{http: r, form: r.PostForm, ids: idsOf(r), v2: v2, now: s.cfg.Store.Now(), host: s.cfg.Root(r)}
+	q := &request{http: r, form: r.PostForm, ids: idsOf(r), v2: v2, now: s.cfg.Store.Now(), host: s.cfg.Root(r), how: conditional.Silent}
 	result, refused := s.grant(q, tenant)
 	if refused != nil {
 		s.answerRefusal(w, r, q.ids, refused)
@@ -80,12 +94,12 @@ func (s *Server) grant(q *request, tenant string) (map[string]any, *refusal) {
 		return nil, missingParameter("grant_type")
 	case grantDevice:
 		kind = grantDeviceShort
-	case "password", "client_credentials", "refresh_token", "authorization_code", grantDeviceShort:
+	case "password", "client_credentials", "refresh_token", "authorization_code", grantDeviceShort, grantBehalf, grantSAML1, grantSAML2:
 	default:
 		return nil, refuse("unsupported_grant_type", 70003, "The grant type '%s' is not supported.", clip(kind))
 	}
 	var refused *refusal
-	if q.acrs, refused = readClaims(q.form.Get("claims")); refused != nil {
+	if q.claims, refused = readClaims(q.form.Get("claims")); refused != nil {
 		return nil, refused
 	}
 	if refused := s.resolveTenant(q, tenant, kind); refused != nil {
@@ -103,6 +117,10 @@ func (s *Server) grant(q *request, tenant string) (map[string]any, *refusal) {
 		return s.redeemCode(q)
 	case grantDeviceShort:
 		return s.pollDevice(q)
+	case grantBehalf:
+		return s.onBehalf(q)
+	case grantSAML1, grantSAML2:
+		return s.redeemSAML(q, kind)
 	}
 	return s.redeemRefresh(q)
 }
@@ -133,6 +151,13 @@ func (s *Server) resolveTenant(q *request, tenant, kind string) *refusal {
 			if tenant, refused = s.deviceTenant(q); refused != nil {
 				return refused
 			}
+		case kind == grantBehalf:
+			tenant = s.assertionTenant(q.form.Get("assertion"))
+		case kind == grantSAML1, kind == grantSAML2:
+			tenant = s.cfg.Store.TenantOf(q.form.Get("username"))
+			if tenant == "" {
+				return refuse("invalid_request", 90002, "The tenant cannot be told from the request: name it in the address, or send the user name.")
+			}
 		default:
 			tenant = s.refreshTenant(q.form.Get("refresh_token"))
 		}
@@ -144,16 +169,16 @@ func (s *Server) resolveTenant(q *request, tenant, kind string) *refusal {
 }
 
 // resolveScopes reads scope (v2.0) or resource (v1.0).
-func (q *request) resolveScopes(appOnly bool) *refusal {
+func (s *Server) resolveScopes(q *request, appOnly bool) *refusal {
 	if !q.v2 {
 		resource := q.form.Get("resource")
 		if resource == "" {
 			return missingParameter("resource")
 		}
-		if q.resource = directory.ResourceByURI(resource); q.resource == nil {
+		if q.resource = s.cfg.Store.Resource(q.tenant, resource); q.resource == nil {
 			return unknownResource(clip(resource), q.tenant)
 		}
-		q.isDefault = true
+		q.isDefault, q.aud = true, strings.TrimRight(resource, "/")
 		if strings.Contains(q.form.Get("scope"), "openid") {
 			q.asked = append(q.asked, "openid")
 		}
@@ -169,12 +194,15 @@ func (q *request) resolveScopes(appOnly bool) *refusal {
 		}
 		resource, permission := directory.ResourceByID(directory.GraphID), scope
 		if i := strings.LastIndexByte(scope, '/'); i >= 0 {
-			if resource = directory.ResourceByURI(scope[:i]); resource == nil {
+			if resource = s.cfg.Store.Resource(q.tenant, scope[:i]); resource == nil {
 				return unknownResource(clip(scope[:i]), q.tenant)
 			}
 			permission = scope[i+1:]
+			if q.aud == "" {
+				q.aud = strings.TrimRight(scope[:i], "/")
+			}
 		}
-		if q.resource != nil && q.resource != resource {
+		if q.resource != nil && q.resource.ClientID != resource.ClientID {
 			return refuse("invalid_request", 28000, "The scope names more than one resource (%s and %s); a token is for one.", q.resource.Name, resource.Name)
 		}
 		q.resource = resource
@@ -205,30 +233,30 @@ func (q *request) resolveScopes(appOnly bool) *refusal {
 
 // audience is what the access token is for, in the form it was asked in.
 func (q *request) audience() string {
-	if !q.v2 {
-		return strings.TrimRight(q.form.Get("resource"), "/")
-	}
-	for _, scope := range q.asked {
-		if i := strings.LastIndexByte(scope, '/'); i > len("https://") && directory.ResourceByURI(scope[:i]) == q.resource {
-			return strings.TrimRight(scope[:i], "/")
-		}
+	if q.aud != "" {
+		return q.aud
 	}
 	return q.resource.ClientID
 }
 
 // clientCredentials is the grant of an app for itself (entra-sign-in §5.4).
 func (s *Server) clientCredentials(q *request) (map[string]any, *refusal) {
-	if refused := q.resolveScopes(true); refused != nil {
+	if refused := s.resolveScopes(q, true); refused != nil {
 		return nil, refused
 	}
 	var roles []string
 	var refused *refusal
+	entry := &directory.SignIn{PrincipalID: q.client.ID, Protocol: "none"}
 	s.cfg.Store.View(q.tenant, func(t *directory.Tenant) {
-		if refused = s.checkResource(q, t); refused == nil {
-			roles = t.AppRolesOf(q.client.ClientID, q.resource.ClientID)
+		if refused = s.checkResource(q, t); refused != nil {
+			return
 		}
+		roles = t.AppRolesOf(q.client.ClientID, q.resource.ClientID)
+		r := s.judgeApp(t, q)
+		r.note(entry, proof{})
+		refused = r.refusal(q, conditional.Application)
 	})
-	s.logSignIn(q, &directory.SignIn{PrincipalID: q.client.ID, Protocol: "none"}, refused)
+	s.logSignIn(q, entry, refused)
 	if refused != nil {
 		return nil, refused
 	}
@@ -236,68 +264,34 @@ func (s *Server) clientCredentials(q *request) (map[string]any, *refusal) {
 		ObjectID: q.client.ID, Subject: q.client.ID, IDType: "app", Roles: roles, AppID: q.app.ClientID, AppIDACR: q.credential,
 		WIDs: []string{"0997a1d0-0d1d-4acb-b408-d5ca73121e90"}, // every app-only token carries it
 	}
-	result, err := s.accessToken(q, claims)
+	result, err := s.accessToken(q, claims, proof{})
 	if err != nil {
-		return nil, refuse("server_error", 90033, "The service is temporarily unavailable: %v.", err).with(http.StatusServiceUnavailable)
+		return nil, unavailable(err)
 	}
 	return result, nil
 }
 
 func (s *Server) checkResource(q *request, t *directory.Tenant) *refusal {
 	p := t.Principal(q.resource.ClientID)
+	if q.resource == directory.TokenExchange {
+		return nil // everywhere, without a principal
+	}
 	if p == nil {
 		return unknownResource(q.audience(), t.ID)
 	}
 	if !p.Enabled {
 		return refuse("invalid_resource", 500014, "The service principal of '%s' is disabled, or the subscription behind it has lapsed.", q.resource.Name)
 	}
+	if q.itself() && !strings.EqualFold(q.audience(), q.app.ClientID) {
+		return refuse("invalid_request", 90009, "The application '%s' asks for a token for itself; it must name itself by its client id.", q.app.ClientID)
+	}
 	return nil
 }
 
-// accessToken signs an access token and gives the members of a token answer.
-func (s *Server) accessToken(q *request, c *token.Claims) (map[string]any, error) {
-	lifetime := 3599 * time.Second
-	extra := map[string]any{"ver": "1.0", "idp": "https://sts.windows.net/" + q.tenant + "/", "app_displayname": q.app.Name}
-	if s.cfg.Random != nil {
-		// Entra's lifetimes are random between 60 and 90 minutes, and its tokens
-		// differ in length (entra-sign-in §8): clients may rely on neither.
-		n := s.cfg.Random()
-		lifetime = time.Hour + time.Duration(n%1800)*time.Second
-		extra["aio"] = fillers[n>>16%uint64(len(fillers))]
-	}
-	extra["uti"] = q.ids.trace[:22]
-	c.Audience, c.Issuer, c.TenantID = q.audience(), "https://sts.windows.net/"+q.tenant+"/", q.tenant
-	c.IssuedAt, c.NotBefore, c.Expires = q.now.Unix(), q.now.Unix(), q.now.Add(lifetime).Unix()
-	if c.Extra == nil {
-		c.Extra = extra
-	} else {
-		for k, v := range extra {
-			c.Extra[k] = v
-		}
-	}
-	signed, err := s.cfg.Tokens.Sign(c)
-	if err != nil {
-		return nil, err
-	}
-	seconds := int(lifetime / time.Second)
-	if q.v2 {
-		return map[string]any{"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": signed}, nil
-	}
-	// The v1.0 endpoint writes its numbers as strings.
-	return map[string]any{
-		"token_type": "Bearer", "expires_in": fmt.Sprint(seconds), "ext_expires_in": fmt.Sprint(seconds), "expires_on": unixString(q.now.Add(lifetime)),
-		"not_before": unixString(q.now), "resource": q.form.Get("resource"), "access_token": signed,
-	}, nil
+// itself reports whether an app asks for a token for itself.
+func (q *request) itself() bool {
+	return q.resource.App != nil && q.resource.ClientID == q.app.ClientID
 }
-
-// fillers are opaque values of different length for the aio claim.
-var fillers = func() []string {
-	out := make([]string, 16)
-	for i := range out {
-		out[i] = base64.RawURLEncoding.EncodeToString([]byte(strings.Repeat("opaque", 1+7*i)))
-	}
-	return out
-}()
 
 // clientInfo is the account key that MSAL asks for with client_info=1.
 func clientInfo(uid, utid string) string {
@@ -313,16 +307,21 @@ func (s *Server) logSignIn(q *request, e *directory.SignIn, refused *refusal) {
 	if q.resource != nil {
 		e.Resource, e.ResourceName = q.resource.ClientID, q.resource.Name
 	}
-	e.IPAddress = q.http.RemoteAddr
-	if host, _, err := net.SplitHostPort(e.IPAddress); err == nil {
-		e.IPAddress = host
-	}
+	e.IPAddress = s.networkOf(q, e.UPN).Address
 	e.UserAgent = clip(q.http.UserAgent())
 	e.CredentialType = map[string]string{"0": "none", "1": "clientSecret", "2": "clientAssertion"}[q.credential]
 	if refused != nil {
 		e.Status, e.Failure = refused.code, refused.text
 	}
 	s.cfg.Store.Update(q.tenant, func(t *directory.Tenant) { t.Log(e) })
+}
+
+// addressOf is where a request came from, without port.
+func addressOf(r *http.Request) string {
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		return host
+	}
+	return r.RemoteAddr
 }
 
 // clip keeps a caller's text from filling an answer or the log.

@@ -36,6 +36,7 @@ type Claims struct {
 	WIDs      []string       `json:"wids,omitempty"`     // directory role template ids of the user
 	AMR       []string       `json:"amr,omitempty"`
 	UPN       string         `json:"upn,omitempty"`
+	Note      string         `json:"aio,omitempty"` // the service's own, opaque to others
 	Extra     map[string]any `json:"-"`
 }
 
