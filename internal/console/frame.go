@@ -53,7 +53,7 @@ var errNoPage = errors.New("there is no page at this address")
 
 func (c *console) serve(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		f := &frame{Theme: themeOf(r), Demo: c.Demo, Here: r.URL.Path, Now: c.Now(), Said: said[r.URL.Query().Get("said")], ctx: r.Context()}
+		f := &frame{Theme: themeOf(r), Demo: c.Demo, Here: r.URL.RequestURI(), Now: c.Now(), Said: said[r.URL.Query().Get("said")], ctx: r.Context()}
 		if err := h(w, r, f); err != nil {
 			c.fail(w, r, f, err)
 		}

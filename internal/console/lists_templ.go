@@ -63,7 +63,7 @@ func jobsPage(f *frame, v jobList) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templ.RenderAttributes(ctx, templ_7745c5c3_Buffer, liveOn("jobs"))
+			templ_7745c5c3_Err = templ.RenderAttributes(ctx, templ_7745c5c3_Buffer, liveOn(f, "jobs"))
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

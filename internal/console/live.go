@@ -28,6 +28,10 @@ func (c *console) live(w http.ResponseWriter, r *http.Request, _ *frame) error {
 	_ = stream.SetWriteDeadline(time.Time{}) // where the server cannot, its own limit ends the stream and the page comes back
 	w.Header().Set("Content-Type", "text/event-stream")
 	fmt.Fprint(w, ": open\n\n")
+	if r.URL.Query().Has("again") {
+		// What happened between the page and its stream is in neither.
+		fmt.Fprint(w, "event: news\ndata: 1\n\n")
+	}
 	beat := time.NewTicker(20 * time.Second)
 	defer beat.Stop()
 	for {
@@ -47,12 +51,12 @@ func (c *console) live(w http.ResponseWriter, r *http.Request, _ *frame) error {
 			if e.ID != "" {
 				fmt.Fprintf(w, "id: %s\n", strings.NewReplacer("\r", "", "\n", "").Replace(e.ID))
 			}
-			fmt.Fprint(w, "event: changed\ndata: 1\n\n")
+			fmt.Fprint(w, "event: news\ndata: 1\n\n")
 		}
 	}
 }
 
 // liveOn marks an element that is read again when the page's stream says so.
-func liveOn(id string) templ.Attributes {
-	return templ.Attributes{"id": id, "hx-get": "", "hx-select": "#" + id, "hx-target": "this", "hx-swap": "outerMorph", "hx-trigger": "changed from:#live"}
+func liveOn(f *frame, id string) templ.Attributes {
+	return templ.Attributes{"id": id, "hx-get": f.Here, "hx-select": "#" + id, "hx-swap": "outerMorph", "hx-trigger": "news from:#live"}
 }

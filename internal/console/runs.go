@@ -76,6 +76,15 @@ func underWay(run *validation.Run) bool {
 	return run != nil && (run.State == validation.Queued || run.State == validation.Running)
 }
 
+// again asks the stream of a page on which a validation is under way to have
+// the page read once more at its beginning.
+func again(run *validation.Run) string {
+	if underWay(run) {
+		return "&again"
+	}
+	return ""
+}
+
 // verdict is how a validation came out, or how far it is.
 func verdict(run validation.Run) state {
 	switch {

@@ -35,14 +35,14 @@ func TestPolicyTenants(t *testing.T) {
 		{"riskreef", "bo.both", validation.Blocked, "CA303"},
 	} {
 		t.Run(test.tenant+"/"+test.user, func(t *testing.T) {
-			got := promptly(t, account(t, l, test.tenant, test.user, ""))
+			got := check(t, account(t, l, test.tenant, test.user, ""))
 			named(t, got, test.verdict, test.rule)
 		})
 	}
 	t.Run("workloadwharf/Crane sync", func(t *testing.T) {
 		at := l.Tenant("workloadwharf")
 		app, reader := at.App("Crane sync"), at.App("Gatehouse reader")
-		got := promptly(t, validation.Request{
+		got := check(t, validation.Request{
 			Cloud: cloudOf(l), Tenant: at.Domain, ClientID: app.ClientID, Credential: validation.Credential{Secret: secrets.New(*app.Secret)},
 			Reader: &validation.Reader{ClientID: reader.ClientID, Credential: validation.Credential{Certificate: certificate(t, reader)}},
 		})
