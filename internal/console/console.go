@@ -33,7 +33,9 @@ type Config struct {
 	PublicURL string
 	Demo      bool // says on every page that this is a demo
 	Log       *slog.Logger
-	Now       func() time.Time // time.Now if nil
+	// Stopping is closed when the server stops: streams end then.
+	Stopping <-chan struct{}
+	Now      func() time.Time // time.Now if nil
 }
 
 // console serves the pages.

@@ -135,7 +135,7 @@ func (c *console) token(r *http.Request) secrets.Value {
 
 // remember gives the browser the token of a session; the empty one takes it away.
 func (c *console) remember(w http.ResponseWriter, issued operator.Issued) {
-	cookie := &http.Cookie{Name: c.cookieName(), Path: "/", HttpOnly: true, Secure: c.secure(), SameSite: http.SameSiteLaxMode, MaxAge: -1}
+	cookie := &http.Cookie{Name: c.cookieName(), Path: "/", HttpOnly: true, Secure: c.secure(), SameSite: http.SameSiteLaxMode, MaxAge: -1} //nolint:gosec // Secure wherever the console is reached by https
 	if issued.Session != nil {
 		cookie.Value, cookie.MaxAge = issued.Token.Reveal(), max(1, int(issued.Session.ExpiresAt.Sub(c.Now()).Seconds()))
 	}
@@ -144,7 +144,7 @@ func (c *console) remember(w http.ResponseWriter, issued operator.Issued) {
 
 // to sends the browser on after a change, so that reloading does not repeat it.
 func to(w http.ResponseWriter, r *http.Request, path string) error {
-	http.Redirect(w, r, path, http.StatusSeeOther)
+	http.Redirect(w, r, path, http.StatusSeeOther) //nolint:gosec // every path is ours, or went through inside
 	return nil
 }
 

@@ -151,7 +151,7 @@ func (h *house) administrator() *http.Cookie {
 	enrolment, err := h.operators.BeginTOTPEnrolment(ctx, session)
 	code, err2 := totp.GenerateCode(must(h.t, enrolment, err).Secret.Reveal(), time.Now())
 	issued, err = h.operators.FinishTOTPEnrolment(ctx, session, "Phone", must(h.t, code, err2), visit)
-	return &http.Cookie{Name: "gatehouse", Value: must(h.t, issued, err).Token.Reveal(), Path: "/"}
+	return &http.Cookie{Name: "gatehouse", Value: must(h.t, issued, err).Token.Reveal(), Path: "/"} //nolint:gosec // a browser's own, over http
 }
 
 // at is a tenant of the lab by the name that people see.

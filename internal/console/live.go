@@ -41,6 +41,8 @@ func (c *console) live(w http.ResponseWriter, r *http.Request, _ *frame) error {
 		select {
 		case <-r.Context().Done():
 			return nil
+		case <-c.Stopping:
+			return nil
 		case <-beat.C:
 			// Keeps connections open that break when nothing is said.
 			fmt.Fprint(w, ": still here\n\n")

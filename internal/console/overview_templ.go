@@ -169,7 +169,7 @@ func overviewPage(f *frame, v overviewView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				if len(v.Well) <= mostWell {
-					templ_7745c5c3_Err = matrixTable(append(v.Wrong, v.Well...), "Tenants and services").Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = matrixTable(append(v.Wrong, v.Well...), "Matrix").Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

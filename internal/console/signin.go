@@ -203,7 +203,7 @@ func (c *console) setTheme(w http.ResponseWriter, r *http.Request, _ *frame) err
 	if err != nil {
 		return err
 	}
-	cookie := &http.Cookie{Name: "theme", Value: typed.Get("theme"), Path: "/", HttpOnly: true, Secure: c.secure(), SameSite: http.SameSiteLaxMode, MaxAge: 365 * 24 * 3600}
+	cookie := &http.Cookie{Name: "theme", Value: typed.Get("theme"), Path: "/", HttpOnly: true, Secure: c.secure(), SameSite: http.SameSiteLaxMode, MaxAge: 365 * 24 * 3600} //nolint:gosec // Secure wherever the console is reached by https
 	if cookie.Value != "light" && cookie.Value != "dark" {
 		cookie.Value, cookie.MaxAge = "", -1
 	}

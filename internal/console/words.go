@@ -409,9 +409,6 @@ func readerState(r *tenant.Reader) state {
 	}
 }
 
-// readable is a switch as its own page shows it, without the way to that page.
-func readable(s tenant.Switch) tenant.Switch { return s }
-
 // identity is the name with which a connection signs in.
 func identity(c connection.Connection) string {
 	if c.Username != "" {
