@@ -189,11 +189,11 @@ func (h *house) upload(tenantName, clientID string, certificate []byte) {
 	at := h.at(tenantName)
 	admin := at.App("Lab administration")
 	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {admin.ClientID}, "client_secret": {*admin.Secret}, "scope": {"https://graph.microsoft.com/.default"}}
-	response, err := h.lab.Client().PostForm(h.lab.URL()+"/"+at.ID+"/oauth2/v2.0/token", form)
+	response, err := h.lab.Client().PostForm(h.lab.URL()+"/"+at.ID+"/oauth2/v2.0/token", form) //nolint:bodyclose // decode, read or the caller closes it
 	var token struct {
 		Access string `json:"access_token"`
 	}
-	decode(h.t, must(h.t, response, err), &token)
+	decode(h.t, must(h.t, response, err), &token) //nolint:bodyclose // decode, read or the caller closes it
 	path := h.lab.URL() + "/v1.0/applications(appId='" + clientID + "')"
 	call := func(method string, body any) *http.Response {
 		text, err := json.Marshal(body)
@@ -206,7 +206,7 @@ func (h *house) upload(tenantName, clientID string, certificate []byte) {
 	var app struct {
 		Keys []map[string]any `json:"keyCredentials"`
 	}
-	decode(h.t, call(http.MethodGet, nil), &app)
+	decode(h.t, call(http.MethodGet, nil), &app) //nolint:bodyclose // decode, read or the caller closes it
 	var keys []any
 	for _, k := range app.Keys {
 		keys = append(keys, map[string]any{"keyId": k["keyId"]})
@@ -289,7 +289,7 @@ type page struct {
 
 func (v *visitor) read(response *http.Response, err error) page {
 	v.t.Helper()
-	must(v.t, response, err)
+	must(v.t, response, err) //nolint:bodyclose // decode, read or the caller closes it
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	return page{response.StatusCode, response.Request.URL.Path, string(must(v.t, text, err)), response.Header}
@@ -297,13 +297,13 @@ func (v *visitor) read(response *http.Response, err error) page {
 
 func (v *visitor) get(path string) page {
 	v.t.Helper()
-	response, err := v.client.Get(v.server.URL + path)
+	response, err := v.client.Get(v.server.URL + path) //nolint:bodyclose // decode, read or the caller closes it
 	return v.read(response, err)
 }
 
 func (v *visitor) post(path string, form url.Values) page {
 	v.t.Helper()
-	response, err := v.client.PostForm(v.server.URL+path, form)
+	response, err := v.client.PostForm(v.server.URL+path, form) //nolint:bodyclose // decode, read or the caller closes it
 	return v.read(response, err)
 }
 

@@ -159,6 +159,6 @@ func (v *visitor) sent(path string) int {
 	v.t.Helper()
 	request, err := http.NewRequestWithContext(v.t.Context(), http.MethodGet, v.server.URL+path, nil)
 	must(v.t, request, err).Header.Set("Accept-Encoding", "gzip") // asked for, it is not undone by the client
-	response, err := v.client.Do(request)
+	response, err := v.client.Do(request)                         //nolint:bodyclose // decode, read or the caller closes it
 	return len(v.read(response, err).Text)
 }
