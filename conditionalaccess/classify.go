@@ -59,7 +59,7 @@ func (r *reader) embedded(n *node, around surroundings, depth int) bool {
 	}
 	s := scanner{data: []byte(t)}
 	inner, err := s.node()
-	if err != nil || s.peek() != 0 {
+	if err != nil || !s.end() {
 		return false
 	}
 	outer := r.data

@@ -13,6 +13,8 @@ type Compiled struct {
 	width    int // words of a bitset over policies
 
 	users, groups, roles, tenants, principals, apps, actions, contexts map[string]id
+	// The same of sign-ins.
+	findUser, findGroup, findRole, findApp index
 	// The names behind the ids.
 	appNames, groupNames, roleNames []string
 	suites                          []suite // of apps
@@ -133,6 +135,7 @@ func Compile(set *Set, options Options) *Compiled {
 		c.app(appGraph)
 		c.app(appManagement)
 	}
+	c.findUser, c.findGroup, c.findRole, c.findApp = newIndex(c.users), newIndex(c.groups), newIndex(c.roles), newIndex(c.apps)
 	c.appNames, c.groupNames, c.roleNames = namesOf(c.apps), namesOf(c.groups), namesOf(c.roles)
 	for _, name := range c.appNames {
 		c.suites = append(c.suites, suiteOf[name])

@@ -22,7 +22,7 @@ func ReadDirectory(data []byte) (*Directory, error) {
 	}
 	s := scanner{data: data}
 	n, err := s.node()
-	if err == nil && s.peek() != 0 {
+	if err == nil && !s.end() {
 		err = s.fail("something behind the object")
 	}
 	var syntax *syntaxError

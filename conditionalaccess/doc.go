@@ -30,8 +30,9 @@
 //
 // Some members have a plain value where they are absent. Grant controls take
 // nobody for an external user without a sign of it (the type, a home tenant,
-// userType Guest) and an unknown flow for another than the device code flow. A
-// service principal without home tenant is of this tenant, scopes that are not
+// userType Guest), an unknown flow for another than the device code flow, and an
+// unknown client for one with modern authentication: only conditions ask for the
+// client, and a value tried for one of them counts for controls too. A service principal without home tenant is of this tenant, scopes that are not
 // given are others than directory scopes, and without methods registered a
 // demand for MFA is just that.
 //

@@ -78,6 +78,7 @@ func (c *Compiled) screen(f *facts, s *scratch) {
 	screenMask(s, &t.agRisk, f.agRisk)
 	c.screenFlow(f, s)
 	c.screenPlace(f, s)
+	c.screenDevice(f, s)
 	for w := range possible {
 		for rest := possible[w] & special[w]; rest != 0; rest &= rest - 1 {
 			i := w<<6 | bits.TrailingZeros64(rest)
@@ -113,12 +114,14 @@ func (c *Compiled) examineRest(p *compiledPolicy, f *facts, i int, s *scratch) {
 }
 
 func and(b, with bitset) {
+	with = with[:len(b)]
 	for w := range b {
 		b[w] &= with[w]
 	}
 }
 
 func or(b, with bitset) {
+	with = with[:len(b)]
 	for w := range b {
 		b[w] |= with[w]
 	}
@@ -257,12 +260,13 @@ func (c *Compiled) screenApplication(f *facts, s *scratch) {
 
 // screenMask applies a dimension with few values.
 func screenMask(s *scratch, r *rows, m int) {
+	if r.bits == nil {
+		return
+	}
 	if m&(m-1) == 0 {
 		row := r.row(bits.TrailingZeros(uint(m)))
-		for w := range s.certain {
-			s.certain[w] &= row[w]
-			s.possible[w] &= row[w]
-		}
+		and(s.certain, row)
+		and(s.possible, row)
 		return
 	}
 	clear(s.b)
@@ -276,6 +280,9 @@ func screenMask(s *scratch, r *rows, m int) {
 
 func (c *Compiled) screenFlow(f *facts, s *scratch) {
 	t := &c.tables
+	if !t.flows {
+		return
+	}
 	copy(s.a, t.noFlow)
 	copy(s.b, t.noFlow)
 	for bit := range bits.Len(allFlows) {
@@ -312,6 +319,38 @@ func (c *Compiled) screenPlace(f *facts, s *scratch) {
 	for w := range s.a {
 		s.certain[w] &^= s.a[w] | t.outUnknown[w]
 	}
+}
+
+// screenDevice applies the rules for devices, each if it matters.
+func (c *Compiled) screenDevice(f *facts, s *scratch) {
+	for i := range c.tables.filters {
+		t := &c.tables.filters[i]
+		if !overlap(s.possible, t.in) && !overlap(s.possible, t.out) {
+			continue
+		}
+		result, _ := t.eval(&subject{device: f.device})
+		for w := range s.possible {
+			switch result {
+			case yes:
+				s.certain[w] &^= t.out[w]
+				s.possible[w] &^= t.out[w]
+			case no:
+				s.certain[w] &^= t.in[w]
+				s.possible[w] &^= t.in[w]
+			default:
+				s.certain[w] &^= t.in[w] | t.out[w]
+			}
+		}
+	}
+}
+
+func overlap(a, b bitset) bool {
+	for w := range a {
+		if a[w]&b[w] != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // examine evaluates one policy condition by condition.

@@ -82,10 +82,21 @@ func lookup(m map[string]id, value *Member[string]) id {
 	return idOther
 }
 
+// known is lookup in an index.
+func known(x *index, value *Member[string]) id {
+	if !value.given() {
+		return idUnknown
+	}
+	if i, ok := x.find(value.Value); ok {
+		return i
+	}
+	return idOther
+}
+
 func (c *Compiled) gatherWho(f *facts, s *scratch) {
 	si := f.si
 	f.kinds = kinds(si)
-	f.user = lookup(c.users, &si.UserID)
+	f.user = known(&c.findUser, &si.UserID)
 	f.types = userTypes(si)
 	f.external = f.kinds != kindServicePrincipal && external(si)
 	f.direct = si.GuestOrExternalUserType.given() && f.types == typeDirectConnect
@@ -110,7 +121,7 @@ func (c *Compiled) gatherGroups(f *facts, s *scratch, entry *compiledUser) {
 	switch groups := &f.si.Groups; {
 	case groups.given():
 		for _, g := range groups.Value {
-			if i, ok := fold(c.groups, g); ok {
+			if i, ok := c.findGroup.find(g); ok {
 				f.groups.add(int(i))
 			}
 			if c.directory == nil {
@@ -134,7 +145,7 @@ func (c *Compiled) gatherRoles(f *facts, s *scratch, entry *compiledUser) {
 	switch roles := &f.si.Roles; {
 	case roles.given():
 		for _, r := range roles.Value {
-			if i, ok := fold(c.roles, r); ok {
+			if i, ok := c.findRole.find(r); ok {
 				f.roles.add(int(i))
 			}
 		}
@@ -217,7 +228,7 @@ func (c *Compiled) gatherWhat(f *facts, s *scratch) {
 		f.target = targetContext
 		f.context = lookup(c.contexts, &si.AuthenticationContext)
 	case si.Resource.given():
-		c.aim(f, s, lookup(c.apps, &si.Resource))
+		c.aim(f, s, known(&c.findApp, &si.Resource))
 	default:
 		f.target = targetUnknown
 		f.mayBeAction, f.mayBeCtx = si.UserAction.State == Absent, si.AuthenticationContext.State == Absent

@@ -118,31 +118,13 @@ func strengthControl(s *AuthenticationStrength, strengths map[string]*Authentica
 	return k
 }
 
-// demand says what may come out of a class.
+// demand says what may come out of a class. A client that is not known counts
+// as a modern one.
 func (c *Compiled) demand(class *grantClass, f *facts) outcome {
-	var out outcome
-	kinds := 0
-	for _, client := range [...]int{clientModern, clientActiveSync, clientOther} {
-		if client == clientModern && f.client&^legacy == 0 || client != clientModern && f.client&client == 0 {
-			continue
-		}
-		got := c.demandOf(class, f, client)
-		if kinds++; kinds == 1 {
-			out = got
-			continue
-		}
-		if got.asks != out.asks {
-			out.missing |= mClientApp.set()
-		}
-		out.asks |= got.asks
-		out.missing |= got.missing
-		out.unmet &= got.unmet
+	client := clientModern
+	if f.client&^legacy == 0 {
+		client = f.client
 	}
-	return out
-}
-
-// demandOf says what may come out for one kind of client.
-func (c *Compiled) demandOf(class *grantClass, f *facts, client int) outcome {
 	if class.all {
 		out := outcome{asks: askNothing.set()}
 		for i := range class.controls {
@@ -160,13 +142,13 @@ func (c *Compiled) demandOf(class *grantClass, f *facts, client int) outcome {
 	var out outcome
 	var open, dead asks                          // of controls that can be met, and of others
 	weakest, firstDead := askNothing, askNothing // their bounds
-	allUnmet, done := true, false
+	allUnmet := true
 	for i := range class.controls {
 		got := c.meet(&class.controls[i], f, client)
 		out.missing |= got.missing
 		switch {
 		case got.asks == askNothing.set():
-			done = true
+			return got
 		case got.asks&askNothing.set() != 0:
 			allUnmet = false
 		default:
@@ -182,9 +164,6 @@ func (c *Compiled) demandOf(class *grantClass, f *facts, client int) outcome {
 				weakest = min(weakest, rest.weakest())
 			}
 		}
-	}
-	if done {
-		return outcome{asks: askNothing.set()}
 	}
 	out.asks = open & upTo(weakest)
 	if weakest == askNothing {

@@ -141,11 +141,11 @@ func (r *reader) document(name string, data []byte) {
 	}
 	r.data = data
 	s := scanner{data: data}
-	if s.peek() == 0 {
+	if s.end() {
 		r.set.fault(name, 0, "the file is empty")
 		return
 	}
-	for s.peek() != 0 || s.pos < len(data) {
+	for !s.end() {
 		n, err := s.node()
 		if err != nil {
 			var syntax *syntaxError

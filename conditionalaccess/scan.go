@@ -47,6 +47,9 @@ func (s *scanner) peek() byte {
 	return s.data[s.pos]
 }
 
+// end reports whether nothing follows; a zero byte is something.
+func (s *scanner) end() bool { return s.peek() == 0 && s.pos == len(s.data) }
+
 // open enters an object or array.
 func (s *scanner) open(bracket byte) error {
 	if s.peek() != bracket {

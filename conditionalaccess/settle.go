@@ -64,8 +64,11 @@ func (c *Compiled) decideCases(f *facts, s *scratch) bool {
 const noMember = ^member(0)
 
 // open gives a member that is missing and whose values can be assumed, and the
-// policy that asks for it, nil for a control.
+// policy that asks for it, nil for a control. The client comes last: whether a
+// condition asks for it, and controls take it for another than a modern one,
+// may depend on all others.
 func (c *Compiled) open(f *facts, s *scratch, floor ask) (member, *compiledPolicy) {
+	var client *compiledPolicy
 	for class := range c.classes {
 		if out := &s.outcomes[class]; out.asks != 0 && out.asks.strongest() < floor {
 			if m := c.assumable(f, s, nil, out.missing); m != noMember {
@@ -80,10 +83,16 @@ func (c *Compiled) open(f *facts, s *scratch, floor ask) (member, *compiledPolic
 				continue
 			}
 			_, missing := c.examine(p, f)
-			if m := c.assumable(f, s, p, missing); m != noMember {
+			if m := c.assumable(f, s, p, missing&^mClientApp.set()); m != noMember {
 				return m, p
 			}
+			if missing&mClientApp.set() != 0 {
+				client = p
+			}
 		}
+	}
+	if client != nil && c.choices(f, s, mClientApp, client) > 0 {
+		return mClientApp, client
 	}
 	return noMember, nil
 }

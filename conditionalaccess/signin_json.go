@@ -32,7 +32,7 @@ func (si *SignIn) UnmarshalJSON(data []byte) error {
 		return errors.New("the sign-in is no JSON object")
 	}
 	err := d.object(func(name []byte) error { return d.member(si, name) })
-	if err == nil && d.peek() != 0 {
+	if err == nil && !d.end() {
 		err = d.fail("something behind the object")
 	}
 	var syntax *syntaxError

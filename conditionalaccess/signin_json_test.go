@@ -49,6 +49,7 @@ func TestSignInIsUsedAgain(t *testing.T) {
 func FuzzSignIn(f *testing.F) {
 	f.Add([]byte(signInJSON(`{"device":{"isCompliant":true,"physicalIds":["x"],"extensionAttribute3":null}}`)))
 	f.Add([]byte(`{"id":"\ud83d\ude00\n","resourceAttributes":{"A_B":["x",1,true]},"x":[{"y":-1.5e+7}]}`))
+	f.Add([]byte("{}\x00"))
 	c := Compile(newTenant(20).set, Options{})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var si SignIn

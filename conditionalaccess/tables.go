@@ -1,6 +1,9 @@
 package conditionalaccess
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // tables hold, for each value that a dimension can take, the policies whose
 // condition on that dimension is met, or may be met. Evaluation then is an AND
@@ -20,15 +23,25 @@ type tables struct {
 	actionYes, actionMay     rows
 	contextYes, contextMay   rows
 
-	client, platform                                  rows // by bit of the mask
+	// By bit of the mask; without rows if no policy asks.
+	client, platform                                  rows
 	signInRisk, userRisk, insiderRisk, spRisk, agRisk rows
+	flows                                             bool // some policy asks for them
 	noFlow                                            bitset
 	flow                                              rows
 
 	unlocated, inAnywhere, inUnknown, outUnknown, outAnywhere bitset
 	inPlace, outPlace                                         rows
 
+	filters []filterTable
+
 	classes rows
+}
+
+// filterTable holds the policies with one rule for devices, by its mode.
+type filterTable struct {
+	*Filter
+	in, out bitset
 }
 
 // peopleTable is one side of the user assignment.
@@ -71,12 +84,13 @@ func (c *Compiled) compileTables() {
 			p.platforms.in.unknown || p.platforms.out.unknown
 		p.full = p.strange != [conditions]bool{} || p.what.in.unknown || p.what.out.unknown || p.what.in.filter != nil || p.what.out.filter != nil ||
 			p.who.in.unknown || p.who.out.unknown || limited(p.who.in.types) || limited(p.who.out.types)
-		set(t.special, p.odd || p.full || p.Conditions.DeviceFilter != nil || p.Conditions.DeviceStates != nil)
+		set(t.special, p.odd || p.full || p.Conditions.DeviceStates != nil)
 	}
 	t.in = c.peopleTable(func(p *compiledPolicy) *people { return &p.who.in })
 	t.out = c.peopleTable(func(p *compiledPolicy) *people { return &p.who.out })
 	c.compileTargets()
 	c.compileMasks()
+	c.compileFilters()
 	t.inPlace, t.outPlace = newRows(c.places.count, n), newRows(c.places.count, n)
 	t.classes = newRows(len(c.classes), n)
 	for i := range c.policies {
@@ -89,6 +103,28 @@ func (c *Compiled) compileTables() {
 		}
 		if p.class >= 0 {
 			t.classes.row(p.class).add(i)
+		}
+	}
+}
+
+// compileFilters fills the tables of the rules for devices. Where the older
+// condition on devices stands beside one, the policy is evaluated by itself.
+func (c *Compiled) compileFilters() {
+	t := &c.tables
+	for i := range c.policies {
+		filter := c.policies[i].Conditions.DeviceFilter
+		if filter == nil || c.policies[i].Conditions.DeviceStates != nil {
+			continue
+		}
+		at := slices.IndexFunc(t.filters, func(have filterTable) bool { return have.Rule == filter.Rule })
+		if at < 0 {
+			at = len(t.filters)
+			t.filters = append(t.filters, filterTable{filter, make(bitset, c.width), make(bitset, c.width)})
+		}
+		if filter.Exclude {
+			t.filters[at].out.add(i)
+		} else {
+			t.filters[at].in.add(i)
 		}
 	}
 }
@@ -254,15 +290,20 @@ func (c *Compiled) compileMasks() {
 		{&t.agRisk, allRisks, func(p *compiledPolicy) int { return p.agRisk }},
 	} {
 		*d.to = newRows(bits.Len(uint(d.all)), c.width)
+		asked := false
 		for i := range c.policies {
 			p := &c.policies[i]
 			m := d.mask(p)
 			if p.strange != [conditions]bool{} && d.all != allClients && d.all != allPlatforms {
 				m = d.all // special
 			}
+			asked = asked || m != d.all
 			for ; m != 0; m &= m - 1 {
 				d.to.row(bits.TrailingZeros(uint(m))).add(i)
 			}
+		}
+		if !asked {
+			*d.to = rows{}
 		}
 	}
 	t.flow = newRows(bits.Len(allFlows), c.width)
@@ -270,6 +311,7 @@ func (c *Compiled) compileMasks() {
 		p := &c.policies[i]
 		for m := p.flows; m != 0; m &= m - 1 {
 			t.flow.row(bits.TrailingZeros(uint(m))).add(i)
+			t.flows = true
 		}
 		if p.strange[conditionFlow] {
 			t.noFlow.add(i) // special

@@ -255,7 +255,9 @@ func listen(address string) (net.Listener, error) {
 }
 
 func (l *Lab) serve(listener net.Listener, handler http.Handler) {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 256 << 10, ErrorLog: quiet}
+	// The time-out also covers the TLS handshake: hundreds of clients at once on a
+	// busy machine take a while.
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 256 << 10, ErrorLog: quiet}
 	l.servers = append(l.servers, server)
 	l.working.Go(func() { _ = server.Serve(listener) }) // ends with Close
 }

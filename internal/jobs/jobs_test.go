@@ -569,11 +569,9 @@ func TestBeside(t *testing.T) {
 		}})
 		r.start()
 		var wg sync.WaitGroup
-		var slowest atomic.Int64
 		for range 3 {
 			wg.Go(func() {
 				for range many / 3 {
-					began := time.Now()
 					if err := db.Change(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
 						_, err := kind.Add(ctx, tx, named{}, jobs.Options{})
 						return err
@@ -583,7 +581,6 @@ func TestBeside(t *testing.T) {
 					if err := count(t.Context()); err != nil {
 						t.Error(err)
 					}
-					slowest.Store(max(slowest.Load(), int64(time.Since(began))))
 				}
 			})
 		}
@@ -592,9 +589,6 @@ func TestBeside(t *testing.T) {
 		var seq int64
 		if err := db.Read().NewSelect().TableExpr("audit_head").Column("seq").Scan(t.Context(), &seq); err != nil || seq != 2*many {
 			t.Errorf("counted %d (%v), want %d", seq, err, 2*many)
-		}
-		if slowest := time.Duration(slowest.Load()); slowest > 3*time.Second {
-			t.Errorf("a change waited %v", slowest)
 		}
 	})
 }

@@ -18,7 +18,8 @@ var clientTypes = []string{"browser", "mobileAppsAndDesktopClients", easClient, 
 var platforms = []string{"android", "iOS", "windows", "windowsPhone", "macOS", "linux"}
 
 // legacy reports whether the client uses a protocol that can neither do MFA nor
-// send device state ("Conditional Access: Conditions").
+// send device state ("Conditional Access: Conditions"). One that is not known is
+// taken for another: only conditions ask for it.
 func (s *SignIn) legacy() bool {
 	return same(s.ClientAppType.Value, easClient) || same(s.ClientAppType.Value, otherClient)
 }
@@ -48,12 +49,15 @@ func (e *evaluation) supported() truth {
 	switch {
 	case client != "" && !same(client, easClient), e.s.Platform.Known && !recognised:
 		return no
-	case client == "":
-		return e.lack("clientAppType")
-	case !e.s.Platform.Known:
-		return e.lack("platform")
 	}
-	return yes
+	met := yes
+	if client == "" {
+		met = e.lack("clientAppType")
+	}
+	if !e.s.Platform.Known {
+		met = e.lack("platform")
+	}
+	return met
 }
 
 // platform asks for the operating system as the user agent tells it. One that is

@@ -105,7 +105,8 @@ func (e *evaluation) weigh(policy map[string]any, out *PolicyResult) (asked dema
 	out.Applies, out.Reason, out.Missing, out.tracked = applies.String(), reason, missing, e.tracked
 	asked = only(demandNone)
 	if applies != no {
-		out.controls, operator, asked = e.granted(policy)
+		out.controls, operator = e.grant(policy)
+		asked = combine(out.controls, operator)
 	}
 	if asked.uncertain() {
 		for _, c := range out.controls {
@@ -128,43 +129,6 @@ func (e *evaluation) weigh(policy map[string]any, out *PolicyResult) (asked dema
 		out.Missing = append(out.Missing, "policy member state")
 	}
 	return asked, operator
-}
-
-// granted is what the grant controls ask for. Where the client is not known it
-// is what they ask of any.
-func (e *evaluation) granted(policy map[string]any) (controls []control, operator string, asked demands) {
-	if e.s.ClientAppType.Value != "" {
-		controls, operator = e.grant(policy)
-		return controls, operator, combine(controls, operator)
-	}
-	s := e.s
-	defer func() { e.s = s }()
-	for i, client := range clientTypes {
-		one := *s
-		one.ClientAppType = Of(client)
-		e.s = &one
-		each, how, demands := e.granted(policy)
-		if i == 0 {
-			controls, asked = each, demands
-		}
-		operator, asked = how, asked.or(demands)
-		for j := range controls {
-			controls[j].join(each[j])
-		}
-	}
-	return controls, operator, asked
-}
-
-// join adds what a control is for another client.
-func (c *control) join(other control) {
-	if c.met != other.met || c.ask != other.ask {
-		c.missing = append(slices.Clip(c.missing), "clientAppType")
-	}
-	if c.met != other.met {
-		c.met = maybe
-	}
-	c.ask = c.ask.or(other.ask)
-	c.missing = append(slices.Clip(c.missing), other.missing...)
 }
 
 // combine draws together the controls of one policy: AND wants all, OR any one;

@@ -40,9 +40,6 @@ func checkRows(t *testing.T, rows []row) {
 				t.Errorf("missing %q, want %q among it", got.Missing, r.missing)
 			}
 			want := map[string]Verdict{Applies: MFARequired, DoesNotApply: Allowed, NotKnown: Unknown}[r.applies]
-			if slices.Contains(r.signIn, "-clientAppType") {
-				want = Unknown // old clients would be blocked
-			}
 			if d.Verdict != want {
 				t.Errorf("verdict %s, want %s", d.Verdict, want)
 			}

@@ -6,8 +6,12 @@ import (
 	"gatehouse/lab/internal/directory"
 )
 
-// maxCases bounds how many cases are tried. Beyond it the verdict is unknown.
-const maxCases = 1 << 14
+// Bounds on how many cases are tried, and on how often a policy is weighed for
+// them. Beyond either the verdict is unknown.
+const (
+	maxCases    = 1 << 14
+	maxWeighing = 1 << 17
+)
 
 // settling tries the cases of a sign-in of which something is missing.
 type settling struct {
@@ -49,7 +53,7 @@ func (s situation) assume(what string, is bool) situation {
 
 // try reports whether all cases so far come to one verdict.
 func (x *settling) try(s situation) bool {
-	if x.tries++; x.tries > maxCases {
+	if x.tries++; x.tries > maxCases || x.tries*len(x.policies) > maxWeighing {
 		x.seen[demandUnknown] = true
 		return false
 	}
@@ -63,20 +67,34 @@ func (x *settling) try(s situation) bool {
 		}
 	}
 	if all.uncertain() {
-		for i := range results {
-			p := &results[i]
-			if !p.enforced || !p.demands.uncertain() || p.demands.first() >= all.last() {
-				continue // it makes no difference
-			}
-			for _, what := range p.Missing {
-				if cases := x.cases(what, s, x.policies[i].Members); len(cases) > 0 {
-					return x.all(cases)
-				}
-			}
+		if cases := x.next(results, all.last(), s); len(cases) > 0 {
+			return x.all(cases)
 		}
 	}
 	x.seen = x.seen.or(all)
 	return x.seen.verdict() != Unknown
+}
+
+// next fills in a fact that makes a difference: one of which some policy may ask
+// for more than weakest. The client comes last: whether a condition asks for it,
+// so that it counts for the controls too, may depend on the other facts.
+func (x *settling) next(results []PolicyResult, weakest demand, s situation) []situation {
+	var clients []situation
+	for i := range results {
+		p := &results[i]
+		if !p.enforced || !p.demands.uncertain() || p.demands.first() >= weakest {
+			continue
+		}
+		for _, what := range p.Missing {
+			cases := x.cases(what, s, x.policies[i].Members)
+			if what == "clientAppType" {
+				clients = cases
+			} else if len(cases) > 0 {
+				return cases
+			}
+		}
+	}
+	return clients
 }
 
 func (x *settling) all(cases []situation) bool {
