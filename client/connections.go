@@ -21,13 +21,13 @@ type Connection struct {
 	HasCredential      bool       `json:"has_credential" doc:"It is kept here"`
 	CredentialNotAfter *time.Time `json:"credential_not_after,omitempty"`
 	Thumbprint         string     `json:"thumbprint,omitempty"`
-	Services           []string   `json:"services" nullable:"false"`
+	Services           []string   `json:"services" nullable:"false" enum:"graph,sharepoint,exchange,business_central"`
 	Site               string     `json:"site,omitempty"`
 	AdminURL           string     `json:"admin_url,omitempty"`
 	Environment        string     `json:"environment,omitempty"`
 	Company            string     `json:"company,omitempty"`
 	Consumer           Consumer   `json:"consumer"`
-	Verdict            string     `json:"verdict" doc:"works, works_with_warnings, blocked, failed or unknown; empty: never validated"`
+	Verdict            string     `json:"verdict" enum:",works,works_with_warnings,blocked,failed,unknown" doc:"Empty: never validated"`
 	Sentence           string     `json:"sentence,omitempty" doc:"The verdict in a sentence"`
 	Rule               *Rule      `json:"rule,omitempty"`
 	ValidatedAt        *time.Time `json:"validated_at,omitempty"`
@@ -42,7 +42,7 @@ type Connection struct {
 type Consumer struct {
 	Name            string   `json:"name,omitempty" maxLength:"200"`
 	HoldsCredential string   `json:"holds_credential,omitempty" enum:"gatehouse,consumer"`
-	Accepts         []string `json:"accepts,omitempty" maxItems:"10" doc:"password, secret, certificate, federated"`
+	Accepts         []string `json:"accepts,omitempty" maxItems:"10" enum:"password,secret,certificate,federated"`
 	Addresses       []string `json:"addresses,omitempty" maxItems:"100" doc:"Where its sign-ins come from"`
 }
 
@@ -61,7 +61,7 @@ type Profile struct {
 	MFA         bool     `json:"mfa,omitempty" doc:"The organisation uses MFA"`
 	Username    string   `json:"username,omitempty" maxLength:"320" doc:"Of a service account"`
 	ClientID    string   `json:"client_id,omitempty" maxLength:"36" doc:"Of an app; of a service account the app that it signs in through"`
-	Services    []string `json:"services,omitempty" maxItems:"10" doc:"graph, sharepoint, business_central, exchange"`
+	Services    []string `json:"services,omitempty" maxItems:"10" enum:"graph,sharepoint,exchange,business_central"`
 	Site        string   `json:"site,omitempty" maxLength:"2048"`
 	AdminURL    string   `json:"admin_url,omitempty" maxLength:"2048"`
 	Environment string   `json:"environment,omitempty" maxLength:"200"`

@@ -18,7 +18,7 @@ type Validation struct {
 	EndedAt      *time.Time `json:"ended_at,omitempty"`
 	Probes       []Probe    `json:"probes" nullable:"false"`
 	Reason       string     `json:"reason,omitempty" doc:"Why nothing is known"`
-	Verdict      string     `json:"verdict,omitempty"`
+	Verdict      string     `json:"verdict,omitempty" enum:"works,works_with_warnings,blocked,failed,unknown"`
 	Rule         *Rule      `json:"rule,omitempty"`
 	Diagnosis    *Diagnosis `json:"diagnosis,omitempty"`
 }

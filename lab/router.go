@@ -106,7 +106,7 @@ func (n hostNames) certificate() []string {
 	if !n.real {
 		return n.own
 	}
-	return slices.Concat(n.own, loginHosts, graphHosts, []string{bcsim.Host, "*.sharepoint.com", "*.sharepoint.us", "*.sharepoint.cn"})
+	return slices.Concat(n.own, loginHosts, graphHosts, []string{bcsim.Host, "*.sharepoint.com", "*.sharepoint.us", "*.sharepoint-mil.us", "*.sharepoint.cn"})
 }
 
 // clouds are the real clouds that the lab answers for.

@@ -58,6 +58,9 @@ type Config struct {
 type face struct {
 	Config
 	routes []route
+	// beat is how often a stream says that it lives, and looks whether its
+	// reader may still read it.
+	beat time.Duration
 }
 
 // prefix is where the API lives.
@@ -68,7 +71,10 @@ func New(c Config) http.Handler {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	f := &face{Config: c}
+	return (&face{Config: c, beat: 15 * time.Second}).handler()
+}
+
+func (f *face) handler() http.Handler {
 	mux := http.NewServeMux()
 	document := f.mount(mux)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
@@ -88,6 +94,7 @@ func Document(version string) ([]byte, error) {
 
 // mount registers all routes and gives their document.
 func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
+	f.routes = nil
 	h := humago.New(mux, huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",

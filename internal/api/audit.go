@@ -28,6 +28,7 @@ func (f *face) audits(h huma.API) {
 		long: "Kept off the machine, the answer proves later that nothing up to that entry was rewritten or cut off."}, f.checkpoint)
 	add(f, h, route{access: export, method: http.MethodGet, path: "/audit/export", id: "export-audit", tag: tag, summary: "Export the whole log",
 		long: "One JSON object a line, for `gatehouse audit verify FILE`."}, f.exportAudit)
+	describeStream(h, "/audit/export", "application/x-ndjson", "Entries and checkpoints, oldest first, one JSON object a line", &huma.Schema{Type: huma.TypeString})
 }
 
 type auditList struct {
@@ -111,18 +112,12 @@ func (f *face) exportAudit(ctx context.Context, _ *struct{}) (*huma.StreamRespon
 	}
 	return &huma.StreamResponse{Body: func(h huma.Context) {
 		h.SetHeader("Content-Type", "application/x-ndjson")
-		if err := f.Audit.Export(ctx, &patient{w: h.BodyWriter(), control: controller(h)}); err != nil {
+		if err := f.Audit.Export(ctx, newPatient(h)); err != nil {
 			f.Log.ErrorContext(ctx, "exporting the audit log", "error", err, "request", requestID(ctx))
 			// The answer is under way: breaking it off is the only way to say so.
 			panic(http.ErrAbortHandler)
 		}
 	}}, nil
-}
-
-// controller sets the deadlines of a response.
-func controller(h huma.Context) *http.ResponseController {
-	_, w := humago.Unwrap(h)
-	return http.NewResponseController(w)
 }
 
 // writePatience is how long a client may take to accept a part of a stream.
@@ -133,6 +128,11 @@ const writePatience = 10 * time.Second
 type patient struct {
 	w       io.Writer
 	control *http.ResponseController
+}
+
+func newPatient(h huma.Context) *patient {
+	_, w := humago.Unwrap(h)
+	return &patient{w: h.BodyWriter(), control: http.NewResponseController(w)}
 }
 
 func (p *patient) Write(data []byte) (int, error) {

@@ -46,8 +46,8 @@ func (f *face) authenticate(next http.Handler) http.Handler {
 		}
 		c := caller{visit: operator.Visit{Address: address, UserAgent: r.UserAgent()}, request: r.Header.Get(RequestIDHeader)}
 		ctx := r.Context()
-		given, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if bearer {
+		// A scheme's case does not matter (RFC 9110, 11.1).
+		if scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
 			c.token = secrets.New(strings.TrimSpace(given))
 			with, session, err := f.Operators.Authenticate(ctx, c.token, c.visit)
 			if err == nil {

@@ -15,10 +15,6 @@ import (
 	"gatehouse/internal/live"
 )
 
-// heartbeat is how often a stream says that it lives, and looks whether its
-// reader may still read it.
-const heartbeat = 15 * time.Second
-
 type eventInput struct {
 	Topics []string `query:"topic,explode" maxItems:"20" doc:"Only these topics, such as validation/{connection id} or tenant/{id}; all if left out"`
 	Last   string   `header:"Last-Event-ID" maxLength:"64" doc:"The last event that was seen: the stream goes on after it"`
@@ -28,10 +24,12 @@ func (f *face) events(h huma.API) {
 	add(f, h, route{access: needs(audit.TenantView), method: http.MethodGet, path: "/events", id: "stream-events", tag: "Events", summary: "What changes, as it changes",
 		long: "A stream of server-sent events, each with its id and JSON data of the type Event: what it names is to be read again. " +
 			"After an event with `reload` everything is. It shows the tenants that the caller may see."}, f.streamEvents)
-	op := h.OpenAPI().Paths[prefix+"/events"].Get
-	op.Responses["200"] = &huma.Response{Description: "Server-sent events, each with the data of an Event", Content: map[string]*huma.MediaType{
-		"text/event-stream": {Schema: h.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[client.Event](), true, "Event")},
-	}}
+	describeStream(h, "/events", "text/event-stream", "Server-sent events, each with the data of an Event", h.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[client.Event](), true, "Event"))
+}
+
+// describeStream documents an answer that Huma does not know the form of.
+func describeStream(h huma.API, path, kind, what string, schema *huma.Schema) {
+	h.OpenAPI().Paths[prefix+path].Get.Responses["200"] = &huma.Response{Description: what, Content: map[string]*huma.MediaType{kind: {Schema: schema}}}
 }
 
 func (f *face) streamEvents(ctx context.Context, in *eventInput) (*huma.StreamResponse, error) {
@@ -49,15 +47,14 @@ func (f *face) streamEvents(ctx context.Context, in *eventInput) (*huma.StreamRe
 		defer cancel()
 		h.SetHeader("Content-Type", "text/event-stream")
 		h.SetHeader("X-Accel-Buffering", "no") // proxies pass each event on at once
-		out := &patient{w: h.BodyWriter(), control: controller(h)}
-		f.stream(ctx, out, events, scope)
+		f.stream(ctx, newPatient(h), events, scope)
 	}}, nil
 }
 
 // stream writes events until the reader leaves, may not read them any more, or
 // the server stops.
 func (f *face) stream(ctx context.Context, out *patient, events <-chan live.Event, scope audit.Scope) {
-	beat := time.NewTicker(heartbeat)
+	beat := time.NewTicker(f.beat)
 	defer beat.Stop()
 	write := func(format string, args ...any) bool {
 		_, err := fmt.Fprintf(out, format, args...)

@@ -44,6 +44,9 @@ func (f *face) listJobs(ctx context.Context, in *jobList) (*body[client.List[cli
 	if err != nil {
 		return nil, err
 	}
+	if _, err := number(in.After); err != nil {
+		return nil, err
+	}
 	filter := jobs.Filter{Tenants: scope.IDs, AllTenants: scope.All}
 	if in.Kind != "" {
 		filter.Kinds = []string{in.Kind}

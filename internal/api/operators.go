@@ -56,9 +56,6 @@ func list[F, C any](items []F, next string, convert func(F) C) *body[client.List
 }
 
 func (f *face) invite(ctx context.Context, in *body[client.InviteRequest]) (*body[client.Invitation], error) {
-	if faults := personFaults(in.Body.Email, in.Body.Name, true); len(faults) > 0 {
-		return nil, invalid(faults...)
-	}
 	roles := map[string]audit.Role{}
 	for id, name := range in.Body.Roles {
 		role, err := audit.ParseRole(name)

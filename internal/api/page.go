@@ -16,7 +16,7 @@ var pageText string
 //go:embed page.css
 var pageStyle []byte
 
-var page = template.Must(template.New("page").Parse(pageText))
+var page = template.Must(template.New("page").Funcs(template.FuncMap{"prose": prose}).Parse(pageText))
 
 // operation is a line of the page.
 type operation struct {
@@ -25,7 +25,14 @@ type operation struct {
 	Body, Answer                                           []parameter
 }
 
-type parameter struct{ Name, Where, Type, Description string }
+// parameter is a member of a type, too. Of is the type that its own is made of,
+// if that is on the page.
+type parameter struct{ Name, Where, Type, Of, Description string }
+
+type schema struct {
+	Name    string
+	Members []parameter
+}
 
 type section struct {
 	Name, Description string
@@ -40,8 +47,9 @@ func openPage(document *huma.OpenAPI) http.Handler {
 		Version     string
 		Description string
 		Sections    []section
+		Types       []schema
 		Problems    map[string]string
-	}{document.Info.Version, document.Info.Description, sections(document), titles}); err != nil {
+	}{document.Info.Version, document.Info.Description, sections(document), types(document), titles}); err != nil {
 		panic(err) // template and document are ours
 	}
 	return static("text/html; charset=utf-8", []byte(b.String()))
@@ -88,18 +96,18 @@ func describe(document *huma.OpenAPI, path string, op *huma.Operation) operation
 	permission, _ := op.Extensions["x-permission"].(string)
 	o := operation{Method: op.Method, Path: path, Summary: op.Summary, Description: op.Description, Permission: permission, Anchor: op.OperationID}
 	for _, p := range op.Parameters {
-		o.Parameters = append(o.Parameters, parameter{p.Name, p.In, typeOf(p.Schema), p.Description})
+		o.Parameters = append(o.Parameters, parameter{p.Name, p.In, typeOf(p.Schema), "", p.Description})
 	}
 	if op.RequestBody != nil {
-		o.Body = members(document, op.RequestBody.Content["application/json"])
+		o.Body = membersOf(document, op.RequestBody.Content["application/json"])
 	}
 	if r := op.Responses["200"]; r != nil {
-		o.Answer = members(document, r.Content["application/json"])
+		o.Answer = membersOf(document, r.Content["application/json"])
 	}
 	return o
 }
 
-func members(document *huma.OpenAPI, media *huma.MediaType) (all []parameter) {
+func membersOf(document *huma.OpenAPI, media *huma.MediaType) []parameter {
 	if media == nil || media.Schema == nil {
 		return nil
 	}
@@ -107,15 +115,48 @@ func members(document *huma.OpenAPI, media *huma.MediaType) (all []parameter) {
 	if s.Ref != "" {
 		s = document.Components.Schemas.SchemaFromRef(s.Ref)
 	}
+	return members(s)
+}
+
+func members(s *huma.Schema) (all []parameter) {
 	for name, m := range s.Properties {
 		where := ""
 		if slices.Contains(s.Required, name) {
 			where = "required"
 		}
-		all = append(all, parameter{name, where, typeOf(m), m.Description})
+		ref := m.Ref
+		if m.Items != nil {
+			ref = m.Items.Ref
+		}
+		all = append(all, parameter{name, where, typeOf(m), ref[strings.LastIndex(ref, "/")+1:], m.Description})
 	}
 	slices.SortFunc(all, func(a, b parameter) int { return strings.Compare(a.Name, b.Name) })
 	return all
+}
+
+func types(document *huma.OpenAPI) (all []schema) {
+	for name, s := range document.Components.Schemas.Map() {
+		all = append(all, schema{name, members(s)})
+	}
+	slices.SortFunc(all, func(a, b schema) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// prose shows a description: its paragraphs, and what stands in backquotes as
+// code.
+func prose(text string) template.HTML {
+	var b strings.Builder
+	for paragraph := range strings.SplitSeq(text, "\n\n") {
+		b.WriteString("<p>")
+		for i, part := range strings.Split(paragraph, "`") {
+			if part = template.HTMLEscapeString(part); i%2 == 1 {
+				part = "<code>" + part + "</code>"
+			}
+			b.WriteString(part)
+		}
+		b.WriteString("</p>")
+	}
+	return template.HTML(b.String()) //nolint:gosec // escaped above
 }
 
 func typeOf(s *huma.Schema) string {

@@ -15,6 +15,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/diagnosis"
+	"gatehouse/internal/fault"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/microsoft"
 	"gatehouse/internal/operator"
@@ -52,6 +53,7 @@ var known = []struct {
 	{operator.ErrStale, http.StatusForbidden, client.ProblemStale},
 	{operator.ErrLastAdministrator, http.StatusConflict, client.ProblemConflict},
 	{operator.ErrTaken, http.StatusConflict, client.ProblemConflict},
+	{operator.ErrManyFactors, http.StatusConflict, client.ProblemConflict},
 	{operator.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{tenant.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{tenant.ErrTaken, http.StatusConflict, client.ProblemConflict},
@@ -162,15 +164,15 @@ func seconds(d time.Duration) int { return max(1, int(math.Ceil(d.Seconds()))) }
 
 // faultsOf reads what features say of single fields.
 func faultsOf(err error) (faults []client.Fault) {
-	var all tenant.Faults
-	var one *tenant.FieldError
+	var all fault.List
+	var one *fault.Field
 	switch {
 	case errors.As(err, &all):
-		for _, e := range all {
-			faults = append(faults, client.Fault{Field: e.Field, Problem: e.Problem, Way: e.Way})
-		}
 	case errors.As(err, &one):
-		faults = append(faults, client.Fault{Field: one.Field, Problem: one.Problem, Way: one.Way})
+		all = fault.List{one}
+	}
+	for _, e := range all {
+		faults = append(faults, client.Fault{Field: e.Field, Problem: e.Problem, Way: e.Way})
 	}
 	return faults
 }
@@ -198,6 +200,12 @@ func init() {
 		}
 		return p
 	}
+}
+
+// Refuse answers a request of the API that does not come as far as it: the
+// server's own refusals have the form of all others.
+func Refuse(w http.ResponseWriter, status int, kind, detail string) {
+	writeProblem(w, problem(status, kind, detail))
 }
 
 // writeProblem answers where huma is not asked.

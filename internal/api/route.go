@@ -51,6 +51,39 @@ type route struct {
 	maxBody int64
 	// raw: the feature reads the body itself, once it has authorised.
 	raw bool
+	// asks: Microsoft is asked before the answer is given.
+	asks bool
+}
+
+// repeatable reports whether a request may have an idempotency key: see
+// [face.once].
+func (r route) repeatable() bool {
+	return r.method == http.MethodPost && r.access.permission != ""
+}
+
+// refusals are the statuses other than success that a route may answer with.
+// Huma adds 422 where there is something to validate.
+func (r route) refusals(hasBody bool) []int {
+	all := []int{
+		http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusMisdirectedRequest, http.StatusTooManyRequests,
+		http.StatusInternalServerError, http.StatusServiceUnavailable,
+	}
+	if strings.Contains(r.path, "{") || hasBody && !r.access.open { // a body may name a tenant
+		all = append(all, http.StatusNotFound)
+	}
+	if strings.Contains(r.path, "{") || r.method != http.MethodGet {
+		all = append(all, http.StatusConflict)
+	}
+	if r.repeatable() || hasBody { // it is read for its idempotency key
+		all = append(all, http.StatusRequestEntityTooLarge)
+	}
+	if hasBody {
+		all = append(all, http.StatusRequestTimeout, http.StatusUnsupportedMediaType)
+	}
+	if r.asks {
+		all = append(all, http.StatusBadGateway)
+	}
+	return all
 }
 
 // accessKey is where a route's access lies in its metadata.
@@ -76,7 +109,7 @@ func add[I, O any](f *face, h huma.API, r route, do func(context.Context, *I) (*
 		DefaultStatus: status, MaxBodyBytes: r.maxBody, SkipValidateBody: r.raw,
 		Metadata:   map[string]any{accessKey: r.access},
 		Extensions: map[string]any{"x-permission": r.access.word()},
-		Errors:     []int{http.StatusBadRequest, http.StatusTooManyRequests, http.StatusInternalServerError},
+		Errors:     r.refusals(hasBody[I]()),
 		Middlewares: huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
 			f.authorise(h, ctx, r.access, next)
 		}},
@@ -84,23 +117,29 @@ func add[I, O any](f *face, h huma.API, r route, do func(context.Context, *I) (*
 	}
 	if r.access.open {
 		op.Security = []map[string][]string{{}}
-	} else {
-		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
 	}
-	if strings.Contains(r.path, "{") {
-		op.Errors = append(op.Errors, http.StatusNotFound)
-	}
-	if r.method == http.MethodPost {
+	if r.repeatable() {
 		op.Parameters = append(op.Parameters, &huma.Param{Name: idempotencyHeader, In: "header", Description: "Any text of up to 200 characters: a repetition gets the first answer again.", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: new(200)}})
 	}
 	f.routes = append(f.routes, r)
 	huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
+		if faults := unstorable(reflect.ValueOf(in), ""); len(faults) > 0 {
+			return nil, invalid(faults...)
+		}
 		out, err := do(ctx, in)
 		if err != nil {
 			return nil, f.answer(ctx, err)
 		}
 		return out, nil
 	})
+}
+
+// hasBody reports whether a route's input has a body.
+func hasBody[I any]() bool {
+	in := reflect.TypeFor[I]()
+	_, parsed := in.FieldByName("Body")
+	_, raw := in.FieldByName("RawBody")
+	return parsed || raw
 }
 
 // empty is the answer of what answers nothing.

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"net/mail"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -52,27 +51,7 @@ func (f *face) giveCode(ctx context.Context, in *body[client.CodeRequest]) (*bod
 func (f *face) setUp(ctx context.Context, in *body[client.SetUpRequest]) (*body[client.Session], error) {
 	r := in.Body
 	token, visit := secrets.New(r.Link[strings.LastIndexAny(r.Link, "/#=")+1:]), callerOf(ctx).visit
-	o, err := f.Operators.Link(ctx, token, visit)
-	if err != nil {
-		return nil, err
-	}
-	if faults := personFaults(r.Email, r.Name, o == nil); len(faults) > 0 {
-		return nil, invalid(faults...)
-	}
 	return issued(f.Operators.Setup(ctx, operator.SetupRequest{Token: token, Email: r.Email, Name: r.Name, Password: secrets.New(r.Password)}, visit))
-}
-
-// personFaults looks at what names a person; both are demanded of who is new.
-func personFaults(email, name string, fresh bool) (faults []client.Fault) {
-	address, err := mail.ParseAddress(email)
-	if (fresh || email != "") && (err != nil || address.Address != strings.TrimSpace(email) || len(email) > 254) {
-		faults = append(faults, client.Fault{Field: "email", Problem: "is no e-mail address", Way: "write name@domain"})
-	}
-	unfit := strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == '\uFFFD' }) || len(name) > 200
-	if unfit || (fresh || name != "") && strings.TrimSpace(name) == "" {
-		faults = append(faults, client.Fault{Field: "name", Problem: "is empty, longer than 200 bytes or holds signs that cannot be shown", Way: "write the person's name"})
-	}
-	return faults
 }
 
 func (f *face) beginGenerator(ctx context.Context, _ *struct{}) (*body[client.Generator], error) {

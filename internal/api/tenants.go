@@ -19,8 +19,8 @@ func (f *face) tenants(h huma.API) {
 	const tag = "Tenants"
 	view, manage := needs(audit.TenantView), needs(audit.TenantManage)
 	add(f, h, route{access: view, method: http.MethodGet, path: "/tenants", id: "list-tenants", tag: tag, summary: "List tenants"}, f.listTenants)
-	add(f, h, route{access: needs(audit.TenantCreate), method: http.MethodPost, path: "/tenants", id: "add-tenant", tag: tag, summary: "Add a tenant"}, f.addTenant)
-	add(f, h, route{access: needs(audit.TenantCreate), method: http.MethodGet, path: "/tenants/detect", id: "detect-tenant", tag: tag, summary: "Ask Microsoft about a tenant",
+	add(f, h, route{access: needs(audit.TenantCreate), method: http.MethodPost, path: "/tenants", id: "add-tenant", tag: tag, asks: true, summary: "Add a tenant"}, f.addTenant)
+	add(f, h, route{access: needs(audit.TenantCreate), method: http.MethodGet, path: "/tenants/detect", id: "detect-tenant", tag: tag, asks: true, summary: "Ask Microsoft about a tenant",
 		long: "What Microsoft tells everybody about a domain or tenant. Nothing is stored."}, f.detectTenant)
 	add(f, h, route{access: view, method: http.MethodGet, path: "/tenants/{id}", id: "get-tenant", tag: tag, summary: "Get a tenant"}, f.getTenant)
 	add(f, h, route{access: manage, method: http.MethodPatch, path: "/tenants/{id}", id: "change-tenant", tag: tag, summary: "Rename, pause or resume a tenant"}, f.changeTenant)
@@ -28,12 +28,13 @@ func (f *face) tenants(h huma.API) {
 	add(f, h, route{access: manage, method: http.MethodDelete, path: "/tenants/{id}", id: "remove-tenant", tag: tag, summary: "Remove a tenant with its connections"}, f.removeTenant)
 	add(f, h, route{access: manage, method: http.MethodPut, path: "/tenants/{id}/reader", id: "onboard-reader", tag: tag, summary: "Set up the reader",
 		long: "Makes a certificate for an app registration of the tenant that may only read, and tells what is left to do at Microsoft."}, f.onboardReader)
-	add(f, h, route{access: manage, method: http.MethodPost, path: "/tenants/{id}/reader/check", id: "check-reader", tag: tag, summary: "Sign the reader in and look what it may read"}, f.checkReader)
+	add(f, h, route{access: manage, method: http.MethodPost, path: "/tenants/{id}/reader/check", id: "check-reader", tag: tag, asks: true, summary: "Sign the reader in and look what it may read"}, f.checkReader)
 	add(f, h, route{access: manage, method: http.MethodDelete, path: "/tenants/{id}/reader", id: "remove-reader", tag: tag, summary: "Forget the reader"}, f.removeReader)
 	add(f, h, route{access: needs(audit.PostureView), method: http.MethodGet, path: "/tenants/{id}/snapshot", id: "get-snapshot", tag: tag, summary: "The tenant's rules as read last",
 		long: "In the form of `gatehouse posture snapshot`."}, f.getSnapshot)
 	add(f, h, route{access: needs(audit.PostureRefresh), method: http.MethodPut, path: "/tenants/{id}/snapshot", id: "upload-snapshot", tag: tag, summary: "Store a snapshot",
 		long: "In the form of `gatehouse posture snapshot`.", maxBody: maxSnapshot, raw: true}, f.uploadSnapshot)
+	h.OpenAPI().Paths[prefix+"/tenants/{id}/snapshot"].Put.RequestBody.Content["application/json"].Schema = &huma.Schema{} // not the bytes that Huma sees in it
 	add(f, h, route{access: needs(audit.PostureRefresh), method: http.MethodPost, path: "/tenants/{id}/snapshot/refresh", id: "refresh-snapshot", tag: tag, summary: "Have the tenant's rules read anew"}, f.refreshSnapshot)
 }
 

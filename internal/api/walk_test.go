@@ -19,6 +19,8 @@ import (
 // operation is a route as the document tells it.
 type operation struct {
 	method, path, id, permission string
+	statuses                     map[string]json.RawMessage // answers that it promises
+	parameters                   []struct{ Name, In string }
 }
 
 func operations(t *testing.T) (all []operation) {
@@ -29,8 +31,10 @@ func operations(t *testing.T) (all []operation) {
 	}
 	var document struct {
 		Paths map[string]map[string]struct {
-			ID         string `json:"operationId"`
-			Permission string `json:"x-permission"`
+			ID         string                      `json:"operationId"`
+			Permission string                      `json:"x-permission"`
+			Responses  map[string]json.RawMessage  `json:"responses"`
+			Parameters []struct{ Name, In string } `json:"parameters"`
 		}
 	}
 	if err := json.Unmarshal(data, &document); err != nil {
@@ -38,7 +42,7 @@ func operations(t *testing.T) (all []operation) {
 	}
 	for path, methods := range document.Paths {
 		for method, op := range methods {
-			all = append(all, operation{strings.ToUpper(method), path, op.ID, op.Permission})
+			all = append(all, operation{strings.ToUpper(method), path, op.ID, op.Permission, op.Responses, op.Parameters})
 		}
 	}
 	slices.SortFunc(all, func(a, b operation) int { return strings.Compare(a.id, b.id) })
@@ -111,30 +115,36 @@ func newWalk(t *testing.T, e *testenv.Env) *walk {
 	return w
 }
 
+// object is the id of what an operation is about.
+func (w *walk) object(op operation) string {
+	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "jobs": w.job, "operators": w.somebody} {
+		if strings.HasPrefix(op.path, "/api/v1/"+prefix+"/") {
+			return id
+		}
+	}
+	return w.tenant
+}
+
 // ask makes the good request of an operation as somebody.
 func (w *walk) ask(op operation, token string) (status int, body []byte) {
 	w.t.Helper()
-	id := w.tenant
-	switch {
-	case strings.HasPrefix(op.path, "/api/v1/connections/"):
-		id = w.connection
-	case strings.HasPrefix(op.path, "/api/v1/validations/"):
-		id = w.run
-	case strings.HasPrefix(op.path, "/api/v1/jobs/"):
-		id = w.job
-	case strings.HasPrefix(op.path, "/api/v1/operators/"):
-		id = w.somebody
-	}
 	r := requests[op.id]
-	path := strings.NewReplacer("{id}", id, "{tenant}", w.tenant).Replace(op.path)
-	request, err := http.NewRequestWithContext(w.t.Context(), op.method, w.URL+path+r.query, strings.NewReader(strings.ReplaceAll(r.body, "{tenant}", w.tenant)))
+	path := strings.NewReplacer("{id}", w.object(op), "{tenant}", w.tenant).Replace(op.path)
+	return w.send(op, token, path+r.query, strings.ReplaceAll(r.body, "{tenant}", w.tenant))
+}
+
+// send makes some request of an operation. Its answer has to be one that the
+// document promises, and a refusal a problem.
+func (w *walk) send(op operation, token, path, with string) (status int, body []byte) {
+	w.t.Helper()
+	request, err := http.NewRequestWithContext(w.t.Context(), op.method, w.URL+path, strings.NewReader(with))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
-	if r.body != "" {
+	if with != "" {
 		request.Header.Set("Content-Type", "application/json")
 	}
 	response, err := w.web.Do(request)
@@ -142,6 +152,9 @@ func (w *walk) ask(op operation, token string) (status int, body []byte) {
 		w.t.Fatal(err)
 	}
 	defer response.Body.Close()
+	if _, promised := op.statuses[fmt.Sprint(response.StatusCode)]; !promised {
+		w.t.Errorf("%s answers %s, of which the document says nothing", op.id, response.Status)
+	}
 	if strings.HasPrefix(response.Header.Get("Content-Type"), "text/event-stream") {
 		return response.StatusCode, nil // endless
 	}
@@ -149,7 +162,28 @@ func (w *walk) ask(op operation, token string) (status int, body []byte) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	if response.StatusCode >= 400 {
+		checkProblem(w.t, op.id, response, body)
+	}
 	return response.StatusCode, body
+}
+
+// checkProblem wants a problem as RFC 9457 and package client have it.
+func checkProblem(t *testing.T, what string, response *http.Response, body []byte) {
+	t.Helper()
+	var p client.Problem
+	if err := json.Unmarshal(body, &p); err != nil {
+		t.Errorf("%s: %v in %s %q", what, err, response.Status, body)
+		return
+	}
+	if response.Header.Get("Content-Type") != "application/problem+json" || p.Status != response.StatusCode || !strings.HasPrefix(p.Type, "urn:gatehouse:problem:") || p.Title == "" || p.Detail == "" {
+		t.Errorf("%s: %s is no whole problem (%s): %s", what, response.Status, response.Header.Get("Content-Type"), body)
+	}
+	for _, f := range p.Faults {
+		if f.Problem == "" {
+			t.Errorf("%s: a fault without a word: %s", what, body)
+		}
+	}
 }
 
 func kind(body []byte) string {
@@ -168,7 +202,11 @@ func isList(op operation) bool {
 // The routes come from the document, so that a new one is walked at once; each
 // declares its permission, or it could not be registered.
 func TestWalk(t *testing.T) {
-	e := testenv.Start(t)
+	t.Parallel()
+	testenv.Each(t, walkAll)
+}
+
+func walkAll(t *testing.T, e *testenv.Env) {
 	w := newWalk(t, e)
 	other, err := e.AddTenant(t.Context(), client.TenantRequest{Tenant: "ledgerlane.onmicrosoft.com", Name: "Elsewhere"})
 	if err != nil {
@@ -200,7 +238,7 @@ func TestWalk(t *testing.T) {
 			member("own-"+role, map[string]string{w.tenant: role, other.ID: "administrator"})})
 	}
 
-	var allowed []func()
+	var allowed, removals []func()
 	for _, op := range operations(t) {
 		if op.permission == "" {
 			t.Errorf("%s declares no permission", op.id)
@@ -229,14 +267,19 @@ func TestWalk(t *testing.T) {
 				may = !nowhere
 			}
 			if may || ownRules(op) && !nowhere {
-				allowed = append(allowed, func() {
+				removal := strings.HasPrefix(op.id, "remove-")
+				ask := func() {
 					status, body := w.ask(op, p.token)
-					if status == http.StatusUnauthorized || kind(body) == client.ProblemRefused || status >= 500 && status != http.StatusBadGateway || kind(body) == client.ProblemMethod {
-						if !ownRules(op) || status >= 500 {
-							t.Errorf("%s as %s: %d %s", op.id, p.name, status, body)
-						}
+					no := status == http.StatusUnauthorized || kind(body) == client.ProblemRefused || kind(body) == client.ProblemNotFound && !removal
+					if no && !ownRules(op) || status >= 500 && status != http.StatusBadGateway || kind(body) == client.ProblemMethod {
+						t.Errorf("%s as %s: %d %s", op.id, p.name, status, body)
 					}
-				})
+				}
+				if removal { // what others are to find there
+					removals = append(removals, ask)
+				} else {
+					allowed = append(allowed, ask)
+				}
 				continue
 			}
 			status, body := w.ask(op, p.token)
@@ -254,7 +297,7 @@ func TestWalk(t *testing.T) {
 	if still, err := e.Tenant(t.Context(), w.tenant); err != nil || still.Paused || still.Name != "Walk" {
 		t.Errorf("the tenant was changed by somebody who may not: %+v %v", still, err)
 	}
-	for _, ask := range allowed {
+	for _, ask := range append(allowed, removals...) {
 		ask()
 	}
 }
@@ -268,7 +311,11 @@ func ownRules(op operation) bool {
 
 // Every list shows what is in the caller's tenants and nothing else.
 func TestListsFilter(t *testing.T) {
-	e := testenv.Start(t)
+	t.Parallel()
+	testenv.Each(t, listsFilter)
+}
+
+func listsFilter(t *testing.T, e *testenv.Env) {
 	w := newWalk(t, e)
 	other, err := e.AddTenant(t.Context(), client.TenantRequest{Tenant: "ledgerlane.onmicrosoft.com", Name: "Elsewhere"})
 	if err != nil {

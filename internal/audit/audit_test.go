@@ -375,3 +375,46 @@ func TestUsesAreSummed(t *testing.T) {
 		}
 	})
 }
+
+// Each minute has a sum of its own, and old ones are forgotten.
+func TestUsesByMinute(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		now := noon
+		l := audit.New(audit.Config{DB: db, Now: func() time.Time { return now }})
+		ctx := audit.With(t.Context(), audit.Actor{Kind: audit.Operator, ID: "op"})
+		for minute := range 3 {
+			for range 1 + minute {
+				l.Count(ctx, "token", "c1", "t1")
+				now = now.Add(20 * time.Second)
+			}
+			now = noon.Add(time.Duration(minute+1) * time.Minute)
+		}
+		sums := func() (all string) {
+			t.Helper()
+			if err := l.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			list, err := l.ListUses(system(t), audit.Filter{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range list {
+				all += fmt.Sprintf("%s %d ", s.Minute.Sub(noon), s.Uses)
+			}
+			return all
+		}
+		if got := sums(); got != "2m0s 3 1m0s 2 0s 1 " {
+			t.Errorf("the sums are %s", got)
+		}
+		var refused *audit.Refused
+		if err := l.ForgetUses(ctx, noon.Add(time.Minute)); !errors.As(err, &refused) {
+			t.Errorf("somebody without a role deletes: %v", err)
+		}
+		if err := l.ForgetUses(system(t), noon.Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if got := sums(); got != "2m0s 3 1m0s 2 " {
+			t.Errorf("then the sums are %s", got)
+		}
+	})
+}

@@ -86,6 +86,22 @@ func (l *Log) keep(rows []Uses) {
 	}
 }
 
+// ForgetUses deletes the sums of minutes before a moment, as a job does every
+// day. Entries are never deleted: later ones carry their hashes.
+func (l *Log) ForgetUses(ctx context.Context, before time.Time) error {
+	if err := l.Allow(ctx, AllTenants, AuditExport); err != nil {
+		return err
+	}
+	err := l.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		_, err := tx.NewDelete().Model((*Uses)(nil)).Where("minute < ?", before.UTC()).Exec(ctx)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("deleting old sums of uses: %w", err)
+	}
+	return nil
+}
+
 // refusal is what is told once a minute: that an actor may not do one thing.
 type refusal struct {
 	actorID, address string

@@ -10,7 +10,6 @@ import (
 	"os"
 	"regexp"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
@@ -71,6 +70,7 @@ is named too, a Conditional Access policy by its name; without, it stays open.
 Exit codes: 0 it works; 1 blocked or failed; 2 wrong usage; 3 could not find out.`,
 		Example: `  gatehouse check --tenant contoso.onmicrosoft.com --username svc-backup@contoso.com --service graph
   gatehouse check --tenant contoso.onmicrosoft.com --client-id 11111111-2222-3333-4444-555555555555 --certificate app.pem --service graph --json
+  gatehouse check --tenant contoso.onmicrosoft.com --client-id 11111111-2222-3333-4444-555555555555 --certificate app.pem --service sharepoint --site https://contoso.sharepoint.com/sites/finance
   gatehouse check --cloud lab --tenant defaultshield.onmicrosoft.com --username svc-connection@defaultshield.example --password-file pw.txt --service graph`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -355,21 +355,7 @@ func writeResult(env Env, request validation.Request, result validation.Result) 
 			return err
 		}
 	}
-	fmt.Fprintln(&b, "\nWhat was looked at:")
-	for _, p := range result.Probes {
-		line := fmt.Sprintf("  %s %-16s", stateMarks[p.State], p.Name)
-		if p.Reason != nil {
-			wrapped := wrap(*p.Reason, strings.Repeat(" ", len(line)+1), explainWidth+20)
-			line += " " + strings.TrimSpace(wrapped)
-		}
-		fmt.Fprintln(&b, strings.TrimRight(line, " "))
-		if p.State == validation.Fail || p.State == validation.NotKnown {
-			writeEvidence(&b, p.Evidence)
-		}
-		if p.Name == validation.ProbePosture {
-			writeRules(&b, p)
-		}
-	}
+	writeProbes(&b, result.Probes)
 	_, err := io.Copy(env.Stdout, &b)
 	return err
 }
@@ -410,21 +396,6 @@ func appText(result validation.Result) string {
 		return id
 	}
 	return fmt.Sprintf("%s (%s)", name, id)
-}
-
-// writeEvidence prints what finds a refusal again: codes, ids, times.
-func writeEvidence(b *bytes.Buffer, evidence map[string]any) {
-	keys := make([]string, 0, len(evidence))
-	for key, value := range evidence {
-		switch value.(type) {
-		case string, int, float64, bool:
-			keys = append(keys, key)
-		}
-	}
-	sort.Strings(keys)
-	for _, key := range keys {
-		fmt.Fprintf(b, "         %-18s %v\n", strings.ReplaceAll(key, "_", " "), evidence[key])
-	}
 }
 
 var errNoReader = errors.New("--reader-client-id is missing: a snapshot is read by an app that may read the tenant's rules")

@@ -105,6 +105,7 @@ func golden(t *testing.T, name, got string) {
 
 // The JSON of check is a contract.
 func TestCheckGolden(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	tests := []struct {
 		name string
@@ -134,6 +135,7 @@ func TestCheckGolden(t *testing.T) {
 
 // For people: verdict and rule first, then who acts and what helps.
 func TestCheckForPeople(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	code, out, _ := s.run(append(s.identity("defaultshield", "svc-connection"), s.reader("defaultshield")...)...)
 	if code != 1 {
@@ -221,6 +223,7 @@ func TestCheckUnreachable(t *testing.T) {
 }
 
 func TestPostureSnapshot(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	file := filepath.Join(s.folder, "posture.json")
 	args := append([]string{"posture", "snapshot", "--cloud", "lab", "--tenant", "defaultshield.onmicrosoft.com", "--account", "svc-connection@defaultshield.example", "--out", file}, s.reader("defaultshield")...)
@@ -349,21 +352,6 @@ func TestLabScenarios(t *testing.T) {
 	}
 	if code, _, talk := s.run("lab", "scenarios", "nonsense"); code != 2 || !strings.Contains(talk, "nonsense") {
 		t.Errorf("exit %d: %s", code, talk)
-	}
-}
-
-// The demo needs nothing and tells one line for each story.
-func TestDemo(t *testing.T) {
-	s := &shell{t: t, env: map[string]string{}}
-	code, out, talk := s.run("demo", "--tour")
-	if code != 0 || talk != "" {
-		t.Fatalf("exit %d: %s", code, talk)
-	}
-	for _, want := range []string{"This is a demo", "svc-backup@openharbour.example: it works", "blocked by Security Defaults", "blocked by Per-user MFA", "blocked by Mandatory MFA",
-		"consent of", "blocked by Federated domain", "user assignment of", "first: Move to an app-only identity"} {
-		if !strings.Contains(out, want) {
-			t.Errorf("%q is missing in:\n%s", want, out)
-		}
 	}
 }
 

@@ -71,7 +71,7 @@ func Main(ctx context.Context, args []string, env Env) int {
 		code, err = exit.code, exit.err
 	}
 	if err != nil {
-		fmt.Fprintf(env.Stderr, "gatehouse: %v\n", err)
+		fmt.Fprintf(env.Stderr, "gatehouse: %s\n", plainLines(err.Error()))
 		if code == exitUsage {
 			fmt.Fprintln(env.Stderr, "gatehouse: see 'gatehouse help'")
 		}
@@ -92,11 +92,27 @@ smallest safe change?`,
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
+	root.SetUsageTemplate(usage)
 	root.AddCommand(newExplain(env), newCheck(env), newPosture(env), newPolicies(env), newLab(env), newDemo(env),
 		newServe(env), newSetup(env), newSession(env), newTenant(env), newConnection(env), newValidate(env), newOperator(env), newAudit(env), newJob(env), newKeys(env), newDoctor(env),
 		newOpenAPI(env), newVersion(env))
 	return root
 }
+
+// usage is cobra's own with the examples at the end, where the eye stops.
+const usage = `Usage:{{if .Runnable}}
+  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
+  {{.CommandPath}} [command]
+
+Available Commands:{{range .Commands}}{{if (or .IsAvailableCommand (eq .Name "help"))}}
+  {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasExample}}
+
+Examples:
+{{.Example}}{{end}}
+`
 
 // noSubcommand refuses what is no subcommand of a noun.
 func noSubcommand(cmd *cobra.Command, args []string) error {

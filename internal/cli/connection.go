@@ -4,27 +4,27 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"gatehouse/client"
-	"gatehouse/internal/diagnosis"
 	"gatehouse/internal/validation"
 )
 
 func newConnection(env Env) *cobra.Command {
-	show, unpark, certificate := &remote{env: env}, &remote{env: env}, &remote{env: env}
+	show, unpark, certificate := &remote{env: env, first: findConnection}, &remote{env: env, first: findConnection}, &remote{env: env, first: findConnection}
 	return noun("connection", "Look after connections", "  gatehouse connection list --verdict blocked",
-		newConnectionList(env), newConnectionAdd(env), newConnectionCredential(env), newConnectionRemove(env),
-		show.command(cobra.Command{Use: "show ID", Short: "Show a connection", Args: cobra.ExactArgs(1), Example: "  gatehouse connection show 0190f3c2-…"},
+		newConnectionList(env), newConnectionAdd(env), newConnectionChange(env), newConnectionCredential(env), newConnectionHistory(env), newConnectionRemove(env),
+		show.command(cobra.Command{Use: "show CONNECTION", Short: "Show a connection", Args: cobra.ExactArgs(1), Example: "  gatehouse connection show Backup"},
 			func(ctx context.Context, c *client.Client, args []string) error {
 				return show.oneConnection(c.Connection(ctx, args[0]))
 			}),
-		unpark.command(cobra.Command{Use: "unpark ID", Short: "Let a refused password be tried once more", Args: cobra.ExactArgs(1), Example: "  gatehouse connection unpark 0190f3c2-…"},
+		unpark.command(cobra.Command{Use: "unpark CONNECTION", Short: "Let a refused password be tried once more", Args: cobra.ExactArgs(1), Example: "  gatehouse connection unpark Backup"},
 			func(ctx context.Context, c *client.Client, args []string) error {
 				return unpark.oneConnection(c.Unpark(ctx, args[0]))
 			}),
-		certificate.command(cobra.Command{Use: "certificate ID", Short: "Print a connection's certificate, without its key", Args: cobra.ExactArgs(1), Example: "  gatehouse connection certificate 0190f3c2-… > app.pem"},
+		certificate.command(cobra.Command{Use: "certificate CONNECTION", Short: "Print a connection's certificate, without its key", Args: cobra.ExactArgs(1), Example: "  gatehouse connection certificate Backup > app.pem"},
 			func(ctx context.Context, c *client.Client, args []string) error {
 				pem, err := c.Certificate(ctx, args[0])
 				if err != nil {
@@ -43,6 +43,12 @@ func newConnectionList(env Env) *cobra.Command {
 	var f client.ConnectionFilter
 	cmd := r.command(cobra.Command{Use: "list", Short: "List connections", Args: cobra.NoArgs, Example: "  gatehouse connection list --verdict blocked"},
 		func(ctx context.Context, c *client.Client, _ []string) error {
+			if f.TenantID != "" {
+				var err error
+				if f.TenantID, err = findTenant(ctx, c, f.TenantID); err != nil {
+					return err
+				}
+			}
 			connections, err := all(func(p client.Page) ([]client.Connection, string, error) { return c.Connections(ctx, f, p) })
 			if err != nil {
 				return err
@@ -56,7 +62,7 @@ func newConnectionList(env Env) *cobra.Command {
 			}
 			return table(env.Stdout, []string{"ID", "TENANT", "NAME", "KIND", "VERDICT", "VALIDATED"}, rows)
 		})
-	cmd.Flags().StringVar(&f.TenantID, "tenant", "", "only those of a tenant, by its id")
+	cmd.Flags().StringVar(&f.TenantID, "tenant", "", "only those of a tenant: its name, domain or id")
 	cmd.Flags().StringVar(&f.Verdict, "verdict", "", "only those with this verdict: works, works_with_warnings, blocked, failed, unknown, never")
 	cmd.Flags().StringVar(&f.Kind, "kind", "", "only service_account or app")
 	cmd.Flags().StringVar(&f.Search, "search", "", "only those with this in name or user name")
@@ -75,7 +81,13 @@ func (r *remote) oneConnection(c client.Connection, err error) error {
 	if identity == "" {
 		identity = "app " + c.ClientID
 	}
-	fmt.Fprintf(out, "%s (%s)\n  id %s\n  %s, %s\n  services: %s\n", c.Name, c.TenantName, c.ID, identity, c.Credential, strings.Join(c.Services, ", "))
+	fmt.Fprintf(out, "%s (%s)\n  id %s\n  %s, %s\n  services: %s\n", plain(c.Name), plain(c.TenantName), c.ID, plain(identity), c.Credential, strings.Join(c.Services, ", "))
+	if c.CredentialNotAfter != nil {
+		fmt.Fprintf(out, "  credential ends %s\n", when(c.CredentialNotAfter))
+	}
+	if c.Consumer.Name != "" {
+		fmt.Fprint(out, wrap("used by "+c.Consumer.Name+addressWords(c.Consumer.Addresses), "  ", explainWidth))
+	}
 	if c.Verdict != "" {
 		fmt.Fprintf(out, "  %s (%s)\n", verdictWords[validation.Verdict(c.Verdict)], when(c.ValidatedAt))
 		fmt.Fprint(out, wrap(c.Sentence, "    ", explainWidth))
@@ -89,16 +101,24 @@ func (r *remote) oneConnection(c client.Connection, err error) error {
 	return nil
 }
 
+func addressWords(addresses []string) string {
+	if len(addresses) == 0 {
+		return ""
+	}
+	return ", from " + strings.Join(addresses, ", ")
+}
+
 // credentialFlags say where a connection's credential comes from.
 type credentialFlags struct {
-	passwordFile, secretFile, certificateFile, kind string
-	generate                                        bool
+	passwordFile, secretFile, certificateFile, kind, until string
+	generate                                               bool
 }
 
 func (f *credentialFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.passwordFile, "password-file", "", "file with the account's password")
 	flags.StringVar(&f.secretFile, "secret-file", "", "file with the app's client secret")
+	flags.StringVar(&f.until, "secret-ends", "", "day on which the client secret ends, as Microsoft shows it: 2027-01-31")
 	flags.StringVar(&f.certificateFile, "certificate", "", "PEM file with the app's certificate and private key")
 	flags.BoolVar(&f.generate, "generate", false, "make a certificate on the server")
 	flags.StringVar(&f.kind, "credential", "", "kind of the credential, where its file does not say it: app_password, federated")
@@ -106,6 +126,16 @@ func (f *credentialFlags) add(cmd *cobra.Command) {
 
 func (f *credentialFlags) request() (client.CredentialRequest, error) {
 	r := client.CredentialRequest{Kind: f.kind, Generate: f.generate}
+	if f.until != "" {
+		day, err := time.Parse(time.DateOnly, f.until)
+		if err != nil {
+			return r, usagef("--secret-ends: %q is no day: write it as 2027-01-31", f.until)
+		}
+		if f.secretFile == "" {
+			return r, usagef("--secret-ends belongs to a client secret: give --secret-file too")
+		}
+		r.NotAfter = &day
+	}
 	for _, from := range []struct {
 		flag, file string
 		into       *string
@@ -134,41 +164,35 @@ func newConnectionAdd(env Env) *cobra.Command {
 	var credential credentialFlags
 	cmd := r.command(cobra.Command{
 		Use: "add NAME", Short: "Add a connection", Args: cobra.ExactArgs(1),
-		Example: `  gatehouse connection add Backup --tenant 0190f3c2-… --kind service_account --username svc-backup@contoso.com --password-file pw.txt --service sharepoint
-  gatehouse connection add Reports --tenant 0190f3c2-… --kind app --client-id 11111111-2222-3333-4444-555555555555 --generate --service graph`,
+		Example: `  gatehouse connection add Backup --tenant contoso.com --kind service_account --username svc-backup@contoso.com --password-file pw.txt --service sharepoint
+  gatehouse connection add Reports --tenant contoso.com --kind app --client-id 11111111-2222-3333-4444-555555555555 --generate --service graph`,
 	}, func(ctx context.Context, c *client.Client, args []string) error {
+		if in.TenantID == "" {
+			return usagef("--tenant is missing: give the tenant's name, domain or id")
+		}
 		in.Name = args[0]
 		var err error
+		if in.TenantID, err = findTenant(ctx, c, in.TenantID); err != nil {
+			return err
+		}
 		if in.Credential, err = credential.request(); err != nil {
 			return err
 		}
 		return r.oneConnection(c.AddConnection(ctx, in))
 	})
 	flags := cmd.Flags()
-	flags.StringVar(&in.TenantID, "tenant", "", "id of the tenant (required)")
+	flags.StringVar(&in.TenantID, "tenant", "", "the tenant: name, domain or id (required)")
 	flags.StringVar(&in.Kind, "kind", "service_account", "service_account or app")
-	flags.StringVar(&in.Description, "description", "", "what it is for")
-	flags.BoolVar(&in.MFA, "mfa", false, "the organisation uses MFA")
-	flags.StringVar(&in.Username, "username", "", "user name of a service account")
-	flags.StringVar(&in.ClientID, "client-id", "", "client id of the app")
-	flags.StringArrayVar(&in.Services, "service", nil, "service that it reaches: graph, sharepoint, exchange, business_central (repeatable)")
-	flags.StringVar(&in.Site, "site", "", "SharePoint site")
-	flags.StringVar(&in.AdminURL, "admin-url", "", "SharePoint admin centre, if it is not the default")
-	flags.StringVar(&in.Environment, "environment", "", "Business Central environment")
-	flags.StringVar(&in.Company, "company", "", "Business Central company")
-	flags.StringVar(&in.Consumer.Name, "consumer", "", "name of the software that uses it")
-	flags.StringVar(&in.Consumer.HoldsCredential, "held-by", "", "who keeps the credential: gatehouse or consumer")
-	flags.StringArrayVar(&in.Consumer.Accepts, "accepts", nil, "what the software can be given: certificate, secret, password (repeatable)")
-	flags.StringArrayVar(&in.Consumer.Addresses, "address", nil, "address that the software signs in from (repeatable)")
+	profileFlags(cmd, &in.Profile)
 	flags.BoolVar(&in.Existing, "existing", false, "the profile is in use elsewhere already")
 	credential.add(cmd)
 	return cmd
 }
 
 func newConnectionCredential(env Env) *cobra.Command {
-	r := &remote{env: env}
+	r := &remote{env: env, first: findConnection}
 	var credential credentialFlags
-	cmd := r.command(cobra.Command{Use: "credential ID", Short: "Set a new credential", Args: cobra.ExactArgs(1), Example: "  gatehouse connection credential 0190f3c2-… --password-file pw.txt"},
+	cmd := r.command(cobra.Command{Use: "credential CONNECTION", Short: "Set a new credential", Args: cobra.ExactArgs(1), Example: "  gatehouse connection credential Backup --password-file pw.txt"},
 		func(ctx context.Context, c *client.Client, args []string) error {
 			in, err := credential.request()
 			if err != nil {
@@ -181,9 +205,9 @@ func newConnectionCredential(env Env) *cobra.Command {
 }
 
 func newConnectionRemove(env Env) *cobra.Command {
-	r := &remote{env: env}
+	r := &remote{env: env, first: findConnection}
 	var given string
-	cmd := r.command(cobra.Command{Use: "remove ID", Short: "Remove a connection with its validations", Args: cobra.ExactArgs(1), Example: "  gatehouse connection remove 0190f3c2-… --confirm Backup"},
+	cmd := r.command(cobra.Command{Use: "remove CONNECTION", Short: "Remove a connection with its validations", Args: cobra.ExactArgs(1), Example: "  gatehouse connection remove Backup --confirm Backup"},
 		func(ctx context.Context, c *client.Client, args []string) error {
 			it, err := c.Connection(ctx, args[0])
 			if err != nil {
@@ -196,57 +220,4 @@ func newConnectionRemove(env Env) *cobra.Command {
 		})
 	cmd.Flags().StringVar(&given, "confirm", "", "the connection's name")
 	return cmd
-}
-
-func newValidate(env Env) *cobra.Command {
-	r := &remote{env: env}
-	return r.command(cobra.Command{
-		Use: "validate CONNECTION", Short: "Validate a connection of a server and say what stops it", Args: cobra.ExactArgs(1),
-		Long: `Validate has the server sign in as a connection and say whether it gets in without
-a person; if not, which rule says no, who acts, and what helps.
-
-Exit codes: 0 it works; 1 blocked or failed; 2 wrong usage; 3 could not find out.`,
-		Example: "  gatehouse validate 0190f3c2-…",
-	}, func(ctx context.Context, c *client.Client, args []string) error {
-		v, err := c.Validate(ctx, args[0])
-		if err != nil {
-			return err
-		}
-		if r.asJSON {
-			err = writeJSON(env.Stdout, v)
-		} else {
-			err = writeValidation(env, v)
-		}
-		if err != nil {
-			return err
-		}
-		return verdictExit(validation.Verdict(v.Verdict))
-	})
-}
-
-func writeValidation(env Env, v client.Validation) error {
-	out := env.Stdout
-	if v.Verdict == "" {
-		fmt.Fprintf(out, "Could not find out\n%s", wrap(v.Reason, "  ", explainWidth))
-		return nil
-	}
-	headline := verdictWords[validation.Verdict(v.Verdict)]
-	if v.Rule != nil {
-		headline += " by " + ruleText(diagnosis.Rule{Kind: diagnosis.RuleKind(v.Rule.Kind), ID: v.Rule.ID, Name: v.Rule.Name})
-	}
-	fmt.Fprintln(out, headline)
-	rows := [][]string{}
-	for _, p := range v.Probes {
-		rows = append(rows, []string{"  " + p.Name, p.State, p.Reason})
-	}
-	if err := table(out, []string{"  PROBE", "STATE", "REASON"}, rows); err != nil {
-		return err
-	}
-	if d := v.Diagnosis; d != nil {
-		fmt.Fprintf(out, "\n%s; %s acts\n%s", d.Title, actorNames[diagnosis.Actor(d.Actor)], wrap(d.Cause, "  ", explainWidth))
-		for i, r := range d.Remedies {
-			fmt.Fprintf(out, "%d. %s\n", i+1, r.Title)
-		}
-	}
-	return nil
 }

@@ -1,165 +1,200 @@
 package cli
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
-	"strings"
+	"path/filepath"
+	"time"
 
+	"github.com/pquerna/otp/totp"
 	"github.com/spf13/cobra"
 
+	"gatehouse/client"
+	"gatehouse/internal/config"
 	"gatehouse/internal/microsoft"
-	"gatehouse/internal/microsoft/login"
-	"gatehouse/internal/pace"
-	"gatehouse/internal/posture"
 	"gatehouse/internal/secrets"
-	"gatehouse/internal/validation"
+	"gatehouse/internal/server"
 	"gatehouse/lab"
 )
 
 func newDemo(env Env) *cobra.Command {
-	var only bool
-	cmd := &cobra.Command{
+	return &cobra.Command{
 		Use:   "demo",
-		Short: "Show what Gatehouse finds out, on a simulated cloud",
-		Long: `Demo starts the lab on free loopback ports, checks every sample account and app
-of its tenants, and says for each what stops it, who has to act and what helps
-first. Then it starts a server with these tenants and tells how to sign in. It
-needs nothing configured, talks to this machine only, and keeps nothing.`,
-		Example: "  gatehouse demo\n  gatehouse demo --tour",
+		Short: "Run the server with a simulated Microsoft cloud and sample tenants",
+		Long: `Demo starts the server and the lab together on free loopback ports, says at once
+how to sign in, and then connects and validates the sample tenants while you look
+on. It needs nothing configured, talks to this machine only, and keeps nothing:
+Ctrl-C ends it.
+
+Exit codes: 0 ended by Ctrl-C; 3 it could not start, or broke off.`,
+		Example: "  gatehouse demo",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return demo(cmd.Context(), env, only) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := demo(cmd.Context(), env); err != nil {
+				return &exitError{exitUnknown, err}
+			}
+			return nil
+		},
 	}
-	cmd.Flags().BoolVar(&only, "tour", false, "end after the tour, without a server")
-	return cmd
 }
 
-func demo(ctx context.Context, env Env, tourOnly bool) (err error) {
-	l, err := lab.New(lab.Config{})
+// demo runs lab and server until the context ends. Nothing of them stays.
+func demo(ctx context.Context, env Env) (err error) {
+	tenants, err := demoTenants()
+	if err != nil {
+		return err
+	}
+	l, err := lab.New(lab.Config{Tenants: bytes.NewReader(tenants)})
 	if err != nil {
 		return fmt.Errorf("starting the lab: %w", err)
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	ready := l.Ready()
-	cloud := microsoft.Cloud{Name: "lab", Login: ready.URL, Graph: ready.URL, GraphResource: "https://graph.microsoft.com", Roots: l.Roots()}
-	if err := tour(ctx, env, ready, cloud); err != nil || tourOnly {
+	dir, err := os.MkdirTemp("", "gatehouse-demo-*")
+	if err != nil {
+		return fmt.Errorf("making a folder for the demo: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	s, err := demoServer(ctx, dir, l)
+	if err != nil {
 		return err
 	}
-	return serveDemo(ctx, env, ready, cloud)
-}
-
-// tourClients are the apps that people of some tenants, or single people, sign
-// in with; elsewhere it is the default of check.
-var tourClients = map[string]string{
-	"azurequay.onmicrosoft.com":      "Microsoft Azure CLI",
-	"ledgerlane.onmicrosoft.com":     "Ledger Link",
-	"carla.novak@ledgerlane.example": "Ledger Reports",
-}
-
-func tour(ctx context.Context, env Env, ready lab.Ready, cloud microsoft.Cloud) error {
-	out := env.Stdout
-	fmt.Fprintf(out, "This is a demo: a simulated Microsoft cloud on this machine, at %s.\nEach account below signs in once, without a person.\n", ready.URL)
-	checked, stopped := 0, 0
-	service := validation.Service{Rules: &posture.Cache{}, Pace: pace.New(pace.Config{})} // each tenant's rules are read once
-	for _, t := range ready.Tenants {
-		fmt.Fprintf(out, "\n%s (%s)\n%s", t.Name, t.Domain, wrap(t.Story, "  ", explainWidth))
-		requests, err := tourRequests(cloud, t)
-		if err != nil {
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(running) }()
+	select {
+	case <-s.Ready():
+	case err := <-ended:
+		return err
+	}
+	err = showDemo(running, env, s, l)
+	if ctx.Err() != nil {
+		err = nil // ended by the person, in the middle of it
+	}
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case err := <-ended:
 			return err
 		}
-		for _, request := range requests {
-			result := service.Run(ctx, request)
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			checked++
-			if result.Verdict != validation.Works && result.Verdict != validation.WorksWithWarnings {
-				stopped++
-			}
-			writeStop(env, t, request, result)
-		}
 	}
-	fmt.Fprintf(out, `
-%d identities checked, %d stopped. To try it by hand:
+	stop()
+	return errors.Join(err, <-ended)
+}
 
-  gatehouse lab --ready-file lab.json
-  GATEHOUSE_LAB=lab.json gatehouse check --cloud lab --help
-  gatehouse explain "AADSTS50076: you must use multi-factor authentication"
-`, checked, stopped)
+// demoServer builds a server on a loopback port. It speaks plain HTTP there:
+// browsers count http://localhost as secure, so that passkeys work and nobody
+// has to trust an authority that ends with the demo. Nobody but this machine
+// can connect.
+func demoServer(ctx context.Context, dir string, l *lab.Lab) (*server.Server, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	return server.New(ctx, server.Config{
+		Config: config.Config{
+			PublicURL: "http://localhost:" + port, DataDir: dir, Database: secrets.New(filepath.Join(dir, "gatehouse.db")), KeyFile: filepath.Join(dir, "master.key"),
+			TLS: config.TLS{Mode: config.TLSProxy}, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		},
+		Cloud: microsoft.At("lab", l.URL(), l.Roots()), Version: versionName(), Demo: true, Listener: listener,
+	})
+}
+
+const demoEmail = "demo@gatehouse.example"
+
+// demoOperator is who signs in to the demo.
+type demoOperator struct {
+	client         *client.Client
+	word, secret   string // password, and the code generator's secret
+	server, phones string
+}
+
+// code is accepted for at least a minute, but once. The step before it may have
+// been used already.
+func (o demoOperator) code() (string, error) {
+	return totp.GenerateCode(o.secret, time.Now().Add(30*time.Second))
+}
+
+// showDemo says how to sign in, fills the server, and says what to look at.
+func showDemo(ctx context.Context, env Env, s *server.Server, l *lab.Lab) error {
+	operator, err := demoSetUp(ctx, s)
+	if err != nil {
+		return err
+	}
+	operator.server, operator.phones = s.URL(), l.Ready().PhoneURL
+	if err := operator.introduce(env); err != nil {
+		return err
+	}
+	go operator.answer(ctx, env)
+	f := &filler{Client: operator.client, lab: l, out: env.Stdout}
+	if err := f.fill(ctx, demoStories); err != nil {
+		return err
+	}
+	return f.summary(operator)
+}
+
+// demoSetUp makes the demo's operator, with a second factor as everywhere.
+func demoSetUp(ctx context.Context, s *server.Server) (demoOperator, error) {
+	o := demoOperator{word: rand.Text()}
+	var err error
+	if o.client, err = client.New(s.URL()); err != nil {
+		return o, err
+	}
+	link, err := s.SetUpLink(ctx)
+	if err != nil {
+		return o, err
+	}
+	if _, err := o.client.SetUp(ctx, client.SetUpRequest{Link: link.Reveal(), Email: demoEmail, Name: "Demo", Password: o.word}); err != nil {
+		return o, err
+	}
+	g, err := o.client.NewGenerator(ctx)
+	if err != nil {
+		return o, err
+	}
+	o.secret = g.Secret
+	code, err := totp.GenerateCode(g.Secret, time.Now())
+	if err != nil {
+		return o, err
+	}
+	_, err = o.client.ConfirmGenerator(ctx, client.GeneratorRequest{Name: "demo", Code: code})
+	return o, err
+}
+
+func (o demoOperator) introduce(env Env) error {
+	code, err := o.code()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(env.Stdout, `This is a demo: a Gatehouse server and a simulated Microsoft cloud. Both run on
+this machine, nothing leaves it, and everything is gone when it ends.
+
+  console   %s
+  sign in   %s
+  password  %s
+  code      %s (Enter prints the next one)
+  phones    %s
+
+`, o.server, demoEmail, o.word, code, o.phones)
 	return nil
 }
 
-// tourRequests are the sign-ins of a tenant that the tour tries: everybody
-// with a password, and every app that signs in for itself.
-func tourRequests(cloud microsoft.Cloud, t lab.ReadyTenant) ([]validation.Request, error) {
-	reader := &validation.Reader{}
-	var requests []validation.Request
-	for _, a := range t.Apps {
-		credential, err := appCredential(a)
-		if err != nil {
-			return nil, err
-		}
-		switch a.Purpose {
-		case "reader":
-			*reader = validation.Reader{ClientID: a.ClientID, Credential: credential}
-		case "service":
-			requests = append(requests, validation.Request{Cloud: cloud, Tenant: t.Domain, ClientID: a.ClientID, Credential: credential, Reader: reader})
-		}
-	}
-	var people []validation.Request
-	for _, u := range t.Users {
-		if u.Password != nil {
-			client := validation.GraphCommandLineTools
-			for _, key := range []string{t.Domain, u.UPN} {
-				if name := tourClients[key]; name != "" {
-					client = t.App(name).ClientID
-				}
-			}
-			people = append(people, validation.Request{
-				Cloud: cloud, Tenant: t.Domain, Username: u.UPN, ClientID: client, Credential: validation.Credential{Password: secrets.New(*u.Password)}, Reader: reader,
-			})
-		}
-	}
-	return append(people, requests...), nil
-}
-
-func appCredential(a lab.ReadyApp) (validation.Credential, error) {
-	switch {
-	case a.CertificateFile != nil:
-		data, err := os.ReadFile(*a.CertificateFile)
-		if err != nil {
-			return validation.Credential{}, fmt.Errorf("reading the certificate of %s: %w", a.Name, err)
-		}
-		c, err := login.ReadCertificate(data)
-		return validation.Credential{Certificate: &c}, err
-	case a.Secret != nil:
-		return validation.Credential{Secret: secrets.New(*a.Secret)}, nil
-	}
-	return validation.Credential{}, nil
-}
-
-// writeStop tells one check in a few lines.
-func writeStop(env Env, t lab.ReadyTenant, request validation.Request, result validation.Result) {
-	name := request.Username
-	if name == "" {
-		name = "app " + t.App(request.ClientID).Name
-	}
-	verdict := strings.ToLower(verdictWords[result.Verdict])
-	if result.Rule != nil {
-		verdict += " by " + ruleText(*result.Rule)
-	}
-	fmt.Fprintf(env.Stdout, "\n  %s: %s\n", name, verdict)
-	switch d := result.Diagnosis; {
-	case d != nil:
-		fmt.Fprintf(env.Stdout, "    %s; %s acts\n", d.Title, actorNames[d.Actor])
-		fmt.Fprintf(env.Stdout, "    first: %s\n", d.Remedies[0].Title)
-	default:
-		for _, p := range result.Probes {
-			if p.State == validation.Warning && p.Reason != nil {
-				fmt.Fprint(env.Stdout, wrap(*p.Reason, "    ", explainWidth))
-				break
-			}
+// answer prints a code whenever somebody presses Enter.
+func (o demoOperator) answer(ctx context.Context, env Env) {
+	lines := bufio.NewScanner(env.Stdin)
+	for lines.Scan() && ctx.Err() == nil {
+		if code, err := o.code(); err == nil {
+			fmt.Fprintf(env.Stdout, "  code      %s\n", code)
 		}
 	}
 }

@@ -209,7 +209,7 @@ func writeDiagnosis(out io.Writer, d diagnosis.Diagnosis, colour bool) error {
 	}
 	fmt.Fprintf(&b, "%s\n\n%s\n", bold(title), wrap(d.Cause, "", explainWidth))
 	fmt.Fprintf(&b, "Who acts: %s\n", actorNames[d.Actor])
-	for _, r := range d.Remedies[:1] {
+	for _, r := range d.Remedies[:min(1, len(d.Remedies))] {
 		fmt.Fprintf(&b, "\n%s\n", bold("What helps: "+r.Title))
 		for n, s := range r.Steps {
 			lead := fmt.Sprintf("  %d. ", n+1)
@@ -266,6 +266,7 @@ func wrap(text, indent string, width int) string {
 	var b strings.Builder
 	at := 0
 	for _, word := range strings.Fields(text) {
+		word = plain(word)
 		n := utf8.RuneCountInString(word)
 		if at > 0 && at+1+n > width {
 			b.WriteByte('\n')

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,7 +22,7 @@ import (
 )
 
 func newOperator(env Env) *cobra.Command {
-	list, role := &remote{env: env}, &remote{env: env}
+	list, role := &remote{env: env}, &remote{env: env, first: findOperator}
 	return noun("operator", "Look after those who sign in to Gatehouse", "  gatehouse operator invite eve@contoso.example --role '*=viewer'",
 		list.command(cobra.Command{Use: "list", Short: "List operators", Args: cobra.NoArgs, Example: "  gatehouse operator list"},
 			func(ctx context.Context, c *client.Client, _ []string) error {
@@ -46,9 +47,13 @@ func newOperator(env Env) *cobra.Command {
 		newOperatorAct(env, "disable", "Let an operator in no more", (*client.Client).DisableOperator),
 		newOperatorAct(env, "enable", "Let an operator in again", (*client.Client).EnableOperator),
 		newOperatorRemove(env),
-		role.command(cobra.Command{Use: "role ID TENANT ROLE", Short: "Give a role in a tenant ('*' for all), or take it away with none", Args: cobra.ExactArgs(3), Example: "  gatehouse operator role 0190f3c2-… '*' engineer"},
+		role.command(cobra.Command{Use: "role OPERATOR TENANT ROLE", Short: "Give a role in a tenant ('*' for all), or take it away with none", Args: cobra.ExactArgs(3), Example: "  gatehouse operator role eve@contoso.example '*' engineer"},
 			func(ctx context.Context, c *client.Client, args []string) error {
-				return role.done(c.SetRole(ctx, args[0], args[1], args[2]), "set")
+				at, err := findScope(ctx, c, args[1])
+				if err != nil {
+					return err
+				}
+				return role.done(c.SetRole(ctx, args[0], at, args[2]), "set")
 			}))
 }
 
@@ -58,7 +63,15 @@ func newOperatorInvite(env Env) *cobra.Command {
 	var roles map[string]string
 	cmd := r.command(cobra.Command{Use: "invite EMAIL", Short: "Make an operator and print the link for them", Args: cobra.ExactArgs(1), Example: "  gatehouse operator invite eve@contoso.example --name Eve --role '*=viewer'"},
 		func(ctx context.Context, c *client.Client, args []string) error {
-			return r.invitation(c.Invite(ctx, client.InviteRequest{Email: args[0], Name: name, Roles: roles}))
+			by := map[string]string{}
+			for at, role := range roles {
+				id, err := findScope(ctx, c, at)
+				if err != nil {
+					return err
+				}
+				by[id] = role
+			}
+			return r.invitation(c.Invite(ctx, client.InviteRequest{Email: args[0], Name: name, Roles: by}))
 		})
 	cmd.Flags().StringVar(&name, "name", "", "the operator's name")
 	cmd.Flags().StringToStringVar(&roles, "role", nil, "TENANT=ROLE, with '*' for all tenants (repeatable)")
@@ -78,25 +91,25 @@ func (r *remote) invitation(i client.Invitation, err error) error {
 }
 
 func newOperatorLink(env Env) *cobra.Command {
-	r := &remote{env: env}
-	return r.command(cobra.Command{Use: "link ID", Short: "Make a new link for an operator who lost password or second factor", Args: cobra.ExactArgs(1), Example: "  gatehouse operator link 0190f3c2-…"},
+	r := &remote{env: env, first: findOperator}
+	return r.command(cobra.Command{Use: "link OPERATOR", Short: "Make a new link for an operator who lost password or second factor", Args: cobra.ExactArgs(1), Example: "  gatehouse operator link eve@contoso.example"},
 		func(ctx context.Context, c *client.Client, args []string) error {
 			return r.invitation(c.Relink(ctx, args[0]))
 		})
 }
 
 func newOperatorAct(env Env, verb, short string, act func(*client.Client, context.Context, string) error) *cobra.Command {
-	r := &remote{env: env}
-	return r.command(cobra.Command{Use: verb + " ID", Short: short, Args: cobra.ExactArgs(1), Example: "  gatehouse operator " + verb + " 0190f3c2-…"},
+	r := &remote{env: env, first: findOperator}
+	return r.command(cobra.Command{Use: verb + " OPERATOR", Short: short, Args: cobra.ExactArgs(1), Example: "  gatehouse operator " + verb + " eve@contoso.example"},
 		func(ctx context.Context, c *client.Client, args []string) error {
 			return r.done(act(c, ctx, args[0]), verb+"d")
 		})
 }
 
 func newOperatorRemove(env Env) *cobra.Command {
-	r := &remote{env: env}
+	r := &remote{env: env, first: findOperator}
 	var given string
-	cmd := r.command(cobra.Command{Use: "remove ID", Short: "Remove an operator", Args: cobra.ExactArgs(1), Example: "  gatehouse operator remove 0190f3c2-… --confirm eve@contoso.example"},
+	cmd := r.command(cobra.Command{Use: "remove OPERATOR", Short: "Remove an operator", Args: cobra.ExactArgs(1), Example: "  gatehouse operator remove eve@contoso.example --confirm eve@contoso.example"},
 		func(ctx context.Context, c *client.Client, args []string) error {
 			o, err := c.Operator(ctx, args[0])
 			if err != nil {
@@ -112,7 +125,7 @@ func newOperatorRemove(env Env) *cobra.Command {
 }
 
 func newAudit(env Env) *cobra.Command {
-	checkpoint, export := &remote{env: env}, &remote{env: env}
+	checkpoint, export := &remote{env: env}, &remote{env: env, timeout: time.Hour}
 	var out string
 	exporting := export.command(cobra.Command{Use: "export", Short: "Write the whole log, one JSON object a line", Args: cobra.NoArgs, Example: "  gatehouse audit export --out audit.jsonl"},
 		func(ctx context.Context, c *client.Client, _ []string) error {
@@ -123,8 +136,10 @@ func newAudit(env Env) *cobra.Command {
 			if err != nil {
 				return usagef("--out: %w", err)
 			}
-			err = errors.Join(c.ExportAudit(ctx, f), f.Close())
-			return export.done(err, "exported to "+out)
+			if err := errors.Join(c.ExportAudit(ctx, f), f.Close()); err != nil {
+				return errors.Join(err, os.Remove(out)) // half a log would not verify
+			}
+			return export.done(nil, "exported to "+out)
 		})
 	exporting.Flags().StringVar(&out, "out", "", "write to this new file instead of stdout")
 	return noun("audit", "Look at the audit log and verify it", "  gatehouse audit list --outcome refused",
@@ -149,10 +164,17 @@ func newAuditList(env Env) *cobra.Command {
 	var limit int
 	cmd := r.command(cobra.Command{Use: "list", Short: "List entries, newest first", Args: cobra.NoArgs, Example: "  gatehouse audit list --outcome refused"},
 		func(ctx context.Context, c *client.Client, _ []string) error {
-			entries, _, err := c.Audit(ctx, f, client.Page{Limit: limit})
+			if f.TenantID != "" {
+				var err error
+				if f.TenantID, err = findTenant(ctx, c, f.TenantID); err != nil {
+					return err
+				}
+			}
+			entries, next, err := c.Audit(ctx, f, client.Page{Limit: limit})
 			if err != nil {
 				return err
 			}
+			tellOlder(env, next)
 			if r.asJSON {
 				return writeJSON(env.Stdout, entries)
 			}
@@ -163,7 +185,7 @@ func newAuditList(env Env) *cobra.Command {
 			return table(env.Stdout, []string{"NO", "AT", "WHO", "WHAT", "ON", "OUTCOME"}, rows)
 		})
 	flags := cmd.Flags()
-	flags.StringVar(&f.TenantID, "tenant", "", "only of a tenant, by its id")
+	flags.StringVar(&f.TenantID, "tenant", "", "only of a tenant: its name, domain or id")
 	flags.StringVar(&f.ActorID, "actor", "", "only of an operator, by their id")
 	flags.StringVar(&f.ObjectID, "object", "", "only on an object, by its id")
 	flags.StringVar(&f.Action, "action", "", "only this action, such as connection.created")
@@ -173,7 +195,7 @@ func newAuditList(env Env) *cobra.Command {
 }
 
 func newAuditVerify(env Env) *cobra.Command {
-	r := &remote{env: env}
+	r := &remote{env: env, timeout: time.Hour}
 	var keys []string
 	cmd := &cobra.Command{
 		Use: "verify [FILE]", Short: "Verify the log of the server, or an exported file without a server", Args: cobra.MaximumNArgs(1),
@@ -193,7 +215,7 @@ Exit codes: 0 the log is what was written; 1 it is not; 2 wrong usage.`,
 			}
 			report, err := c.VerifyAudit(cmd.Context())
 			if err != nil {
-				return remoteError(err)
+				return r.explain(err)
 			}
 			return writeReport(env, report, r.asJSON)
 		},
@@ -217,6 +239,9 @@ func verifyFile(env Env, name string, keys []string, asJSON bool) error {
 		return usagef("%w", err)
 	}
 	defer f.Close()
+	if len(public) == 0 {
+		fmt.Fprintln(env.Stderr, "Without --key no signature is checked: somebody who rewrote the whole log would not be found.")
+	}
 	r, err := audit.VerifyExport(bufio.NewReader(f), public...)
 	if err != nil {
 		return &exitError{exitNo, err}
@@ -228,8 +253,19 @@ func writeReport(env Env, r client.AuditReport, asJSON bool) error {
 	if asJSON {
 		return writeJSON(env.Stdout, r)
 	}
-	fmt.Fprintf(env.Stdout, "%d entries are as they were written; %d checkpoints are good, the last one signs entry %d\n", r.Entries, r.Checkpoints, r.Signed)
+	signed := "no checkpoint was checked"
+	if r.Checkpoints > 0 {
+		signed = fmt.Sprintf("%s good, the last one signs entry %d", plural(int(r.Checkpoints), "signed checkpoint"), r.Signed)
+	}
+	fmt.Fprintf(env.Stdout, "%d entries are as they were written; %s\n", r.Entries, signed)
 	return nil
+}
+
+// tellOlder says that a list does not end where it seems to.
+func tellOlder(env Env, next string) {
+	if next != "" {
+		fmt.Fprintln(env.Stderr, "There are older ones; narrow the list down to see them.")
+	}
 }
 
 func newJob(env Env) *cobra.Command {
@@ -237,10 +273,11 @@ func newJob(env Env) *cobra.Command {
 	var f client.JobFilter
 	listing := list.command(cobra.Command{Use: "list", Short: "List jobs, newest first", Args: cobra.NoArgs, Example: "  gatehouse job list --state failed"},
 		func(ctx context.Context, c *client.Client, _ []string) error {
-			jobs, _, err := c.Jobs(ctx, f, client.Page{Limit: 200})
+			jobs, next, err := c.Jobs(ctx, f, client.Page{Limit: 200})
 			if err != nil {
 				return err
 			}
+			tellOlder(env, next)
 			if list.asJSON {
 				return writeJSON(env.Stdout, jobs)
 			}
@@ -268,7 +305,7 @@ func newJob(env Env) *cobra.Command {
 			})
 	}
 	return noun("job", "Look at work in the background", "  gatehouse job list --state failed", listing,
-		act("cancel", "End a job for good", "cancelled", (*client.Client).CancelJob), act("retry", "Let a job begin at once", "begun anew", (*client.Client).RetryJob))
+		act("cancel", "End a job; 'job retry' begins it again", "cancelled", (*client.Client).CancelJob), act("retry", "Let a job begin at once", "begun anew", (*client.Client).RetryJob))
 }
 
 func newKeys(env Env) *cobra.Command {

@@ -61,6 +61,7 @@ func newPier(t *testing.T) (*shell, string) {
 // What a snapshot says about sign-ins: the rule, the next one, what is open,
 // with the exit codes of check.
 func TestPostureExplain(t *testing.T) {
+	t.Parallel()
 	s, file := newPier(t)
 	const tool, excluded = "svc-tool@policypier.onmicrosoft.com", "svc-excluded@policypier.onmicrosoft.com"
 	tests := []struct {
@@ -153,6 +154,7 @@ func TestPostureExplainUsage(t *testing.T) {
 // What needs a licence that the tenant does not have is unknown, with the
 // licence as the reason, and never a guess.
 func TestPostureWithoutLicence(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	file := filepath.Join(s.folder, "posture.json")
 	args := []string{"posture", "snapshot", "--cloud", "lab", "--tenant", "defaultshield.onmicrosoft.com", "--account", "svc-connection@defaultshield.example", "--account", "svc-new@defaultshield.example", "--out", file}
@@ -186,6 +188,7 @@ func TestPostureWithoutLicence(t *testing.T) {
 // check with a snapshot tells people its age, and what would stop the account
 // elsewhere.
 func TestCheckWithSnapshot(t *testing.T) {
+	t.Parallel()
 	s, file := newPier(t)
 	code, out, _ := s.run(append(s.identity("policypier", "svc-excluded"), "--snapshot", file)...)
 	flat := strings.Join(strings.Fields(out), " ")

@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -27,7 +29,9 @@ type remote struct {
 	env        Env
 	server, ca string
 	asJSON     bool
-	timeout    time.Duration
+	timeout    time.Duration // a minute if 0
+	// first turns the name in the first argument into an id; nil leaves it.
+	first func(ctx context.Context, c *client.Client, name string) (id string, err error)
 }
 
 // savedSession is what is kept between commands: for the owner alone.
@@ -112,7 +116,10 @@ func (r *remote) flags(cmd *cobra.Command) {
 	flags.StringVar(&r.server, "server", "", "address of the server (default GATEHOUSE_SERVER, or the session's)")
 	flags.StringVar(&r.ca, "ca", "", "PEM file with the authority to trust (default GATEHOUSE_CA, or the session's, or the system's)")
 	flags.BoolVar(&r.asJSON, "json", false, "print the answer as JSON")
-	flags.DurationVar(&r.timeout, "timeout", time.Minute, "how long to wait at most")
+	if r.timeout == 0 {
+		r.timeout = time.Minute
+	}
+	flags.DurationVar(&r.timeout, "timeout", r.timeout, "how long to wait at most")
 }
 
 // connect gives a client, in the session that is kept if there is one for this
@@ -182,10 +189,23 @@ func (r *remote) command(c cobra.Command, run func(ctx context.Context, c *clien
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), r.timeout)
 		defer cancel()
-		return remoteError(run(ctx, api, args))
+		if r.first != nil {
+			if args[0], err = r.first(ctx, api, args[0]); err != nil {
+				return r.explain(err)
+			}
+		}
+		return r.explain(run(ctx, api, args))
 	}
 	r.flags(&c)
 	return &c
+}
+
+// explain gives an error its exit code, and says what to do about a time-out.
+func (r *remote) explain(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%w: %s has not answered within %s; --timeout waits longer", err, r.server, r.timeout)
+	}
+	return remoteError(err)
 }
 
 // remoteError gives what a server said its exit code: it said no (1), did not
@@ -197,6 +217,14 @@ func remoteError(err error) error {
 	}
 	var p *client.Problem
 	if !errors.As(err, &p) {
+		var untrusted x509.UnknownAuthorityError
+		var dial *net.OpError
+		switch {
+		case errors.As(err, &untrusted):
+			err = fmt.Errorf("%w\n  give the authority that signed it: --ca FILE ('gatehouse serve' says at its start where it is)", err)
+		case errors.As(err, &dial) && dial.Op == "dial":
+			err = fmt.Errorf("%w\n  does it run there? --server names another address", err)
+		}
 		return &exitError{exitUnknown, err}
 	}
 	switch {
@@ -243,19 +271,48 @@ func noun(use, short, example string, commands ...*cobra.Command) *cobra.Command
 	return cmd
 }
 
-// table writes rows in columns.
+// table writes rows in columns, with "-" where there is nothing.
 func table(w io.Writer, head []string, rows [][]string) error {
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(t, strings.Join(head, "\t"))
 	for _, row := range rows {
 		for i := range row {
 			if row[i] == "" {
 				row[i] = "-"
 			}
 		}
+	}
+	return columns(w, append([][]string{head}, rows...))
+}
+
+// columns writes rows in columns. What others have named is shown without
+// control characters: it would steer the terminal.
+func columns(w io.Writer, rows [][]string) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	for _, row := range rows {
+		for i := range row {
+			row[i] = plain(row[i])
+		}
 		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
 	return t.Flush()
+}
+
+// plain is a text of somebody else in one line, fit for a terminal.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// plainLines is plain for a text of several lines.
+func plainLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = plain(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }
 
 // all follows a list to its end.

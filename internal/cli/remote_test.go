@@ -42,6 +42,7 @@ func (x *terminal) must(into any, args ...string) {
 // The way through the command line: setup, sign out and in, a tenant, a
 // connection, its validation, and their removal, which asks for the name.
 func TestRemote(t *testing.T) {
+	t.Parallel()
 	e := testenv.Bare(t)
 	dir := t.TempDir()
 	x := &terminal{t, map[string]string{
@@ -54,9 +55,9 @@ func TestRemote(t *testing.T) {
 		t.Errorf("without a session: exit %d: %s", code, talk)
 	}
 
-	// The secret is known only once setup runs: give the code through a pipe.
+	// Link and code through a pipe: the secret is known only once setup runs.
 	secretFile := filepath.Join(dir, "secret")
-	code, out, talk := setUp(t, x, secretFile, "setup", e.SetUpLink(), "--email", "ada@contoso.example", "--secret-file", secretFile)
+	code, out, talk := setUp(t, x, e.SetUpLink(), secretFile, "setup", "--email", "ada@contoso.example", "--secret-file", secretFile)
 	if code != 0 || !strings.Contains(out, "signed in to "+e.URL) {
 		t.Fatalf("setup: exit %d: %s %s", code, out, talk)
 	}
@@ -91,7 +92,7 @@ func TestRemote(t *testing.T) {
 		t.Errorf("the probes are not told: %s", out)
 	}
 
-	if code, _, talk := x.run("tenant", "remove", added.ID); code != 2 || !strings.Contains(talk, `--confirm "Open Harbour"`) || !strings.Contains(talk, "1 connections") {
+	if code, _, talk := x.run("tenant", "remove", added.ID); code != 2 || !strings.Contains(talk, `--confirm "Open Harbour"`) || !strings.Contains(talk, "1 connection,") {
 		t.Errorf("removing without confirmation: exit %d: %s", code, talk)
 	}
 	if code, _, talk := x.run("connection", "remove", c.ID, "--confirm", "Backups"); code != 2 {
@@ -132,16 +133,21 @@ func TestRemote(t *testing.T) {
 	}
 }
 
-// Every command tells an example.
+// Every command's help ends in an example, and every answer can be had as JSON.
 func TestExamples(t *testing.T) {
 	x := &terminal{t, nil}
+	whole := map[string]bool{"demo": true, "serve": true, "openapi": true, "posture snapshot": true, "policies evaluate": true} // these run, or print JSON anyway
 	var walk func(args []string)
 	walk = func(args []string) {
 		code, out, talk := x.run(append(args, "--help")...)
-		if code != 0 || len(args) > 0 && !strings.Contains(out, "Examples:") {
-			t.Errorf("%v: exit %d, no example: %s", args, code, talk)
+		_, example, ok := strings.Cut(out, "\nExamples:\n")
+		if code != 0 || len(args) > 0 && (!ok || !strings.HasPrefix(example, "  ") || strings.Contains(example, "\n\n")) {
+			t.Errorf("%v: exit %d, the help does not end in an example: %s %s", args, code, out, talk)
 		}
-		_, list, _ := strings.Cut(out, "Available Commands:\n")
+		_, list, nouns := strings.Cut(out, "Available Commands:\n")
+		if !nouns && !whole[strings.Join(args, " ")] && !strings.Contains(out, "--json") {
+			t.Errorf("%v: no --json", args)
+		}
 		list, _, _ = strings.Cut(list, "\n\n")
 		for line := range strings.Lines(list) {
 			name := strings.Fields(line)
@@ -151,4 +157,26 @@ func TestExamples(t *testing.T) {
 		}
 	}
 	walk(nil)
+}
+
+// Names of others cannot steer the terminal.
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	e := testenv.Start(t)
+	if _, err := e.AddTenant(t.Context(), client.TenantRequest{Tenant: "openharbour.onmicrosoft.com", Name: "Open \u202eHarbour"}); err != nil {
+		t.Fatal(err)
+	}
+	x := &terminal{t, map[string]string{"GATEHOUSE_SESSION": filepath.Join(t.TempDir(), "session.json")}}
+	session, err := json.Marshal(map[string]any{"server": e.URL, "ca_file": e.Server.CAFile(), "token": e.Token()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(x.env["GATEHOUSE_SESSION"], session, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"tenant", "list"}, {"tenant", "show", "openharbour.onmicrosoft.com"}} {
+		if code, out, talk := x.run(args...); code != 0 || strings.ContainsAny(out, "\u202e\x1b") || !strings.Contains(out, "Harbour") {
+			t.Errorf("%v: exit %d: %q %s", args, code, out, talk)
+		}
+	}
 }

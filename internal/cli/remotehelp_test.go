@@ -29,8 +29,9 @@ func userOf(e *testenv.Env, domain string) (person, bool) {
 	return person{}, false
 }
 
-// setUp runs setup and answers with the code of the secret that it wrote.
-func setUp(t *testing.T, x *terminal, secretFile string, args ...string) (code int, stdout, stderr string) {
+// setUp runs setup, gives the link, and answers with the code of the secret that
+// it wrote.
+func setUp(t *testing.T, x *terminal, link, secretFile string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	in, answer := io.Pipe()
 	var out, talk bytes.Buffer
@@ -38,6 +39,9 @@ func setUp(t *testing.T, x *terminal, secretFile string, args ...string) (code i
 	go func() {
 		ended <- cli.Main(context.Background(), args, cli.Env{Stdin: in, Stdout: &out, Stderr: &talk, Getenv: func(name string) string { return x.env[name] }})
 	}()
+	if _, err := io.WriteString(answer, link+"\n"); err != nil {
+		t.Fatal(err)
+	}
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {

@@ -60,7 +60,7 @@ func serve(ctx context.Context, env Env, c config.Config) error {
 		return &exitError{exitUnknown, err}
 	}
 	if file := s.CAFile(); file != "" {
-		fmt.Fprintf(env.Stderr, "The certificate is of the server's own authority, which browsers and 'gatehouse --ca' have to trust: %s\n", file)
+		fmt.Fprintf(env.Stderr, "The certificate is of the server's own authority: browsers warn until they trust it, and commands take it with --ca %s\n", file)
 	}
 	if err := s.Run(ctx); err != nil {
 		return &exitError{exitUnknown, err}

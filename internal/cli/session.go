@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,7 +28,7 @@ func line(env Env, in *bufio.Reader, prompt string) (string, error) {
 	text, err := in.ReadString('\n')
 	text = strings.TrimSpace(text)
 	if text == "" && err != nil {
-		return "", usagef("%s nothing was typed", strings.TrimSpace(prompt))
+		return "", usagef("%s nothing was given: type it, or pipe it in", strings.TrimSpace(prompt))
 	}
 	return text, nil
 }
@@ -68,7 +70,7 @@ another), and ends after eight hours without use.`,
 	})
 	cmd.Flags().StringVar(&email, "email", "", "e-mail address (default asked for)")
 	cmd.Flags().StringVar(&passwordFile, "password-file", "", "file with the password (default GATEHOUSE_PASSWORD, or a prompt)")
-	cmd.Flags().StringVar(&code, "code", "", "code of the code generator (default asked for)")
+	cmd.Flags().StringVar(&code, "code", "", "code of the code generator (default asked for; others on this machine can see arguments)")
 	return cmd
 }
 
@@ -96,8 +98,8 @@ func newSessionShow(env Env) *cobra.Command {
 				return writeJSON(env.Stdout, s)
 			}
 			fmt.Fprintf(env.Stdout, "%s at %s\n", s.Operator.Email, r.server)
-			for tenant, role := range s.Operator.Roles {
-				fmt.Fprintf(env.Stdout, "  %s: %s\n", strings.Replace(tenant, client.AllTenants, "all tenants", 1), role)
+			for _, tenant := range slices.Sorted(maps.Keys(s.Operator.Roles)) {
+				fmt.Fprintf(env.Stdout, "  %s: %s\n", strings.Replace(tenant, client.AllTenants, "all tenants", 1), s.Operator.Roles[tenant])
 			}
 			return nil
 		})
@@ -123,61 +125,4 @@ func newSessionEnd(env Env) *cobra.Command {
 			fmt.Fprintln(env.Stdout, "signed out")
 			return nil
 		})
-}
-
-func newSetup(env Env) *cobra.Command {
-	r := &remote{env: env}
-	var email, name, passwordFile, secretFile string
-	cmd := r.command(cobra.Command{
-		Use: "setup LINK", Short: "Use a set-up link: password, code generator, signed in", Args: cobra.ExactArgs(1),
-		Long: `Setup uses the link that the server printed at its first start, or that somebody
-was invited with. It sets the password, shows the secret of a code generator to
-be added to an authenticator app, and asks for the first code.`,
-		Example: "  gatehouse setup https://gatehouse.example/setup/… --email ada@contoso.example",
-	}, func(ctx context.Context, c *client.Client, args []string) error {
-		if name == "" { // the first administrator needs one
-			name = email
-		}
-		word, err := password(env, passwordFile, "the new account")
-		if err != nil {
-			return err
-		}
-		if _, err := c.SetUp(ctx, client.SetUpRequest{Link: args[0], Email: email, Name: name, Password: word.Reveal()}); err != nil {
-			return err
-		}
-		g, err := c.NewGenerator(ctx)
-		if err != nil {
-			return err
-		}
-		if secretFile != "" {
-			if err := os.WriteFile(secretFile, []byte(g.Secret+"\n"), 0o600); err != nil {
-				return fmt.Errorf("writing the generator's secret: %w", err)
-			}
-		} else {
-			fmt.Fprintf(env.Stderr, "Add this secret to an authenticator app:\n\n  %s\n  %s\n\n", g.Secret, g.URL)
-		}
-		code, err := line(env, bufio.NewReader(env.Stdin), "The code that it shows: ")
-		if err != nil {
-			return err
-		}
-		s, err := c.ConfirmGenerator(ctx, client.GeneratorRequest{Name: "code generator", Code: code})
-		if err != nil {
-			return err
-		}
-		return r.signedIn(s)
-	})
-	run := cmd.RunE
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if r.server == "" { // the link names it
-			if before, _, ok := strings.Cut(args[0], "/setup/"); ok {
-				r.server = before
-			}
-		}
-		return run(cmd, args)
-	}
-	cmd.Flags().StringVar(&email, "email", "", "your e-mail address, if you are the first administrator")
-	cmd.Flags().StringVar(&name, "name", "", "your name (of the first administrator, default the e-mail address)")
-	cmd.Flags().StringVar(&passwordFile, "password-file", "", "file with the new password (default GATEHOUSE_PASSWORD, or a prompt)")
-	cmd.Flags().StringVar(&secretFile, "secret-file", "", "write the code generator's secret to this file instead of showing it")
-	return cmd
 }

@@ -73,7 +73,7 @@ func (r *remote) oneTenant(t client.Tenant, err error) error {
 		return writeJSON(r.env.Stdout, t)
 	}
 	out := r.env.Stdout
-	fmt.Fprintf(out, "%s (%s)\n  id %s\n  tenant %s, cloud %s, %s\n", t.Name, t.Domain, t.ID, t.DirectoryID, t.Cloud, t.Realm)
+	fmt.Fprintf(out, "%s (%s)\n  id %s\n  tenant %s, cloud %s, %s\n", plain(t.Name), plain(t.Domain), t.ID, t.DirectoryID, t.Cloud, t.Realm)
 	if t.Paused {
 		fmt.Fprintln(out, "  paused")
 	}
@@ -105,43 +105,43 @@ func newTenantAdd(env Env) *cobra.Command {
 }
 
 func newTenantShow(env Env) *cobra.Command {
-	r := &remote{env: env}
-	return r.command(cobra.Command{Use: "show ID", Short: "Show a tenant", Args: cobra.ExactArgs(1), Example: "  gatehouse tenant show 0190f3c2-…"},
+	r := &remote{env: env, first: findTenant}
+	return r.command(cobra.Command{Use: "show TENANT", Short: "Show a tenant", Args: cobra.ExactArgs(1), Example: "  gatehouse tenant show contoso.com"},
 		func(ctx context.Context, c *client.Client, args []string) error {
 			return r.oneTenant(c.Tenant(ctx, args[0]))
 		})
 }
 
 func newTenantPause(env Env, verb string, paused bool) *cobra.Command {
-	r := &remote{env: env}
+	r := &remote{env: env, first: findTenant}
 	short := "Do nothing in a tenant for a while"
 	if !paused {
 		short = "Go on with a paused tenant"
 	}
-	return r.command(cobra.Command{Use: verb + " ID", Short: short, Args: cobra.ExactArgs(1), Example: "  gatehouse tenant " + verb + " 0190f3c2-…"},
+	return r.command(cobra.Command{Use: verb + " TENANT", Short: short, Args: cobra.ExactArgs(1), Example: "  gatehouse tenant " + verb + " contoso.com"},
 		func(ctx context.Context, c *client.Client, args []string) error {
 			return r.oneTenant(c.ChangeTenant(ctx, args[0], client.TenantChange{Paused: &paused}))
 		})
 }
 
 func newTenantRename(env Env) *cobra.Command {
-	r := &remote{env: env}
-	return r.command(cobra.Command{Use: "rename ID NAME", Short: "Give a tenant another name", Args: cobra.ExactArgs(2), Example: "  gatehouse tenant rename 0190f3c2-… 'Contoso Ltd'"},
+	r := &remote{env: env, first: findTenant}
+	return r.command(cobra.Command{Use: "rename TENANT NAME", Short: "Give a tenant another name", Args: cobra.ExactArgs(2), Example: "  gatehouse tenant rename contoso.com 'Contoso Ltd'"},
 		func(ctx context.Context, c *client.Client, args []string) error {
 			return r.oneTenant(c.ChangeTenant(ctx, args[0], client.TenantChange{Name: &args[1]}))
 		})
 }
 
 func newTenantRemove(env Env) *cobra.Command {
-	r := &remote{env: env}
+	r := &remote{env: env, first: findTenant}
 	var given string
-	cmd := r.command(cobra.Command{Use: "remove ID", Short: "Remove a tenant with its connections", Args: cobra.ExactArgs(1), Example: "  gatehouse tenant remove 0190f3c2-… --confirm Contoso"},
+	cmd := r.command(cobra.Command{Use: "remove TENANT", Short: "Remove a tenant with its connections", Args: cobra.ExactArgs(1), Example: "  gatehouse tenant remove contoso.com --confirm Contoso"},
 		func(ctx context.Context, c *client.Client, args []string) error {
 			gone, err := c.Removal(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			if err := confirm(env, given, gone.Name, fmt.Sprintf("This removes the tenant %s with %d connections, for good.", gone.Name, gone.Connections)); err != nil {
+			if err := confirm(env, given, gone.Name, fmt.Sprintf("This removes the tenant %s with %s, for good.", gone.Name, plural(gone.Connections, "connection"))); err != nil {
 				return err
 			}
 			if err := c.RemoveTenant(ctx, args[0], gone.Name); err != nil {
@@ -161,16 +161,25 @@ func newTenantRemove(env Env) *cobra.Command {
 }
 
 func newTenantReader(env Env) *cobra.Command {
-	return noun("reader", "Set up the app that reads a tenant's rules", "  gatehouse tenant reader onboard 0190f3c2-… --client-id 11111111-2222-3333-4444-555555555555 --out reader.pem",
+	return noun("reader", "Set up the app that reads a tenant's rules", "  gatehouse tenant reader onboard contoso.com --client-id 11111111-2222-3333-4444-555555555555 --out reader.pem",
 		newReaderOnboard(env), newReaderCheck(env), newReaderRemove(env))
 }
 
 func newReaderOnboard(env Env) *cobra.Command {
-	r := &remote{env: env}
-	var clientID, out string
-	cmd := r.command(cobra.Command{Use: "onboard ID", Short: "Make the reader's certificate and say what is left to do", Args: cobra.ExactArgs(1),
-		Example: "  gatehouse tenant reader onboard 0190f3c2-… --client-id 11111111-2222-3333-4444-555555555555 --out reader.pem"},
+	r := &remote{env: env, first: findTenant}
+	var clientID, out, given string
+	cmd := r.command(cobra.Command{Use: "onboard TENANT", Short: "Make the reader's certificate and say what is left to do", Args: cobra.ExactArgs(1),
+		Example: "  gatehouse tenant reader onboard contoso.com --client-id 11111111-2222-3333-4444-555555555555 --out reader.pem"},
 		func(ctx context.Context, c *client.Client, args []string) error {
+			t, err := c.Tenant(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			if t.Reader != nil && t.Reader.State == "works" {
+				if err := confirm(env, given, t.Name, "The reader of "+t.Name+" works. This replaces its key, so that it stops working until the new certificate is uploaded."); err != nil {
+					return err
+				}
+			}
 			o, err := c.OnboardReader(ctx, args[0], client.ReaderRequest{ClientID: clientID})
 			if err != nil {
 				return err
@@ -194,12 +203,13 @@ func newReaderOnboard(env Env) *cobra.Command {
 		})
 	cmd.Flags().StringVar(&clientID, "client-id", "", "client id of the app registration (required)")
 	cmd.Flags().StringVar(&out, "out", "", "write the certificate to this file")
+	cmd.Flags().StringVar(&given, "confirm", "", "the tenant's name, to replace a reader that works")
 	return cmd
 }
 
 func newReaderCheck(env Env) *cobra.Command {
-	r := &remote{env: env}
-	return r.command(cobra.Command{Use: "check ID", Short: "Sign the reader in and look what it may read", Args: cobra.ExactArgs(1), Example: "  gatehouse tenant reader check 0190f3c2-…"},
+	r := &remote{env: env, first: findTenant}
+	return r.command(cobra.Command{Use: "check TENANT", Short: "Sign the reader in and look what it may read", Args: cobra.ExactArgs(1), Example: "  gatehouse tenant reader check contoso.com"},
 		func(ctx context.Context, c *client.Client, args []string) error {
 			t, err := c.CheckReader(ctx, args[0])
 			if err := r.oneTenant(t, err); err != nil {
@@ -213,9 +223,9 @@ func newReaderCheck(env Env) *cobra.Command {
 }
 
 func newReaderRemove(env Env) *cobra.Command {
-	r := &remote{env: env}
+	r := &remote{env: env, first: findTenant}
 	var given string
-	cmd := r.command(cobra.Command{Use: "remove ID", Short: "Forget the reader", Args: cobra.ExactArgs(1), Example: "  gatehouse tenant reader remove 0190f3c2-… --confirm Contoso"},
+	cmd := r.command(cobra.Command{Use: "remove TENANT", Short: "Forget the reader", Args: cobra.ExactArgs(1), Example: "  gatehouse tenant reader remove contoso.com --confirm Contoso"},
 		func(ctx context.Context, c *client.Client, args []string) error {
 			t, err := c.Tenant(ctx, args[0])
 			if err != nil {
@@ -234,13 +244,13 @@ func newReaderRemove(env Env) *cobra.Command {
 }
 
 func newTenantSnapshot(env Env) *cobra.Command {
-	refresh, upload, show := &remote{env: env}, &remote{env: env}, &remote{env: env}
-	return noun("snapshot", "Look after the copy of a tenant's rules", "  gatehouse tenant snapshot upload 0190f3c2-… posture.json",
-		refresh.command(cobra.Command{Use: "refresh ID", Short: "Have the rules read anew, soon", Args: cobra.ExactArgs(1), Example: "  gatehouse tenant snapshot refresh 0190f3c2-…"},
+	refresh, upload, show := &remote{env: env, first: findTenant}, &remote{env: env, first: findTenant}, &remote{env: env, first: findTenant}
+	return noun("snapshot", "Look after the copy of a tenant's rules", "  gatehouse tenant snapshot upload contoso.com posture.json",
+		refresh.command(cobra.Command{Use: "refresh TENANT", Short: "Have the rules read anew, soon", Args: cobra.ExactArgs(1), Example: "  gatehouse tenant snapshot refresh contoso.com"},
 			func(ctx context.Context, c *client.Client, args []string) error {
 				return refresh.done(c.RefreshSnapshot(ctx, args[0]), "asked for")
 			}),
-		upload.command(cobra.Command{Use: "upload ID FILE", Short: "Store a snapshot that 'posture snapshot' wrote", Args: cobra.ExactArgs(2), Example: "  gatehouse tenant snapshot upload 0190f3c2-… posture.json"},
+		upload.command(cobra.Command{Use: "upload TENANT FILE", Short: "Store a snapshot that 'posture snapshot' wrote", Args: cobra.ExactArgs(2), Example: "  gatehouse tenant snapshot upload contoso.com posture.json"},
 			func(ctx context.Context, c *client.Client, args []string) error {
 				data, err := readLimited(args[1], 32<<20)
 				if err != nil {
@@ -248,7 +258,7 @@ func newTenantSnapshot(env Env) *cobra.Command {
 				}
 				return upload.done(c.UploadSnapshot(ctx, args[0], data), "stored")
 			}),
-		show.command(cobra.Command{Use: "show ID", Short: "Print the rules as read last, as JSON", Args: cobra.ExactArgs(1), Example: "  gatehouse tenant snapshot show 0190f3c2-… > posture.json"},
+		show.command(cobra.Command{Use: "show TENANT", Short: "Print the rules as read last, as JSON", Args: cobra.ExactArgs(1), Example: "  gatehouse tenant snapshot show contoso.com > posture.json"},
 			func(ctx context.Context, c *client.Client, args []string) error {
 				s, err := c.Snapshot(ctx, args[0])
 				if err != nil {

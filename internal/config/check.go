@@ -22,6 +22,9 @@ func (c *Config) check(l *loader) {
 	if c.TLS.Mode == TLSProxy && len(c.TrustedProxies) == 0 {
 		fault("trusted_proxies", "is missing: with tls.mode proxy only the proxies named here may connect, such as 127.0.0.1")
 	}
+	if c.Retention.Jobs == 1 {
+		fault("retention.jobs", "is shorter than the pause of some work, which would then be done twice: write 2 or more, or 0 for ever")
+	}
 	for _, p := range c.TrustedProxies {
 		if p.Bits() == 0 {
 			fault("trusted_proxies", p.String()+" is everybody, who could then claim any address: name the proxies")

@@ -64,8 +64,9 @@ type Log struct {
 
 // Retention is how long things are kept, in days; 0 means for ever.
 type Retention struct {
-	Audit     int // entries of the audit log
-	AuditUses int // sums of frequent uses
+	AuditUses   int // sums of frequent uses in the audit log
+	Jobs        int // jobs that failed or were cancelled
+	Validations int // validations; the last of each connection stays
 }
 
 // fill sets what follows from other settings.

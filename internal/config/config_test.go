@@ -60,8 +60,9 @@ log:
   level: "info" # default
   format: "text" # default
 retention:
-  audit: "0" # default
   audit_uses: "90" # default
+  jobs: "14" # default
+  validations: "365" # default
 `
 	if diff := cmp.Diff(want, printed(t, c)); diff != "" {
 		t.Error(diff)
@@ -107,8 +108,9 @@ log:
   level: "debug" # %[1]s, line 10
   format: "json" # GATEHOUSE_LOG_FORMAT
 retention:
-  audit: "0" # default
   audit_uses: "90" # default
+  jobs: "14" # default
+  validations: "365" # default
 `, file)
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Error(diff)
@@ -146,7 +148,7 @@ log: loud
 data_dir: [a]
 data_dir: b
 egress_allow: 10.0.0.5/8
-retention: {audit: many}
+retention: {audit_uses: many, jobs: 1}
 database: mysql://root:planted-secret@db/x
 `)
 	_, err := config.Load([]string{
@@ -166,7 +168,8 @@ database: mysql://root:planted-secret@db/x
 		`log (FILE, line 7): has to be settings`,
 		`data_dir (FILE, line 8): has to be one plain value`,
 		`egress_allow (FILE, line 10): "10.0.0.5/8" names a host within the network: write 10.0.0.0/8 or 10.0.0.5`,
-		`retention.audit (FILE, line 11): "many" is no number of days`,
+		`retention.audit_uses (FILE, line 11): "many" is no number of days`,
+		`retention.jobs (FILE, line 11): is shorter than the pause of some work`,
 		`database (FILE, line 12): the address begins with "mysql://": write postgres://`,
 		`public_url (GATEHOUSE_PUBLIC_URL): "http://gatehouse.example/path" is no address of a server: write https://host`,
 		`trusted_proxies (GATEHOUSE_TRUSTED_PROXIES): 0.0.0.0/0 is everybody`,
@@ -181,7 +184,7 @@ database: mysql://root:planted-secret@db/x
 			t.Errorf("not told: %s", want)
 		}
 	}
-	if len(faults) != 17 {
+	if len(faults) != 18 {
 		t.Errorf("%d faults", len(faults))
 	}
 	if strings.Contains(text, "planted") {

@@ -49,8 +49,9 @@ var settings = []setting{
 	prefixes("egress_allow", func(c *Config) *[]netip.Prefix { return &c.EgressAllow }),
 	text("log.level", "info", func(c *Config) *string { return &c.Log.Level }, one("debug", "info", "warn", "error")),
 	text("log.format", "text", func(c *Config) *string { return &c.Log.Format }, one("text", "json")),
-	days("retention.audit", 0, func(c *Config) *int { return &c.Retention.Audit }),
 	days("retention.audit_uses", 90, func(c *Config) *int { return &c.Retention.AuditUses }),
+	days("retention.jobs", 14, func(c *Config) *int { return &c.Retention.Jobs }),
+	days("retention.validations", 365, func(c *Config) *int { return &c.Retention.Validations }),
 }
 
 func text(name, normal string, at func(*Config) *string, check func(string) error) setting {

@@ -98,6 +98,7 @@ func (f *faults) credential(kind Kind, p Profile, in CredentialRequest, as Crede
 		f.Add("credential", "is an app password, which a new profile cannot have: app passwords no longer open SharePoint, and no modern sign-in", "use an app with a certificate; for a profile that is in use elsewhere already say that it exists")
 	}
 	f.fits(in, as)
+	f.sharePoint(as, p, existing)
 	for field, v := range map[string]secrets.Value{"password": in.Password, "secret": in.Secret} {
 		if text := v.Reveal(); len(text) > maxSecret || strings.ContainsAny(text, "\x00\r\n") {
 			f.Add(field, "is too long or holds line ends", "enter it as Microsoft shows it, in one line")
@@ -126,6 +127,15 @@ func (f *faults) fits(in CredentialRequest, as CredentialKind) {
 	}
 	if wrong {
 		f.Add("credential", "is of another kind than what was given", "give what belongs to "+string(as))
+	}
+}
+
+// sharePoint demands a certificate where an app is to open SharePoint: tokens that
+// were made with a secret are issued, and refused there with 401 (sharepoint §2). A
+// profile that is in use elsewhere already is taken as it is, and warned about.
+func (f *faults) sharePoint(as CredentialKind, p Profile, existing bool) {
+	if as == Secret && slices.Contains(p.Services, SharePoint) && !existing {
+		f.Add("credential", "is a client secret, with which SharePoint lets no app in: it answers 401 although a token is issued", "give a certificate, or let Gatehouse make one; without SharePoint among the services a secret will do")
 	}
 }
 
@@ -226,6 +236,9 @@ func (c Connection) profileWarnings() []string {
 	}
 	if c.Credential == Secret && slices.Contains(c.Services, SharePoint) {
 		out = append(out, "SharePoint accepts no app that proves itself with a client secret: use a certificate.")
+	}
+	if c.Credential == Secret && slices.Contains(c.Services, Exchange) {
+		out = append(out, "Exchange Online PowerShell accepts no app that proves itself with a client secret: use a certificate.")
 	}
 	return out
 }

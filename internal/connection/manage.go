@@ -35,7 +35,7 @@ type CreateRequest struct {
 	Profile
 	Credential CredentialRequest
 	// Existing: the profile is in use elsewhere already. Only then may it have
-	// an app password.
+	// an app password, or a client secret for SharePoint.
 	Existing bool
 }
 
@@ -153,6 +153,11 @@ func (s *Service) Update(ctx context.Context, id string, in UpdateRequest) (Conn
 		var f faults
 		f.profile(r.Kind, in.Profile)
 		f.holder(r.Credential, in.Profile, r.Held)
+		before, err := r.connection()
+		if err != nil {
+			return err
+		}
+		f.sharePoint(r.Credential, in.Profile, before.outdated())
 		if err := f.Err(); err != nil {
 			return err
 		}
@@ -200,7 +205,7 @@ func (s *Service) SetCredential(ctx context.Context, id string, in CredentialReq
 	if err != nil {
 		return Connection{}, err
 	}
-	c, err := s.prepare(known.Kind, known.profile(), in, known.Credential == AppPassword)
+	c, err := s.prepare(known.Kind, known.profile(), in, known.outdated())
 	if err != nil {
 		return Connection{}, err
 	}
@@ -222,6 +227,12 @@ func (s *Service) SetCredential(ctx context.Context, id string, in CredentialReq
 
 func (c Connection) profile() Profile {
 	return Profile{c.Name, c.Description, c.MFA, c.Username, c.ClientID, c.Services, c.Site, c.AdminURL, c.Environment, c.Company, c.Consumer}
+}
+
+// outdated reports a profile that a new connection could not have: with an app
+// password, or with a client secret for SharePoint.
+func (c Connection) outdated() bool {
+	return c.Credential == AppPassword || c.Credential == Secret && slices.Contains(c.Services, SharePoint)
 }
 
 // Remove forgets a connection with its credential and validations.

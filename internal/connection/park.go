@@ -19,7 +19,7 @@ type Opened struct {
 // Open gives a connection with its credential, to whom may validate it.
 func (s *Service) Open(ctx context.Context, id string) (Opened, error) {
 	var r row
-	err := s.DB.Read().NewSelect().Model(&r).ColumnExpr("c.*, t.name AS tenant_name, length(c.secret) > 0 AS held").Join("JOIN tenants AS t ON t.id = c.tenant_id").Where("c.id = ?", id).Scan(ctx)
+	err := s.DB.Read().NewSelect().Model(&r).ColumnExpr("?TableColumns, t.name AS tenant_name, length(c.secret) > 0 AS held").Join("JOIN tenants AS t ON t.id = c.tenant_id").Where("c.id = ?", id).Scan(ctx)
 	if sqldb.Missing(err) {
 		return Opened{}, ErrMissing
 	}

@@ -95,6 +95,7 @@ func (c *console) routes() http.Handler {
 	page("GET /tenants/{id}/reader", c.readerPage)
 	page("POST /tenants/{id}/reader", c.onboardReader)
 	page("POST /tenants/{id}/reader/check", c.checkReader)
+	page("GET /tenants/{id}/reader/remove", c.removeReaderPage)
 	page("POST /tenants/{id}/reader/remove", c.removeReader)
 	page("GET /tenants/{id}/remove", c.removeTenantPage)
 	page("POST /tenants/{id}/remove", c.removeTenant)
@@ -126,10 +127,12 @@ func (c *console) routes() http.Handler {
 	page("POST /operators/{id}/link", c.relink)
 	page("POST /operators/{id}/{act}", c.operatorAct)
 	page("GET /operators/{id}/remove", c.removeOperatorPage)
+	page("GET /operators/{id}/disable", c.disableOperatorPage)
 	page("POST /sessions/{id}/revoke", c.revokeSession)
 
 	page("GET /settings", c.settings)
 	page("POST /settings/password", c.changePassword)
+	page("GET /settings/factors/{id}/remove", c.removeFactorPage)
 	page("POST /settings/factors/{id}/remove", c.removeFactor)
 	page("POST /settings/sessions/revoke", c.revokeOthers)
 

@@ -25,11 +25,14 @@ func typed(w http.ResponseWriter, r *http.Request) (*form, error) {
 	if err := r.ParseForm(); err != nil {
 		return nil, errNoForm
 	}
+	if unstorable(r.PostForm) {
+		return nil, errNoForm
+	}
 	return &form{Values: r.PostForm}, nil
 }
 
 // errNoForm says that the request held no form.
-var errNoForm = errors.New("reading the form: it is too long or was cut off: go back and send it again")
+var errNoForm = errors.New("reading the form: it is too long, was cut off, or holds signs that no text has: go back and send it again")
 
 // refused takes in an error about what was typed, and gives back any other.
 func (f *form) refused(err error) error {

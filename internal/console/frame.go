@@ -1,16 +1,20 @@
 package console
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/a-h/templ"
 
@@ -45,6 +49,11 @@ func (f *frame) anywhere(p audit.Permission) bool {
 	return err == nil && (scope.All || len(scope.IDs) > 0)
 }
 
+// inside reports whether the person is signed in.
+func (f *frame) inside() bool {
+	return f.Session != nil && f.Session.Operator != nil && f.Session.Stage == operator.StageSignedIn
+}
+
 // handler serves one route. An error becomes a page that says what to do.
 type handler func(w http.ResponseWriter, r *http.Request, f *frame) error
 
@@ -54,10 +63,26 @@ var errNoPage = errors.New("there is no page at this address")
 func (c *console) serve(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f := &frame{Theme: themeOf(r), Demo: c.Demo, Here: r.URL.RequestURI(), Now: c.Now(), Said: said[r.URL.Query().Get("said")], ctx: r.Context()}
-		if err := h(w, r, f); err != nil {
+		err := errNoPage
+		if !strings.ContainsRune(r.URL.Path, 0) && !unstorable(r.URL.Query()) {
+			err = h(w, r, f)
+		}
+		if err != nil {
 			c.fail(w, r, f, err)
 		}
 	})
+}
+
+// unstorable reports whether a value holds what no database takes in a text.
+func unstorable(values url.Values) bool {
+	for _, all := range values {
+		for _, v := range all {
+			if strings.ContainsRune(v, 0) || !utf8.ValidString(v) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // limited bounds how often an address may ask.
@@ -153,18 +178,31 @@ func back(w http.ResponseWriter, r *http.Request, path, what string) error {
 	return to(w, r, path+"?said="+url.QueryEscape(what))
 }
 
-// show renders a page.
+// show renders a page as a whole, so that what goes wrong with it can still be
+// answered, and sends it. That the browser has gone meanwhile is no fault.
 func show(w http.ResponseWriter, r *http.Request, status int, page templ.Component) error {
+	var text bytes.Buffer
+	small := strings.Contains(r.Header.Get("Accept-Encoding"), "gzip")
+	var into io.Writer = &text
+	var packer *gzip.Writer
+	if small {
+		packer = gzip.NewWriter(&text)
+		into = packer
+	}
+	if err := page.Render(r.Context(), into); err != nil {
+		return fmt.Errorf("rendering a page: %w", err)
+	}
+	if small {
+		if err := packer.Close(); err != nil {
+			return fmt.Errorf("rendering a page: %w", err)
+		}
+		w.Header().Set("Content-Encoding", "gzip")
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Vary", "Accept-Encoding")
-	if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		w.WriteHeader(status)
-		return page.Render(r.Context(), w)
-	}
-	w.Header().Set("Content-Encoding", "gzip")
 	w.WriteHeader(status)
-	small := gzip.NewWriter(w)
-	return errors.Join(page.Render(r.Context(), small), small.Close())
+	_, _ = w.Write(text.Bytes())
+	return nil
 }
 
 // asJSON answers a script.
@@ -182,6 +220,9 @@ type trouble struct {
 
 // fail answers an error: with a page for people, in words for scripts.
 func (c *console) fail(w http.ResponseWriter, r *http.Request, f *frame, err error) {
+	if r.Context().Err() != nil {
+		return // nobody is there any more to read it
+	}
 	if errors.Is(err, operator.ErrSession) && r.Method == http.MethodGet {
 		_ = to(w, r, "/sign-in?next="+url.QueryEscape(r.URL.RequestURI()))
 		return
@@ -220,6 +261,12 @@ func explainTrouble(err error) trouble {
 	if limited, ok := errors.AsType[*operator.Limited](err); ok {
 		return trouble{http.StatusTooManyRequests, "Too many tries", sentence(limited.Error()), "Go back to sign-in", "/sign-in"}
 	}
+	if errors.Is(err, errNoForm) {
+		return trouble{http.StatusBadRequest, "The form did not arrive whole", "It is too long, was cut off, or holds signs that no text has. Nothing was stored. Go back and send it again.", "Go to the overview", "/"}
+	}
+	if faults, ok := errors.AsType[tenant.Faults](err); ok {
+		return trouble{http.StatusBadRequest, "This address is not right", sentence(faults.Error()), "Go to the overview", "/"}
+	}
 	if words, ok := plain(err); ok {
 		return trouble{http.StatusConflict, "This cannot be done", sentence(words), "Go to the overview", "/"}
 	}
@@ -233,7 +280,7 @@ func missing(err error) bool {
 
 // plain gives the words of errors that were written for the person.
 func plain(err error) (string, bool) {
-	for _, known := range []error{operator.ErrLastAdministrator, operator.ErrTaken, operator.ErrNoFactor, jobs.ErrFinished, jobs.ErrRunning} {
+	for _, known := range []error{operator.ErrLastAdministrator, operator.ErrTaken, operator.ErrNoFactor, operator.ErrOnlyFactor, operator.ErrManyFactors, tenant.ErrNoReader, tenant.ErrPaused, jobs.ErrFinished, jobs.ErrRunning} {
 		if errors.Is(err, known) {
 			return known.Error(), true
 		}

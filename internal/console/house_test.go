@@ -2,7 +2,6 @@ package console_test
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"io"
@@ -42,7 +41,11 @@ const (
 
 // house is the console in front of all features, its queue at work.
 type house struct {
-	t           *testing.T
+	t           testing.TB
+	address     string // of the database; a new SQLite file if empty
+	demo        bool
+	register    func(*jobs.Queue) // adds jobs of the test
+	db          *sqldb.DB
 	server      *httptest.Server
 	lab         *lab.Lab
 	log         *audit.Log
@@ -52,10 +55,29 @@ type house struct {
 	runs        *validation.Runs
 }
 
-func newHouse(t *testing.T) *house {
+// in is the house within a part of a test.
+func (h *house) in(t testing.TB) *house {
+	part := *h
+	part.t = t
+	return &part
+}
+
+func (h *house) demonstrating() { h.demo = true }
+
+func newHouse(t testing.TB, options ...func(*house)) *house {
 	t.Helper()
-	h := &house{t: t, lab: lab.Start(t)}
-	db := dbtest.Open(t, dbtest.SQLite(t))
+	h := &house{t: t}
+	for _, o := range options {
+		o(h)
+	}
+	if h.address == "" {
+		h.address = dbtest.SQLite(t)
+	}
+	if h.lab == nil {
+		h.lab = lab.Start(t)
+	}
+	db := dbtest.Open(t, h.address)
+	h.db = db
 	if err := jobs.Migrate(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +90,11 @@ func newHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hub, governor, queue := live.New(live.Config{DB: db}), pace.New(pace.Config{DB: db}), startQueue(t, db)
+	hub, governor := live.New(live.Config{DB: db}), pace.New(pace.Config{DB: db})
+	queue := startQueue(t, db, hub)
+	if h.register != nil {
+		h.register(queue.Queue)
+	}
 	cloud := microsoft.Cloud{Name: "lab", Login: h.lab.URL(), Graph: h.lab.URL(), GraphResource: "https://graph.microsoft.com", Roots: h.lab.Roots()}
 	h.tenants = tenant.New(tenant.Config{DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud})
 	h.connections = connection.New(connection.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Tenants: h.tenants})
@@ -82,7 +108,7 @@ func newHouse(t *testing.T) *house {
 	}
 	h.server.Config.Handler = http.NewCrossOriginProtection().Handler(console.New(console.Config{
 		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub,
-		Limiter: operator.NewLimiter(operator.LimiterConfig{Every: time.Millisecond, Burst: 1000}), PublicURL: address,
+		Limiter: operator.NewLimiter(operator.LimiterConfig{Every: time.Millisecond, Burst: 1000}), PublicURL: address, Demo: h.demo,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}))
 	h.server.Start()
@@ -97,13 +123,13 @@ type startedQueue struct {
 	start func()
 }
 
-func startQueue(t *testing.T, db *sqldb.DB) startedQueue {
+func startQueue(t testing.TB, db *sqldb.DB, hub *live.Hub) startedQueue {
 	t.Helper()
-	replica := lease.New(lease.Config{DB: db, TTL: time.Second})
+	replica := lease.New(lease.Config{DB: db, TTL: time.Minute})
 	if err := replica.Join(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	queue, err := jobs.New(jobs.Config{DB: db, Replica: replica, Log: slog.New(slog.DiscardHandler)})
+	queue, err := jobs.New(jobs.Config{DB: db, Replica: replica, Live: hub, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +198,7 @@ func (h *house) onboard(t tenant.Tenant) {
 	app := h.at(t.Name).App("Gatehouse reader")
 	steps, err := h.tenants.OnboardReader(h.boss(), t.ID, tenant.OnboardRequest{ClientID: app.ClientID})
 	block, _ := pem.Decode([]byte(must(h.t, steps, err).CertificatePEM))
-	h.upload(t.Name, app.ClientID, block.Bytes)
+	h.administration(t.Name).upload(app.ClientID, block.Bytes)
 	_, err = h.tenants.CheckReader(h.boss(), t.ID)
 	if err != nil {
 		h.t.Fatal(err)
@@ -183,43 +209,7 @@ func (h *house) onboard(t tenant.Tenant) {
 	})
 }
 
-// upload adds a certificate to an app registration, as its administrator would.
-func (h *house) upload(tenantName, clientID string, certificate []byte) {
-	h.t.Helper()
-	at := h.at(tenantName)
-	admin := at.App("Lab administration")
-	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {admin.ClientID}, "client_secret": {*admin.Secret}, "scope": {"https://graph.microsoft.com/.default"}}
-	response, err := h.lab.Client().PostForm(h.lab.URL()+"/"+at.ID+"/oauth2/v2.0/token", form) //nolint:bodyclose // decode, read or the caller closes it
-	var token struct {
-		Access string `json:"access_token"`
-	}
-	decode(h.t, must(h.t, response, err), &token) //nolint:bodyclose // decode, read or the caller closes it
-	path := h.lab.URL() + "/v1.0/applications(appId='" + clientID + "')"
-	call := func(method string, body any) *http.Response {
-		text, err := json.Marshal(body)
-		request, err2 := http.NewRequestWithContext(h.t.Context(), method, path, strings.NewReader(string(must(h.t, text, err))))
-		must(h.t, request, err2).Header.Set("Authorization", "Bearer "+token.Access)
-		request.Header.Set("Content-Type", "application/json")
-		response, err := h.lab.Client().Do(request)
-		return must(h.t, response, err)
-	}
-	var app struct {
-		Keys []map[string]any `json:"keyCredentials"`
-	}
-	decode(h.t, call(http.MethodGet, nil), &app) //nolint:bodyclose // decode, read or the caller closes it
-	var keys []any
-	for _, k := range app.Keys {
-		keys = append(keys, map[string]any{"keyId": k["keyId"]})
-	}
-	keys = append(keys, map[string]any{"type": "AsymmetricX509Cert", "usage": "Verify", "key": base64.StdEncoding.EncodeToString(certificate)})
-	changed := call(http.MethodPatch, map[string]any{"keyCredentials": keys})
-	changed.Body.Close()
-	if changed.StatusCode >= 300 {
-		h.t.Fatalf("uploading a certificate: %s", changed.Status)
-	}
-}
-
-func decode(t *testing.T, response *http.Response, into any) {
+func decode(t testing.TB, response *http.Response, into any) {
 	t.Helper()
 	defer response.Body.Close()
 	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
@@ -240,7 +230,7 @@ func (h *house) account(t tenant.Tenant, user, name string, services ...string) 
 }
 
 // validate validates a connection and waits for the end.
-func (h *house) validate(c connection.Connection) validation.Run {
+func (h *house) validate(c connection.Connection) {
 	h.t.Helper()
 	started, err := h.runs.Start(h.boss(), c.ID)
 	run := must(h.t, started, err)
@@ -249,7 +239,6 @@ func (h *house) validate(c connection.Connection) validation.Run {
 		run = must(h.t, now, err)
 		return run.State == validation.Done
 	})
-	return run
 }
 
 // eventually waits for a condition.
@@ -308,7 +297,7 @@ func (v *visitor) post(path string, form url.Values) page {
 }
 
 // has demands texts on a page.
-func (p page) has(t *testing.T, texts ...string) {
+func (p page) has(t testing.TB, texts ...string) {
 	t.Helper()
 	for _, text := range texts {
 		if !strings.Contains(p.Text, text) {

@@ -12,9 +12,10 @@ import (
 
 // jobList is what the page of jobs shows.
 type jobList struct {
-	Jobs  []jobs.Job
-	State string
-	Next  string
+	Jobs    []jobs.Job
+	Tenants map[string]string // names by id
+	State   string
+	Next    string
 }
 
 func (c *console) jobs(w http.ResponseWriter, r *http.Request, f *frame) error {
@@ -31,8 +32,20 @@ func (c *console) jobs(w http.ResponseWriter, r *http.Request, f *frame) error {
 	if err != nil {
 		return err
 	}
+	names := map[string]string{}
+	for _, j := range all {
+		if j.Tenant == "" || names[j.Tenant] != "" {
+			continue
+		}
+		t, err := c.Tenants.Get(r.Context(), j.Tenant)
+		if err == nil {
+			names[j.Tenant] = t.Name
+		} else if !missing(err) { // it may have been removed since
+			return err
+		}
+	}
 	f.Title, f.Noun = "Jobs", "jobs"
-	return show(w, r, http.StatusOK, jobsPage(f, jobList{all, q.Get("state"), onward(r, next)}))
+	return show(w, r, http.StatusOK, jobsPage(f, jobList{all, names, q.Get("state"), onward(r, next)}))
 }
 
 // jobAct starts or cancels a job. The queue belongs to no feature, so that the

@@ -26,6 +26,9 @@ func (c *console) tenantNames(r *http.Request) (map[string]string, []option, err
 }
 
 func (c *console) operators(w http.ResponseWriter, r *http.Request, f *frame) error {
+	if !f.anywhere(audit.OperatorView) {
+		return c.Audit.Allow(r.Context(), audit.AllTenants, audit.OperatorView)
+	}
 	all, err := c.Operators.List(r.Context())
 	if err != nil {
 		return err
@@ -82,10 +85,10 @@ func (c *console) invite(w http.ResponseWriter, r *http.Request, f *frame) error
 		return c.showInvite(w, r, f, typed, http.StatusUnprocessableEntity)
 	}
 	made, token, err := c.Operators.Invite(r.Context(), typed.text("email"), typed.text("name"), map[string]audit.Role{typed.Get("tenant"): role})
-	if err != nil {
-		if !c.personFault(typed, err) {
-			return err
-		}
+	if err := typed.personFault(err); err != nil {
+		return err
+	}
+	if len(typed.Faults) > 0 {
 		return c.showInvite(w, r, f, typed, http.StatusUnprocessableEntity)
 	}
 	return c.showLink(w, r, f, made, token)
@@ -185,12 +188,33 @@ func (c *console) operatorAct(w http.ResponseWriter, r *http.Request, _ *frame) 
 }
 
 func (c *console) removeOperatorPage(w http.ResponseWriter, r *http.Request, f *frame) error {
+	return c.askOperator(w, r, f, "Remove ", question{
+		Points: []string{"The account goes, with its roles, second factors and sessions.", "This cannot be undone. A new invitation makes a new account.", "The audit log keeps what was done with it."},
+		Button: "Remove the account", Keep: "Keep the account", Action: "/remove",
+	})
+}
+
+func (c *console) disableOperatorPage(w http.ResponseWriter, r *http.Request, f *frame) error {
+	return c.askOperator(w, r, f, "Disable ", question{
+		Points: []string{"The account is signed out everywhere at once, and cannot sign in.", "Roles, password and second factors stay: enable it again on the same page.", "What it has started goes on."},
+		Button: "Disable the account", Keep: "Leave it enabled", Action: "/disable",
+	})
+}
+
+// askOperator asks before something is done to an operator, whom may manage the
+// account as a whole.
+func (c *console) askOperator(w http.ResponseWriter, r *http.Request, f *frame, verb string, q question) error {
 	one, err := c.Operators.Get(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	f.Title, f.Noun = "Remove "+one.Name, "operators"
-	return show(w, r, http.StatusOK, removeOperatorPage(f, one))
+	if err := c.Audit.Allow(r.Context(), audit.AllTenants, audit.OperatorManage); err != nil {
+		return err
+	}
+	f.Title, f.Noun = verb+one.Name, "operators"
+	q.Of, q.Back = one.Name, "/operators/"+one.ID
+	q.Action = q.Back + q.Action
+	return show(w, r, http.StatusOK, confirmPage(f, q))
 }
 
 // roles are the four roles with what each may do.

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/diagnosis"
 	"gatehouse/internal/tenant"
 	"gatehouse/internal/validation"
 )
@@ -21,7 +23,9 @@ type overviewView struct {
 	Tenants int
 	Total   int
 	More    bool // there are connections that were not looked at
-	Causes  []cause
+	Figures []figure
+	Causes  []cause     // of which so many are shown
+	Hidden  int         // causes that are not shown
 	Wrong   []matrixRow // tenants in which something is not well
 	Well    []matrixRow
 	Ends    []ending
@@ -31,31 +35,20 @@ type overviewView struct {
 // cause is one reason for which connections of a tenant do not work.
 type cause struct {
 	state
-	Title      string
-	Tenant     connection.Connection // any of them, for its tenant
-	Reach      []connection.Connection
-	Since      *time.Time
-	Rule, Help string
+	Title  string
+	Tenant connection.Connection // any of them, for its tenant
+	Reach  []connection.Connection
+	Since  *time.Time
+	Longer bool   // at least since then
+	Actor  string // who must act; "" if that is not known
+	Help   string // what helps first
 }
 
-// matrixRow is one tenant with a cell for each service.
-type matrixRow struct {
-	ID, Name string
-	Cells    []matrixCell
-}
-
-type matrixCell struct {
+// figure counts the connections of a state.
+type figure struct {
 	state
-	Service string
-	Count   int
-	Href    string
-}
-
-// ending is a credential that ends within the strip.
-type ending struct {
-	Name, Href string
-	At         time.Time
-	Days       int
+	Count int
+	Href  string
 }
 
 // How far the overview looks.
@@ -64,6 +57,9 @@ const (
 	stripDays       = 30
 	mostChanges     = 8
 	mostWell        = 12 // tenants in which all works that are not folded
+	mostRows        = 50 // of a matrix
+	mostCauses      = 12
+	lookBack        = 5 // validations that tell since when
 )
 
 func (c *console) overview(w http.ResponseWriter, r *http.Request, f *frame) error {
@@ -83,11 +79,19 @@ func (c *console) overview(w http.ResponseWriter, r *http.Request, f *frame) err
 	v.Tenants, v.Total = len(tenants), len(all)
 	v.Causes = causes(all)
 	v.Line, v.State = stateLine(all, v.Causes)
+	v.Figures = figures(all)
+	if v.Hidden = len(v.Causes) - mostCauses; v.Hidden > 0 {
+		v.Causes = v.Causes[:mostCauses]
+	}
+	for i := range v.Causes {
+		if err := c.lookInto(r.Context(), &v.Causes[i]); err != nil {
+			return err
+		}
+	}
 	v.Wrong, v.Well = matrix(tenants, all)
 	v.Ends = endings(tenants, all, f.Now)
 	if f.anywhere(audit.AuditView) {
-		today := f.Now.UTC().Truncate(24 * time.Hour)
-		if v.Changes, err = c.Audit.List(r.Context(), audit.Filter{From: today, Outcome: audit.OutcomeDone, Limit: mostChanges}); err != nil {
+		if v.Changes, err = c.Audit.List(r.Context(), audit.Filter{From: f.Now.Add(-24 * time.Hour), Outcome: audit.OutcomeDone, Limit: mostChanges}); err != nil {
 			return err
 		}
 	}
@@ -138,9 +142,9 @@ func causes(all []connection.Connection) []cause {
 		if !ok {
 			i = len(out)
 			at[key] = i
-			out = append(out, cause{state: stateOf(c), Title: c.Sentence, Tenant: c, Rule: ruleWords(c.Rule)})
+			out = append(out, cause{state: stateOf(c), Title: c.Sentence, Tenant: c})
 			if c.Parked {
-				out[i].Title = sentence(c.ParkedReason)
+				out[i].Title = c.ParkedReason
 			}
 		}
 		out[i].Reach = append(out[i].Reach, c)
@@ -150,6 +154,54 @@ func causes(all []connection.Connection) []cause {
 	}
 	slices.SortStableFunc(out, func(a, b cause) int { return cmp.Compare(len(b.Reach), len(a.Reach)) })
 	return out
+}
+
+// lookInto finds out since when a cause is there, who must act and what helps,
+// from the validations of the first connection that it stops.
+func (c *console) lookInto(ctx context.Context, of *cause) error {
+	runs, next, err := c.Runs.List(ctx, of.Reach[0].ID, connection.Page{Limit: lookBack})
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		if run.Result == nil {
+			continue
+		}
+		if run.Result.Verdict != validation.Blocked && run.Result.Verdict != validation.Failed {
+			next = ""
+			break
+		}
+		if of.Actor == "" && run.Result.Diagnosis != nil {
+			of.Actor = actorOf(run)
+			if len(run.Result.Diagnosis.Remedies) > 0 {
+				of.Help = run.Result.Diagnosis.Remedies[0].Title
+			}
+		}
+		of.Since = &run.CreatedAt
+	}
+	of.Longer = next != ""
+	if of.Reach[0].Parked {
+		of.Actor, of.Help = actorWords(diagnosis.Operator), "Enter the right password"
+	}
+	return nil
+}
+
+// figures count the connections by state, the worst first.
+func figures(all []connection.Connection) []figure {
+	counts := map[state]figure{}
+	for _, c := range all {
+		s := stateOf(c)
+		one := counts[s]
+		one.state, one.Href = s, "/connections?verdict="+c.Verdict
+		if c.Verdict == "" {
+			one.Href += connection.Never
+		}
+		one.Count++
+		counts[s] = one
+	}
+	return slices.SortedFunc(maps.Values(counts), func(a, b figure) int {
+		return cmp.Or(cmp.Compare(rank(b.state), rank(a.state)), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Word, b.Word))
+	})
 }
 
 func deref(s *string) string {
@@ -193,78 +245,4 @@ func stopWords(causes int) string {
 		return "stops"
 	}
 	return "stop"
-}
-
-// rank orders states by how much they want to be seen.
-func rank(s state) int { return slices.Index([]string{"", good, none, warn, bad}, s.Tone) }
-
-// matrix puts the worst state of each service of each tenant into a cell. The
-// tenants in which all is well come apart, to be folded.
-func matrix(tenants []tenant.Tenant, all []connection.Connection) (wrong, well []matrixRow) {
-	byTenant := map[string][]connection.Connection{}
-	for _, c := range all {
-		byTenant[c.TenantID] = append(byTenant[c.TenantID], c)
-	}
-	for _, t := range tenants {
-		row, worst := matrixRow{ID: t.ID, Name: t.Name}, 0
-		for _, s := range services {
-			cell := matrixCell{Service: s.Words}
-			for _, c := range byTenant[t.ID] {
-				if !has(c.Services, s.Name) {
-					continue
-				}
-				cell.Count++
-				if state := stateOf(c); rank(state) > rank(cell.state) {
-					cell.state, cell.Href = state, "/connections/"+c.ID
-				}
-			}
-			if cell.Count > 1 {
-				cell.Href = "/connections?tenant=" + t.ID
-			}
-			worst = max(worst, rank(cell.state))
-			row.Cells = append(row.Cells, cell)
-		}
-		if worst == rank(state{Tone: good}) {
-			well = append(well, row)
-		} else {
-			wrong = append(wrong, row)
-		}
-	}
-	return wrong, well
-}
-
-// endings are the credentials that end within the strip, the first one first.
-func endings(tenants []tenant.Tenant, all []connection.Connection, now time.Time) []ending {
-	var out []ending
-	add := func(name, href string, at time.Time) {
-		if days := int(at.Sub(now).Hours() / 24); at.Before(now.AddDate(0, 0, stripDays)) {
-			out = append(out, ending{name, href, at, max(0, days)})
-		}
-	}
-	for _, c := range all {
-		if c.CredentialNotAfter != nil {
-			add(c.Name, "/connections/"+c.ID, *c.CredentialNotAfter)
-		}
-	}
-	for _, t := range tenants {
-		if t.Reader != nil {
-			add("Reader of "+t.Name, "/tenants/"+t.ID+"/reader", t.Reader.NotAfter)
-		}
-	}
-	slices.SortFunc(out, func(a, b ending) int { return a.At.Compare(b.At) })
-	return out
-}
-
-// stripAt is where a day lies on the strip of 600 units.
-func stripAt(e ending) string { return fmt.Sprint(10 + e.Days*580/stripDays) }
-
-func stripTone(e ending) string {
-	switch {
-	case e.Days < 7:
-		return "late"
-	case e.Days < 14:
-		return "soon"
-	default:
-		return "far"
-	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/secrets"
 	"gatehouse/internal/tenant"
 )
 
@@ -17,26 +18,32 @@ import (
 type screen struct{ name, path string }
 
 // furnished is a house with something on every page, and its screens.
-func furnished(t *testing.T) (*house, *http.Cookie, []screen) {
+func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 	h := newHouse(t)
 	cookie := h.administrator()
-	var first tenant.Tenant
-	var shown connection.Connection
-	for i, of := range []struct{ tenant, user, name string }{
-		{"Default Shield", "svc-connection", "Admin tool"}, {"Open Harbour", "svc-backup", "Nightly backup"}, {"Profile Park", "svc-avepoint", "Backup profile"}, {"Azure Quay", "svc-deploy", "Deployment"},
+	shown := map[string]connection.Connection{}
+	tenants := map[string]tenant.Tenant{}
+	for _, of := range []struct {
+		tenant, user, name string
+		read               bool
+		services           []string
+	}{
+		{"Default Shield", "svc-connection", "Admin tool", true, []string{"graph", "sharepoint"}},
+		{"Open Harbour", "svc-backup", "Nightly backup", true, []string{"graph"}},
+		{"Profile Park", "svc-avepoint", "Backup profile", true, []string{"graph", "sharepoint"}},
+		{"Azure Quay", "svc-deploy", "Deployment", false, []string{"graph"}},
 	} {
 		at := h.add(of.tenant)
-		if i < 3 {
+		if of.read {
 			h.onboard(at)
 		}
-		c := h.account(at, of.user, of.name, "graph", "sharepoint")
-		if i < 3 {
-			h.validate(c)
-		}
-		if i == 0 {
-			first, shown = at, c
-		}
+		c := h.account(at, of.user, of.name, of.services...)
+		h.validate(c)
+		tenants[of.tenant], shown[of.name] = at, c
 	}
+	first := tenants["Default Shield"]
+	parked, err := h.connections.SetCredential(h.boss(), h.account(first, "svc-plain", "Migration").ID, connection.CredentialRequest{Password: secrets.New("not the password")})
+	h.validate(must(t, parked, err))
 	made, err := h.connections.Create(h.boss(), connection.CreateRequest{
 		TenantID: first.ID, Kind: connection.App, Profile: connection.Profile{Name: "Reporting", ClientID: "11111111-2222-3333-4444-555555555555", Services: []string{"business_central"}, Consumer: connection.Consumer{HoldsCredential: connection.HeldHere}},
 		Credential: connection.CredentialRequest{Generate: true},
@@ -44,28 +51,75 @@ func furnished(t *testing.T) (*house, *http.Cookie, []screen) {
 	must(t, made, err)
 	eve, _, err := h.operators.Invite(h.boss(), "eve@gatehouse.example", "Eve Person", map[string]audit.Role{first.ID: audit.Engineer})
 	must(t, eve, err)
+	_, err = h.tenants.OnboardReader(h.boss(), tenants["Azure Quay"].ID, tenant.OnboardRequest{ClientID: "11111111-2222-3333-4444-555555555555"})
+	if err == nil {
+		_, err = h.tenants.CheckReader(h.boss(), tenants["Azure Quay"].ID) // Microsoft does not know it
+	}
+	must(t, 0, err)
+	account, app, off := "/connections/"+shown["Admin tool"].ID, "/connections/"+made.ID, "/tenants/"+tenants["Azure Quay"].ID
 	return h, cookie, []screen{
-		{"overview", "/"}, {"tenants", "/tenants"}, {"tenant-new", "/tenants/new"}, {"tenant", "/tenants/" + first.ID}, {"reader", "/tenants/" + first.ID + "/reader"}, {"tenant-remove", "/tenants/" + first.ID + "/remove"},
-		{"connections", "/connections"}, {"connection-new", "/connections/new"}, {"connection", "/connections/" + shown.ID}, {"connection-edit", "/connections/" + shown.ID + "/edit"},
-		{"credential", "/connections/" + made.ID + "/credential"}, {"connection-app", "/connections/" + made.ID}, {"connection-remove", "/connections/" + shown.ID + "/remove"},
-		{"jobs", "/jobs"}, {"audit", "/audit"}, {"operators", "/operators"}, {"operator-new", "/operators/new"}, {"operator", "/operators/" + eve.ID}, {"operator-remove", "/operators/" + eve.ID + "/remove"},
+		{"overview", "/"}, {"tenants", "/tenants"}, {"tenants-none-fit", "/tenants?search=zzz"}, {"tenant-new", "/tenants/new"}, {"tenant", "/tenants/" + first.ID}, {"tenant-without-rules", off},
+		{"reader", "/tenants/" + first.ID + "/reader"}, {"reader-broken", off + "/reader"}, {"reader-remove", "/tenants/" + first.ID + "/reader/remove"}, {"tenant-remove", "/tenants/" + first.ID + "/remove"},
+		{"connections", "/connections"}, {"connection-new", "/connections/new"}, {"connection", account}, {"connection-works", "/connections/" + shown["Nightly backup"].ID},
+		{"connection-without-rules", "/connections/" + shown["Deployment"].ID}, {"connection-parked", "/connections/" + parked.ID}, {"connection-edit", account + "/edit"},
+		{"credential", app + "/credential"}, {"connection-app", app}, {"connection-remove", account + "/remove"},
+		{"jobs", "/jobs"}, {"audit", "/audit"}, {"operators", "/operators"}, {"operator-new", "/operators/new"}, {"operator", "/operators/" + eve.ID},
+		{"operator-disable", "/operators/" + eve.ID + "/disable"}, {"operator-remove", "/operators/" + eve.ID + "/remove"},
 		{"explain", "/explain"}, {"developers", "/developers"}, {"settings", "/settings"}, {"factor-new", "/factors/new"}, {"not-here", "/nowhere"},
 	}
 }
 
-// TestScreens looks at every page in both themes and at four widths: axe-core
-// finds nothing, nothing is wider than the window, nothing breaks the policy.
+// TestScreens looks at every page in both themes and at five widths: axe-core
+// finds nothing, nothing is wider than the window, nothing shifts.
 func TestScreens(t *testing.T) {
+	t.Parallel()
 	h, cookie, screens := furnished(t)
-	b := h.browse(cookie)
-	for _, s := range screens {
-		b.look(s)
+	for part := range 2 {
+		t.Run(fmt.Sprint(part), func(t *testing.T) {
+			t.Parallel()
+			b := h.in(t).browse(cookie)
+			for i, s := range screens {
+				if i%2 == part {
+					b.look(s)
+				}
+			}
+		})
 	}
-	outside := h.browse()
-	for _, s := range []screen{{"sign-in", "/sign-in"}} {
-		outside.look(s)
+	t.Run("weight", func(t *testing.T) { h.in(t).visitor(cookie).weigh(screens) })
+	t.Run("outside", func(t *testing.T) {
+		t.Parallel()
+		outside := h.in(t).browse()
+		outside.look(screen{"sign-in", "/sign-in"})
+		outside.look(screen{"setup", "/setup/" + h.link("frank@gatehouse.example")})
+		outside.look(screen{"setup-spent", "/setup/nothing"})
+	})
+}
+
+// TestEmpty looks at the pages of a house in which nothing is yet, as a demo:
+// each teaches the first step.
+func TestEmpty(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, (*house).demonstrating)
+	b := h.browse(h.administrator())
+	for _, s := range []struct {
+		screen
+		teaches string
+	}{
+		{screen{"empty-overview", "/"}, "Three steps to the first answer"}, {screen{"empty-tenants", "/tenants"}, "Add the first tenant"}, {screen{"empty-connections", "/connections"}, "First add a tenant"},
+		{screen{"empty-jobs", "/jobs"}, "No job"}, {screen{"empty-connection-new", "/connections/new"}, "First add a tenant"},
+	} {
+		b.look(s.screen)
+		b.sees(s.teaches)
+		b.sees("This is a demo with a simulated Microsoft cloud")
 	}
-	outside.look(screen{"setup", "/setup/" + h.link("frank@gatehouse.example")})
+	b.open("/")
+	b.size(1280, 900)
+	for _, stop := range []string{"/", "/connections", "/tenants", "/explain", "/audit"} {
+		if evaluate[string](b, `location.pathname`) != stop {
+			t.Errorf("the tour leads to %s, not %s", b.where(), stop)
+		}
+		b.do(chromedp.Click(".tour .next a"))
+	}
 }
 
 // link is the token of a link for a new operator.
@@ -75,41 +129,55 @@ func (h *house) link(email string) string {
 	return must(h.t, token, err).Reveal()
 }
 
-func axe(t *testing.T) string {
+// axe is the public checker of accessibility.
+func axe(t testing.TB) string {
 	t.Helper()
 	source, err := os.ReadFile("../../interop/node/node_modules/axe-core/axe.min.js")
 	return string(must(t, source, err))
 }
 
+// widths are those of windows that people have.
+var widths = map[string][]int64{"light": {1280, 320, 390, 768, 1920}, "dark": {1280, 390}}
+
+// look looks at a page at each width. There are two layouts, for phones and for
+// desks: each is looked at with all rules in both themes.
 func (b *tab) look(s screen) {
 	b.t.Helper()
-	source := axe(b.t)
-	for _, theme := range []string{"light", "dark"} {
-		b.size(1280, 900)
+	for _, width := range []int64{390, 1280} {
+		b.size(width, 900)
 		b.open(s.path)
+		if moved := evaluate[float64](b, shifts); moved > 0 {
+			b.t.Errorf("%s shifts by %f in a window of %d", s.name, moved, width)
+		}
+	}
+	evaluate[chromedp.Void](b, axe(b.t))
+	for _, theme := range []string{"light", "dark"} {
 		evaluate[chromedp.Void](b, fmt.Sprintf(`document.documentElement.dataset.theme = %q`, theme))
-		b.accessible(source, s.name+" "+theme)
-		b.photograph(s.name + "-1280-" + theme)
-		for _, width := range []int64{320, 390, 768} {
-			b.size(width, 844)
+		for _, width := range widths[theme] {
+			b.size(width, 900)
 			if wide := evaluate[int64](b, `document.documentElement.scrollWidth`); wide > width {
 				b.t.Errorf("%s is %d wide in a window of %d: %s", s.name, wide, width, evaluate[string](b, fmt.Sprintf(widest, width)))
 			}
-			if width == 390 {
-				b.photograph(s.name + "-390-" + theme)
-				if theme == "light" {
-					b.accessible(source, s.name+" narrow")
-				}
+			rules := layoutRules
+			if width == 1280 || width == 390 {
+				rules = allRules
+				b.photograph(fmt.Sprintf("%s-%d-%s", s.name, width, theme))
 			}
+			b.accessible(fmt.Sprintf("%s at %d, %s", s.name, width, theme), rules)
 		}
 	}
 }
+
+// shifts is by how much a page has moved since it was opened, but for what a
+// person has moved.
+const shifts = `(() => { const o = new PerformanceObserver(() => {}); o.observe({type: "layout-shift", buffered: true}); return o.takeRecords().reduce((sum, e) => sum + (e.hadRecentInput ? 0 : e.value), 0) })()`
 
 // widest names elements that reach beyond a width.
 const widest = `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > %d && !e.closest(".scroll, pre")).slice(0, 3).map(e => e.outerHTML.slice(0, 120)).join(" | ")`
 
 // TestExplainBox answers a pasted error, and finds what is called so.
 func TestExplainBox(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	v := h.visitor(h.administrator())
 	h.add("Open Harbour")

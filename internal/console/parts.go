@@ -1,7 +1,10 @@
 package console
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/a-h/templ"
 )
@@ -52,6 +55,33 @@ func attributes(f *form, d field) templ.Attributes {
 		a["spellcheck"] = "false"
 	}
 	return a
+}
+
+// question is what a page asks before something is done.
+type question struct {
+	Of, Back             string   // what it is about, and the page of that
+	Points               []string // what it brings with it
+	Action, Button, Keep string   // where it is done, in which words, and the way out
+}
+
+// breakable is an identifier that a narrow column breaks behind its marks, as
+// people would. What is copied from it has no breaks.
+func breakable(text string) templ.Component {
+	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		var out strings.Builder
+		for text != "" {
+			i := strings.IndexAny(text, "@.-/_:") + 1
+			if i == 0 {
+				i = len(text)
+			}
+			out.WriteString(templ.EscapeString(text[:i]))
+			if text = text[i:]; text != "" {
+				out.WriteString("<wbr>")
+			}
+		}
+		_, err := io.WriteString(w, out.String())
+		return err
+	})
 }
 
 func pressed(on bool) string { return fmt.Sprint(on) }

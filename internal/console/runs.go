@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/posture"
 	"gatehouse/internal/tenant"
@@ -20,6 +21,8 @@ type connectionView struct {
 	History []validation.Run
 	Older   string
 	Form    *form
+	Without string         // which answers stay unknown for want of reader and snapshot
+	Changes []audit.Record // of it, for whom may see the log; newest first
 }
 
 // historySize is how many validations the page lists.
@@ -52,6 +55,16 @@ func (c *console) showConnection(w http.ResponseWriter, r *http.Request, f *fram
 			return errNoPage
 		}
 		v.Run = &run
+	}
+	of, err := c.Tenants.Get(r.Context(), one.TenantID)
+	if err != nil {
+		return err
+	}
+	v.Without = of.Without()
+	if f.may(one.TenantID, audit.AuditView) {
+		if v.Changes, err = c.Audit.List(r.Context(), audit.Filter{TenantID: one.TenantID, ObjectID: one.ID, Limit: historySize}); err != nil {
+			return err
+		}
 	}
 	f.Title, f.Noun = one.Name, "connections"
 	return show(w, r, status, connectionPage(f, v))

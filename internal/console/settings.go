@@ -2,8 +2,10 @@ package console
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"gatehouse/internal/operator"
 	"gatehouse/internal/secrets"
@@ -44,17 +46,38 @@ func (c *console) changePassword(w http.ResponseWriter, r *http.Request, f *fram
 		return c.showSettings(w, r, f, typed, http.StatusUnprocessableEntity)
 	}
 	err = c.Operators.ChangePassword(r.Context(), f.Session, secrets.New(typed.Get("old")), secrets.New(typed.Get("password")), visit(r))
-	if weak, ok := errors.AsType[*operator.Weak](err); ok {
-		typed.Faults.Add("password", "is easy to guess", weak.Reason)
-	} else if errors.Is(err, operator.ErrSignIn) {
+	if errors.Is(err, operator.ErrSignIn) {
 		typed.Faults.Add("old", "is not your password", "type the one that you signed in with")
-	} else if err != nil {
+	} else if err := typed.personFault(err); err != nil {
 		return err
 	}
 	if len(typed.Faults) > 0 {
 		return c.showSettings(w, r, f, typed, http.StatusUnprocessableEntity)
 	}
 	return back(w, r, "/settings", "password")
+}
+
+func (c *console) removeFactorPage(w http.ResponseWriter, r *http.Request, f *frame) error {
+	factors, err := c.Operators.Factors(r.Context(), f.Session.OperatorID)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(factors, func(x operator.Factor) bool { return x.ID == r.PathValue("id") })
+	if i < 0 {
+		return errNoPage
+	}
+	if len(factors) == 1 {
+		return operator.ErrOnlyFactor
+	}
+	f.Title, f.Noun = "Remove "+factors[i].Name, "settings"
+	return show(w, r, http.StatusOK, confirmPage(f, question{
+		Of: "Settings", Back: "/settings", Points: []string{
+			factorWords(factors[i].Kind) + ": you no longer sign in with it, from now on.",
+			"What is stored on the device or in the app stays there; delete it there.",
+			fmt.Sprintf("You keep %s.", count(len(factors)-1, "other second factor")),
+		},
+		Action: r.URL.Path, Button: "Remove this second factor", Keep: "Keep it",
+	}))
 }
 
 func (c *console) removeFactor(w http.ResponseWriter, r *http.Request, f *frame) error {

@@ -49,31 +49,28 @@ func (c *console) setup(w http.ResponseWriter, r *http.Request, f *frame) error 
 	issued, err := c.Operators.Setup(r.Context(), operator.SetupRequest{
 		Token: secrets.New(r.PathValue("token")), Email: typed.text("email"), Name: typed.text("name"), Password: secrets.New(typed.Get("password")),
 	}, visit(r))
-	if err != nil {
-		if weak, ok := errors.AsType[*operator.Weak](err); ok {
-			typed.Faults.Add("password", "is easy to guess", weak.Reason)
-		} else if !c.personFault(typed, err) {
-			return err
-		}
+	if err := typed.personFault(err); err != nil {
+		return err
+	}
+	if len(typed.Faults) > 0 {
 		return c.showSetup(w, r, f, typed, http.StatusUnprocessableEntity)
 	}
 	c.remember(w, issued)
 	return to(w, r, "/factors/new")
 }
 
-// personFault takes in what is wrong with a name or e-mail address.
-func (c *console) personFault(typed *form, err error) bool {
-	switch {
-	case errors.Is(err, operator.ErrTaken):
-		typed.Faults.Add("email", "belongs to another operator", "choose another one, or find that operator in the list")
-	case strings.Contains(err.Error(), "no e-mail address"):
-		typed.Faults.Add("email", "is no e-mail address", "type it as name@domain")
-	case strings.HasPrefix(err.Error(), "naming an operator:"):
-		typed.Faults.Add("name", "is empty or cannot be shown", "type a name of up to 200 characters")
-	default:
-		return false
+// personFault takes in what is wrong with a person that was typed, and gives
+// back any other error.
+func (f *form) personFault(err error) error {
+	if errors.Is(err, operator.ErrTaken) {
+		f.Faults.Add("email", "belongs to another operator", "choose another one, or find that operator in the list")
+		return nil
 	}
-	return true
+	if weak, ok := errors.AsType[*operator.Weak](err); ok {
+		f.Faults.Add("password", "is easy to guess", weak.Reason)
+		return nil
+	}
+	return f.refused(err)
 }
 
 func (c *console) signInPage(w http.ResponseWriter, r *http.Request, f *frame) error {

@@ -17,6 +17,7 @@ var shownKey = regexp.MustCompile(`class="id">([A-Z2-7 ]+)<`)
 
 // TestWithoutScripts goes from the set-up link to a verdict with forms alone.
 func TestWithoutScripts(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	token, err := h.operators.FirstLink(h.boss())
 	link := "/setup/" + must(t, token, err).Reveal()
@@ -29,10 +30,8 @@ func TestWithoutScripts(t *testing.T) {
 	}
 	factor := v.post(link, url.Values{"email": {adaEmail}, "name": {"Ada Person"}, "password": {goodPassword}, "again": {goodPassword}})
 	factor.has(t, "Add a second factor", "data:image/png")
-	key := strings.ReplaceAll(shownKey.FindStringSubmatch(factor.Text)[1], " ", "")
 	v.post("/factors/code", url.Values{"code": {"000000"}}).has(t, "does not match")
-	code, err := totp.GenerateCode(key, time.Now())
-	v.post("/factors/code", url.Values{"code": {must(t, code, err)}}).has(t, "Three steps to the first answer")
+	v.enrol(factor).has(t, "Three steps to the first answer")
 
 	domain := h.at("Default Shield").Domain
 	v.post("/tenants/new", url.Values{"do": {"find"}, "tenant": {"no such domain"}}).has(t, "is neither a domain nor a directory id", `value="no such domain"`)
@@ -61,9 +60,18 @@ func TestWithoutScripts(t *testing.T) {
 	v.post("/sign-in", url.Values{"email": {adaEmail}, "password": {"wrong"}}).has(t, "The e-mail address or the password is wrong", `value="`+adaEmail+`"`)
 }
 
+// enrol confirms the code generator that a page shows.
+func (v *visitor) enrol(shown page) page {
+	v.t.Helper()
+	key := strings.ReplaceAll(shownKey.FindStringSubmatch(shown.Text)[1], " ", "")
+	code, err := totp.GenerateCode(key, time.Now())
+	return v.post("/factors/code", url.Values{"code": {must(v.t, code, err)}, "name": {"Phone"}})
+}
+
 // TestKeyboard signs in, adds a tenant and a connection and validates it with
 // keys alone, and the verdict comes by itself.
 func TestKeyboard(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	b := h.browse(h.administrator())
 	b.open("/")
@@ -72,8 +80,10 @@ func TestKeyboard(t *testing.T) {
 	b.tabTo("Add a tenant")
 	b.keys(kb.Enter)
 	b.sees("Domain or directory id")
-	b.keys(h.at("Default Shield").Domain, kb.Enter) // the field has the focus
+	b.focusOn("tenant")
+	b.keys(h.at("Default Shield").Domain, kb.Enter)
 	b.sees("Is this the tenant?")
+	b.focusOn("name")
 	b.keys("Default Shield", kb.Enter)
 	b.sees("What this tenant lets Gatehouse do")
 	b.tabTo("Add a connection")
@@ -105,6 +115,12 @@ func (b *tab) keys(keys ...string) {
 	}
 }
 
+// focusOn waits until a field has the focus by itself.
+func (b *tab) focusOn(name string) {
+	b.t.Helper()
+	b.eventually(name+" did not get the focus", func() bool { return evaluate[string](b, `document.activeElement.name ?? ""`) == name })
+}
+
 const focused = `(() => { const e = document.activeElement, s = getComputedStyle(e); return {name: e.name || e.innerText?.trim() || e.id || "", seen: s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2} })()`
 
 // tabTo presses the tabulator until something has the focus, which must show
@@ -125,40 +141,4 @@ func (b *tab) tabTo(name string) {
 		}
 	}
 	b.t.Fatalf("the tabulator does not lead to %q on %s", name, b.where())
-}
-
-// TestWeight bounds what a browser loads: first page with everything, later
-// pages alone.
-func TestWeight(t *testing.T) {
-	h, cookie, screens := furnished(t)
-	v := h.visitor(cookie)
-	loaded := 0
-	for _, m := range regexp.MustCompile(`(?:src|href)="(/static/[^"]+)"`).FindAllStringSubmatch(v.get("/").Text, -1) {
-		asset := v.get(m[1])
-		loaded += len(asset.Text)
-		if asset.Status != http.StatusOK || !strings.Contains(asset.Header.Get("Cache-Control"), "immutable") {
-			t.Errorf("%s: %d, %s", m[1], asset.Status, asset.Header.Get("Cache-Control"))
-		}
-	}
-	for _, s := range screens {
-		p := v.get(s.path)
-		if strings.Contains(p.Text, "<style") || strings.Contains(p.Text, " style=") || strings.Contains(p.Text, "<script>") || strings.Contains(p.Text, " onclick") {
-			t.Errorf("%s has a script or style within it", s.name)
-		}
-		if p.Header.Get("Content-Security-Policy") == "" {
-			t.Errorf("%s is sent without a policy", s.name)
-		}
-		if sent := v.sent(s.path); sent > 30_000 || loaded+sent > 250_000 {
-			t.Errorf("%s takes %d bytes, with what it loads %d", s.name, sent, loaded+sent)
-		}
-	}
-}
-
-// sent is how many bytes a page takes on its way to a browser.
-func (v *visitor) sent(path string) int {
-	v.t.Helper()
-	request, err := http.NewRequestWithContext(v.t.Context(), http.MethodGet, v.server.URL+path, nil)
-	must(v.t, request, err).Header.Set("Accept-Encoding", "gzip") // asked for, it is not undone by the client
-	response, err := v.client.Do(request)                         //nolint:bodyclose // decode, read or the caller closes it
-	return len(v.read(response, err).Text)
 }

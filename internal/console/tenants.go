@@ -95,6 +95,8 @@ type tenantView struct {
 	tenant.Tenant
 	Snapshot    *posture.Snapshot // nil: none
 	Connections []connection.Connection
+	Line        string // the state of the connections in a line
+	State       state
 	Form        *form
 }
 
@@ -116,6 +118,7 @@ func (c *console) showTenant(w http.ResponseWriter, r *http.Request, f *frame, t
 	if v.Connections, _, err = c.Connections.List(r.Context(), connection.Filter{TenantID: t.ID}, connection.Page{Limit: 200}); err != nil {
 		return err
 	}
+	v.Line, v.State = stateLine(v.Connections, causes(v.Connections))
 	f.Title, f.Noun = t.Name, "tenants"
 	return show(w, r, status, tenantPage(f, v))
 }

@@ -165,8 +165,20 @@ func (k *knowledge) transport(err error, extra contextMask) finding {
 	if err == nil {
 		return finding{entry: -1, confidence: Low, contexts: extra}
 	}
+	// What was attempted, in our own words, is no sign of the cause.
+	var e *microsoft.Error
+	if errors.As(err, &e) && e.Err != nil {
+		err = e.Err
+	}
+	if text := err.Error(); slices.ContainsFunc(brokenStream, func(sign string) bool { return strings.Contains(text, sign) }) {
+		return finding{entry: int32(k.byID["host-unreachable"]), confidence: High, contexts: extra}
+	}
 	return k.find(err.Error(), extra)
 }
+
+// brokenStream are words of net/http's errors of HTTP/2, which have no type that
+// others can name.
+var brokenStream = []string{"stream error: ", "server sent GOAWAY", "client connection lost"}
 
 // render turns a finding into the diagnosis: texts, actor, remedies.
 func (k *knowledge) render(f finding, facts Facts) Diagnosis {
@@ -194,7 +206,7 @@ func (k *knowledge) render(f finding, facts Facts) Diagnosis {
 			Actor: other.actor(f.contexts), Cause: fill(other.Cause, facts), Confidence: f.shares[i]})
 	}
 	k.applyRule(&d, f, facts)
-	d.Title, d.Cause = fill(d.Title, facts), fill(d.Cause, facts)
+	d.Title, d.Cause, d.Sure = fill(d.Title, facts), fill(d.Cause, facts), fill(d.Sure, facts)
 	for i := range d.Remedies {
 		r := &d.Remedies[i]
 		r.Title = fill(r.Title, facts)
@@ -299,14 +311,38 @@ func fill(text string, facts Facts) string {
 	}
 }
 
+// publicLogin is the sign-in service of the cloud whose pages the texts name.
+const publicLogin = "https://login.microsoftonline.com"
+
+// page names a page of the user's own that each cloud has under an address of
+// its own; "" for the public cloud, whose address the texts hold.
+func (f Facts) page(name string) string {
+	if f.Login == "" || f.Login == publicLogin {
+		return ""
+	}
+	if name == "security_info" {
+		return "the cloud's own page My Sign-ins > Security info"
+	}
+	return "the cloud's own page for password reset"
+}
+
 func (f Facts) value(name string) string {
 	switch name {
 	case "account":
+		if f.AppOnly && f.ClientName != "" {
+			return f.ClientName
+		}
 		return f.Account
 	case "client":
 		return f.ClientName
 	case "tenant":
 		return f.Tenant
+	case "tenant_id":
+		return f.TenantID
+	case "login":
+		return f.Login
+	case "security_info", "password_reset":
+		return f.page(name)
 	case "policy":
 		if f.Rule == nil || f.Rule.Name == nil {
 			return ""

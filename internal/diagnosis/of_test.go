@@ -104,7 +104,7 @@ func TestOf(t *testing.T) {
 		{"Graph accessDenied", service(microsoft.ServiceGraph, 403, "accessDenied", "", `{"error":{"code":"accessDenied"}}`), appOnly, "permission_missing", "permission-missing", diagnosis.TenantAdmin, "grant-permission"},
 		{"Graph licence", service(microsoft.ServiceGraph, 403, "Authentication_RequestFromNonPremiumTenantOrB2CTenant", "Neither tenant is B2C or tenant doesn't have premium license", `{}`), appOnly, "license_missing", "tenant-not-premium", diagnosis.TenantAdmin, "get-premium"},
 		{"SharePoint 403", service(microsoft.ServiceSharePoint, 403, "-2147024891", "Access denied.", `{}`), appOnly, "permission_missing", "sharepoint-access-denied", diagnosis.TenantAdmin, "grant-site-access"},
-		{"SharePoint secret token", &microsoft.Error{Service: microsoft.ServiceSharePoint, Status: 401, ContentType: "text/plain", Body: []byte("Unsupported app only token.")}, appOnly, "app_only_not_supported", "app-only-not-supported", diagnosis.AppOwner, "use-delegated-token"},
+		{"SharePoint secret token", &microsoft.Error{Service: microsoft.ServiceSharePoint, Status: 401, ContentType: "text/plain", Body: []byte("Unsupported app only token.")}, appOnly, "app_only_not_supported", "app-only-not-supported", diagnosis.AppOwner, "use-sharepoint-certificate"},
 		{"Business Central 401", service(microsoft.ServiceBusinessCentral, 401, "Authentication_InvalidCredentials", "The server has rejected the client credentials.", `{"error":{"code":"Authentication_InvalidCredentials"}}`), appOnly, "bad_credentials", "bc-rejected", diagnosis.Operator, "check-bc-app-card"},
 		{"429", service(microsoft.ServiceGraph, 429, "TooManyRequests", "", `{}`), appOnly, "throttled", "throttled", diagnosis.NobodyRetry, "obey-retry-after"},
 		{"429 bare", &microsoft.Error{Service: microsoft.ServiceSharePoint, Status: 429, ContentType: "text/html", Body: []byte("<html>wait</html>")}, appOnly, "throttled", "throttled", diagnosis.NobodyRetry, "obey-retry-after"},
@@ -118,6 +118,8 @@ func TestOf(t *testing.T) {
 		{"a proxy's page", &microsoft.Error{Service: microsoft.ServiceLogin, Status: 403, ContentType: "text/html", Body: []byte("<!DOCTYPE html><title>Company gateway</title><p>Category: unknown")}, unattended, "other", "not-from-microsoft", diagnosis.Operator, "fix-network-path"},
 		{"broken JSON", &microsoft.Error{Service: microsoft.ServiceLogin, Status: 200, ContentType: "application/json", Body: []byte(`{"access_`)}, unattended, "other", "not-from-microsoft", diagnosis.Operator, "fix-network-path"},
 		{"clock of this machine", &microsoft.Error{Service: microsoft.ServiceLogin, Code: "clock_skew", Message: "the service's time is 20 minutes ahead"}, appOnly, "app_credential_invalid", "assertion-clock", diagnosis.AppOwner, "set-clock"},
+		{"broken stream", &microsoft.Error{Service: microsoft.ServiceLogin, Op: "looking up the user's realm", Err: errors.New("stream error: stream ID 5; INTERNAL_ERROR; received from peer")}, unattended, "other", "host-unreachable", diagnosis.Operator, "fix-network-path"},
+		{"our own words", &microsoft.Error{Service: microsoft.ServiceLogin, Op: "looking up the user's realm", Err: errors.New("it broke")}, unattended, "other", "not-recognised", diagnosis.Operator, "get-better-text"},
 		{"nothing known", errors.New("it did not work"), unattended, "other", "not-recognised", diagnosis.Operator, "get-better-text"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

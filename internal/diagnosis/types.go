@@ -43,6 +43,12 @@ type Diagnosis struct {
 	Sure  string `json:"-"` // what would make sure, empty if nothing is left to find out
 }
 
+// Undecided reports whether the question stays open: the service was in trouble, or
+// never reached, so that nothing is known of account, app or rule.
+func (d Diagnosis) Undecided() bool {
+	return d.Category == "throttled" || d.Category == "service_transient" || d.Category == "other" && (d.Detail == nil || *d.Detail == "client_environment")
+}
+
 // Remedy is one way out. Remedies come safest first.
 type Remedy struct {
 	ID               string   `json:"id"`
@@ -101,6 +107,13 @@ type Facts struct {
 	Why        string
 	Registered *bool  // the account has a second factor registered
 	ClientName string // display name of the app that signs in, if known
-	Account    string // user principal name or client id, for the texts
-	Tenant     string // tenant as the caller named it, for the texts
+	// Account is the user principal name or, of an app, the name or client id,
+	// for the texts. An app's ClientName comes before it.
+	Account string
+	Tenant  string // the tenant's name, else domain or id, for the texts
+	// TenantID is what stands for the tenant in addresses; "" where not known.
+	TenantID string
+	// Login is the root of the cloud's sign-in service, for links; "" for the
+	// public cloud's.
+	Login string
 }

@@ -75,7 +75,7 @@ func TestKilled(t *testing.T) {
 			for range together {
 				p := dbtest.Start(t, "worker", "GATEHOUSE_TEST_ADDRESS="+db.Address())
 				wg.Go(func() {
-					left := 1 + rand.IntN(150)
+					left := 1 + rand.IntN(40)
 					for name := range p.Lines {
 						mu.Lock()
 						acknowledged[name] = true

@@ -16,3 +16,9 @@ func (q *Queue) TickAll(ctx context.Context) error {
 	}
 	return err
 }
+
+// Tell notes that a job has changed.
+func (q *Queue) Tell(tenant string, id int64) { q.news.add(tenant, id) }
+
+// Publish publishes what was noted.
+func (q *Queue) Publish(ctx context.Context) error { return q.publish(ctx) }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -292,8 +291,13 @@ func TestFailures(t *testing.T) {
 	each(t, func(t *testing.T, db *sqldb.DB) {
 		r := open(t, db)
 		var attempts atomic.Int64
+		second := make(chan struct{})
 		works := jobs.Register(r.Queue, jobs.Kind[named]{Name: "third_time", Work: func(context.Context, named) error {
-			if n := attempts.Add(1); n < 3 {
+			n := attempts.Add(1)
+			if n == 2 {
+				close(second)
+			}
+			if n < 3 {
 				return fmt.Errorf("try %d: %s", n, strings.Repeat("x", 10_000))
 			}
 			return nil
@@ -321,9 +325,7 @@ func TestFailures(t *testing.T) {
 		if pause := job.Due.Sub(job.Failures[0].At); len(job.Failures[0].Error) > 5000 || pause < 900*time.Millisecond || pause > 4*time.Second {
 			t.Errorf("after the first failure: %d bytes of error, pause %v", len(job.Failures[0].Error), pause)
 		}
-		for attempts.Load() < 2 { // the first pause is waited out
-			runtime.Gosched()
-		}
+		<-second // the first pause is waited out
 		r.await(id, jobs.Retrying)
 		if err := r.change(r.RetryNow, id); err != nil { // no need to wait
 			t.Fatal(err)
@@ -550,7 +552,7 @@ func TestList(t *testing.T) {
 // things themselves, are worked.
 func TestBeside(t *testing.T) {
 	each(t, func(t *testing.T, db *sqldb.DB) {
-		const many = 300
+		const many = 90
 		r := open(t, db)
 		var worked sync.WaitGroup
 		worked.Add(many)

@@ -178,6 +178,7 @@ func (k *Kind[T]) Add(ctx context.Context, tx *sqldb.Tx, args T, options Options
 	if err := k.queue.wake(ctx, tx, result.Job); err != nil {
 		return Added{}, fmt.Errorf("adding a job %s: %w", k.Name, err)
 	}
+	k.queue.changed(tx, result.Job)
 	return Added{ID: result.Job.ID, Existing: result.UniqueSkippedAsDuplicate}, nil
 }
 

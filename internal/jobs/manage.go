@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
+	"gatehouse/internal/fault"
 	"gatehouse/internal/sqldb"
 )
 
@@ -60,11 +61,9 @@ type Failure struct {
 
 func read(row *rivertype.JobRow) Job {
 	var e envelope
-	var about metadata
 	_ = json.Unmarshal(row.EncodedArgs, &e) // what cannot be read is shown as empty
-	_ = json.Unmarshal(row.Metadata, &about)
 	job := Job{
-		ID: row.ID, Kind: row.Kind, Tenant: about.Tenant, Args: e.Args, Attempt: row.Attempt, Attempts: row.MaxAttempts,
+		ID: row.ID, Kind: row.Kind, Tenant: tenantOf(row), Args: e.Args, Attempt: row.Attempt, Attempts: row.MaxAttempts,
 		Created: row.CreatedAt.UTC(), Due: row.ScheduledAt.UTC(), Started: row.AttemptedAt, Finished: row.FinalizedAt, Replica: workedBy(row),
 	}
 	for ours, theirs := range states {
@@ -83,6 +82,12 @@ func read(row *rivertype.JobRow) Job {
 		job.Failures = append(job.Failures, Failure{At: e.At, Attempt: e.Attempt, Error: e.Error})
 	}
 	return job
+}
+
+func tenantOf(row *rivertype.JobRow) string {
+	var about metadata
+	_ = json.Unmarshal(row.Metadata, &about) // what cannot be read belongs to none
+	return about.Tenant
 }
 
 // Filter chooses jobs.
@@ -105,7 +110,7 @@ func (q *Queue) List(ctx context.Context, filter Filter, after string, limit int
 	if after != "" {
 		id, err := strconv.ParseInt(after, 10, 64)
 		if err != nil {
-			return nil, "", fmt.Errorf("listing jobs: the cursor %q is none of this list", after)
+			return nil, "", fault.Of("after", "is no cursor of this list", "begin again with the first page")
 		}
 		params = params.Where("id < @after", river.NamedArgs{"after": id})
 	}
@@ -175,6 +180,7 @@ func (q *Queue) Cancel(ctx context.Context, tx *sqldb.Tx, id int64) error {
 		return ErrFinished
 	}
 	tx.OnCommit(func() { q.cancel(id, errCancelled) })
+	q.changed(tx, row)
 	return nil
 }
 
@@ -192,5 +198,6 @@ func (q *Queue) RetryNow(ctx context.Context, tx *sqldb.Tx, id int64) error {
 	if row.State == rivertype.JobStateRunning {
 		return ErrRunning
 	}
+	q.changed(tx, row)
 	return q.wake(ctx, tx, row)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"gatehouse/internal/lease"
+	"gatehouse/internal/live"
 	"gatehouse/internal/sqldb"
 )
 
@@ -30,6 +31,12 @@ type Config struct {
 	// Workers is how many jobs of the short lane run at once on this replica; 8
 	// if zero. The long lane has a quarter of it.
 	Workers int
+	// Live is told of jobs that change, for pages that show them; nobody is told
+	// if nil.
+	Live *live.Hub
+	// KeepFailed is how long jobs that failed or were cancelled are kept; two
+	// weeks if zero, for ever if negative.
+	KeepFailed time.Duration
 	// Now is the clock of [Every]; time.Now if nil.
 	Now func() time.Time
 	// Log hears of jobs that fail and of River; nothing is logged if nil.
@@ -44,7 +51,8 @@ const (
 	interval = time.Second
 )
 
-// Finished jobs are shown for a while.
+// Finished jobs are shown for a while. Those that are done are kept longer than
+// any period, as that is how a periodic job is known to have been done.
 const (
 	keepDone   = 48 * time.Hour
 	keepFailed = 14 * 24 * time.Hour
@@ -56,6 +64,10 @@ type Queue struct {
 	replica *lease.Replica
 	now     func() time.Time
 	log     *slog.Logger
+	live    *live.Hub // may be nil
+	news    *news
+
+	keepFailed time.Duration
 
 	workers *river.Workers
 	client  *river.Client[*sql.Tx] // changes jobs in the data's transactions
@@ -82,16 +94,23 @@ type runner interface {
 	Start(context.Context) error
 	Stop(context.Context) error
 	StopAndCancel(context.Context) error
+	Subscribe(kinds ...river.EventKind) (<-chan *river.Event, func())
 }
 
 // New gives a queue that can take jobs; [Queue.Start] begins to work on them.
 func New(cfg Config) (*Queue, error) {
-	q := &Queue{db: cfg.DB, replica: cfg.Replica, now: cfg.Now, log: cfg.Log, workers: river.NewWorkers(), running: map[int64]context.CancelCauseFunc{}}
+	q := &Queue{db: cfg.DB, replica: cfg.Replica, now: cfg.Now, log: cfg.Log, live: cfg.Live, news: newNews(), workers: river.NewWorkers(), running: map[int64]context.CancelCauseFunc{}}
 	if q.now == nil {
 		q.now = time.Now
 	}
 	if q.log == nil {
 		q.log = slog.New(slog.DiscardHandler)
+	}
+	switch q.keepFailed = cfg.KeepFailed; {
+	case q.keepFailed == 0:
+		q.keepFailed = keepFailed
+	case q.keepFailed < 0:
+		q.keepFailed = -1 // River's for ever
 	}
 	short := cfg.Workers
 	if short == 0 {
@@ -131,13 +150,17 @@ func (q *Queue) Start(ctx context.Context) error {
 		ID: q.replica.ID(), Logger: q.log, Workers: q.workers, Queues: q.lanes, RetryPolicy: pauses{},
 		FetchCooldown: cooldown, FetchPollInterval: interval,
 		JobTimeout:                  -1, // each kind has its own
-		CancelledJobRetentionPeriod: keepFailed, CompletedJobRetentionPeriod: keepDone, DiscardedJobRetentionPeriod: keepFailed,
+		CancelledJobRetentionPeriod: q.keepFailed, CompletedJobRetentionPeriod: keepDone, DiscardedJobRetentionPeriod: q.keepFailed,
 	}
 	var err error
 	if q.db.Postgres() {
 		err = q.openPostgres(ctx, config)
 	} else {
 		q.runner, err = river.NewClient(q.driver, config)
+	}
+	var ended <-chan *river.Event
+	if err == nil && q.live != nil {
+		ended, _ = q.runner.Subscribe(outcomes...) // until it stops
 	}
 	if err == nil {
 		err = q.runner.Start(context.WithoutCancel(ctx))
@@ -153,6 +176,9 @@ func (q *Queue) Start(ctx context.Context) error {
 	q.tasks.Go(func() { q.takeOverLoop(ctx) })
 	q.tasks.Go(func() { q.tickLoop(ctx) })
 	q.tasks.Go(func() { q.watchReplica(ctx) })
+	if q.live != nil {
+		q.tasks.Go(func() { q.newsLoop(ctx, ended) })
+	}
 	return nil
 }
 
@@ -163,6 +189,7 @@ func (q *Queue) openPostgres(ctx context.Context, config *river.Config) error {
 	if err != nil {
 		return errors.New("the address of the database cannot be read") // the error would show it
 	}
+	sqldb.Bound(settings.ConnConfig)
 	settings.MaxConns = 6
 	if q.pool, err = pgxpool.NewWithConfig(ctx, settings); err != nil {
 		return err

@@ -95,6 +95,7 @@ func (q *Queue) takeOver(ctx context.Context, sole *lease.Lease) error {
 			if err := q.wake(ctx, tx, job); err != nil {
 				return err
 			}
+			q.changed(tx, job)
 			q.log.Warn("taking over a job", "job", job.ID, "kind", job.Kind, "attempt", job.Attempt, "replica", workedBy(job))
 		}
 		if len(rescue.ID) == 0 {

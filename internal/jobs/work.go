@@ -26,6 +26,9 @@ func (w *worker) Work(ctx context.Context, job *river.Job[envelope]) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer w.queue.atWork(job.ID, cancel)()
+	if w.queue.live != nil {
+		w.queue.news.add(tenantOf(job.JobRow), job.ID)
+	}
 	err := w.work(ctx, job.Args.Args)
 	if err == nil {
 		return nil

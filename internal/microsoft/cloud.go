@@ -32,6 +32,9 @@ type Cloud struct {
 	// BusinessCentral is the root of Business Central online, and the resource
 	// of its tokens.
 	BusinessCentral, BusinessCentralResource string
+	// ExchangeResource is the resource of tokens for Exchange Online; "" where it
+	// is not known.
+	ExchangeResource string
 	// Instance is the name by which tenants' metadata call the cloud; "" where
 	// that is not known (entra-sign-in §2.2).
 	Instance string
@@ -39,12 +42,14 @@ type Cloud struct {
 	Roots *x509.CertPool
 }
 
-// clouds are the public ones: hosts of entra-sign-in §1.
+// clouds are the public ones: hosts of entra-sign-in §1; those of SharePoint of
+// sharepoint §1; the resources of Exchange as its own sign-in command has them
+// for each environment (Connect-ExchangeOnline).
 var clouds = map[string]Cloud{
-	"public":    {Name: "public", Login: "https://login.microsoftonline.com", Graph: "https://graph.microsoft.com", SharePoint: "https://{name}.sharepoint.com", BusinessCentral: "https://api.businesscentral.dynamics.com", Instance: "microsoftonline.com"},
-	"usgov":     {Name: "usgov", Login: "https://login.microsoftonline.us", Graph: "https://graph.microsoft.us", SharePoint: "https://{name}.sharepoint.us", Instance: "microsoftonline.us"},
-	"usgov-dod": {Name: "usgov-dod", Login: "https://login.microsoftonline.us", Graph: "https://dod-graph.microsoft.us", SharePoint: "https://{name}.sharepoint-mil.us", Instance: "microsoftonline.us"},
-	"china":     {Name: "china", Login: "https://login.partner.microsoftonline.cn", Graph: "https://microsoftgraph.chinacloudapi.cn", SharePoint: "https://{name}.sharepoint.cn", Instance: "partner.microsoftonline.cn"},
+	"public":    {Name: "public", Login: "https://login.microsoftonline.com", Graph: "https://graph.microsoft.com", SharePoint: "https://{name}.sharepoint.com", BusinessCentral: "https://api.businesscentral.dynamics.com", ExchangeResource: "https://outlook.office365.com", Instance: "microsoftonline.com"},
+	"usgov":     {Name: "usgov", Login: "https://login.microsoftonline.us", Graph: "https://graph.microsoft.us", SharePoint: "https://{name}.sharepoint.us", ExchangeResource: "https://outlook.office365.us", Instance: "microsoftonline.us"},
+	"usgov-dod": {Name: "usgov-dod", Login: "https://login.microsoftonline.us", Graph: "https://dod-graph.microsoft.us", SharePoint: "https://{name}.sharepoint-mil.us", ExchangeResource: "https://webmail.apps.mil", Instance: "microsoftonline.us"},
+	"china":     {Name: "china", Login: "https://login.partner.microsoftonline.cn", Graph: "https://microsoftgraph.chinacloudapi.cn", SharePoint: "https://{name}.sharepoint.cn", ExchangeResource: "https://partner.outlook.cn", Instance: "partner.microsoftonline.cn"},
 }
 
 // FindCloud gives a cloud by name (public, usgov, usgov-dod, china, lab) or by
@@ -127,7 +132,7 @@ func At(name, root string, roots *x509.CertPool) Cloud {
 	public := clouds["public"]
 	return Cloud{
 		Name: name, Login: root, Graph: root, GraphResource: public.Graph, Roots: roots, SharePoint: root + "/sharepoint/{name}", SharePointResource: public.SharePoint,
-		BusinessCentral: root, BusinessCentralResource: public.BusinessCentral,
+		BusinessCentral: root, BusinessCentralResource: public.BusinessCentral, ExchangeResource: public.ExchangeResource,
 	}
 }
 
@@ -157,11 +162,18 @@ func (c Cloud) SharePointName(address string) (name, path string, ok bool) {
 			end = len(rest)
 		}
 		path, found = strings.CutPrefix(rest[end:], after)
-		if found && end > 0 && (path == "" || path[0] == '/') && !strings.ContainsAny(path, "?#\\") && !strings.Contains(path, "/..") {
+		if found && end > 0 && plainPath(path) {
 			return strings.ToLower(rest[:end]), path, true
 		}
 	}
 	return "", "", false
+}
+
+// plainPath reports a path that stays below where it begins, also once it is
+// decoded, and has nothing behind it.
+func plainPath(path string) bool {
+	decoded, err := url.PathUnescape(path)
+	return err == nil && (path == "" || path[0] == '/') && !strings.ContainsAny(path, "?#\\") && !strings.ContainsAny(decoded, "\\\x00\r\n") && !strings.Contains(decoded, "/..")
 }
 
 // Transport gives an HTTP transport that trusts what the cloud trusts.

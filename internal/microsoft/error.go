@@ -35,6 +35,10 @@ type Error struct {
 	Message  string // the service's sentence, first line, without ids
 	Claims   string // claims challenge as JSON, decoded from whatever carried it
 
+	// Realm is the id of the tenant that the refusing host says it belongs to
+	// (sharepoint §3); "" where it does not say.
+	Realm string
+
 	CorrelationID string // joins the answer to the tenant's sign-in log
 	RequestID     string // trace id of the sign-in service, request-id of Graph
 	Timestamp     string // the service's own time, as sent; see entra-sign-in §4.1

@@ -22,7 +22,7 @@ const (
 	kindTOTP    = "totp"
 )
 
-// maxFactors bounds the second factors of one operator.
+// maxFactors bounds the second factors of one operator: see [ErrManyFactors].
 const maxFactors = 10
 
 // factor is a second factor as it is stored.
@@ -98,7 +98,7 @@ func (s *Service) RemoveFactor(ctx context.Context, session *Session, factorID s
 		}
 		n, err := tx.NewSelect().Model((*factor)(nil)).Where("operator_id = ?", o.ID).Count(ctx)
 		if err == nil && n == 0 {
-			return errors.New("removing a second factor: it is the only one: enrol another first")
+			return ErrOnlyFactor
 		}
 		return err
 	})
@@ -138,7 +138,7 @@ func (s *Service) enrol(ctx context.Context, session *Session, f factor, credent
 			return fmt.Errorf("enrolling a second factor: %w", err)
 		}
 		if n >= maxFactors {
-			return fmt.Errorf("enrolling a second factor: there are %d already: remove one first", n)
+			return ErrManyFactors
 		}
 		if f.Credential, err = s.keyring.Seal(ctx, tx, "operator_factors", f.ID, "credential", credential); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/fault"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/sqldb/dbtest"
@@ -39,9 +40,13 @@ func TestInviteAndRoles(t *testing.T) {
 		if _, _, err := h.Invite(h.as(admin), "x@contoso.example", "X", map[string]audit.Role{"t1": 7}); err == nil {
 			t.Error("a role that does not exist was given")
 		}
-		for email, name := range map[string]string{"": "X", "x": "X", "x@contoso.example": "", "X <x@contoso.example>": "X", "y@contoso.example": "a\x00b"} {
-			if _, _, err := h.Invite(h.as(admin), email, name, nil); err == nil {
-				t.Errorf("invited %q, %q", email, name)
+		for _, test := range []struct{ email, name, faults string }{
+			{"", "X", "email"}, {"x", "X", "email"}, {"X <x@contoso.example>", "X", "email"}, {"x@contoso.example", " ", "name"},
+			{"y@contoso.example", "a\x00b", "name"}, {"y@contoso.example", strings.Repeat("n", 201), "name"}, {"x", "", "email name"},
+		} {
+			_, _, err := h.Invite(h.as(admin), test.email, test.name, nil)
+			if got := fields(err); got != test.faults {
+				t.Errorf("invited %q, %q: faults in %q: %v", test.email, test.name, got, err)
 			}
 		}
 		lists := func(ctx context.Context) (all string) {
@@ -98,6 +103,19 @@ func TestInviteAndRoles(t *testing.T) {
 			}
 		}
 	})
+}
+
+// fields are those that an error names, each with what is wrong and the way out.
+func fields(err error) string {
+	var all fault.List
+	errors.As(err, &all)
+	var names []string
+	for _, f := range all {
+		if f.Problem != "" && f.Way != "" {
+			names = append(names, f.Field)
+		}
+	}
+	return strings.Join(names, " ")
 }
 
 // A new link gives a new beginning: password, factor and sessions of before are

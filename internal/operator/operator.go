@@ -19,6 +19,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/fault"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
 )
@@ -123,6 +124,10 @@ var (
 	ErrLink = errors.New("the link is wrong, was used already or has expired: ask an administrator for a new one, or restart the server if there is none yet")
 	// ErrLastAdministrator says that nobody would be left to administer.
 	ErrLastAdministrator = errors.New("this is the last administrator of all tenants: make somebody else one first")
+	// ErrOnlyFactor says that nothing would be left to sign in with.
+	ErrOnlyFactor = errors.New("removing a second factor: it is the only one: enrol another first")
+	// ErrManyFactors says that no further second factor may be enrolled.
+	ErrManyFactors = errors.New("enrolling a second factor: there are ten already: remove one first")
 	// ErrMissing says that there is no such operator, session or factor.
 	ErrMissing = errors.New("there is no such operator, session or second factor")
 	// ErrTaken says that the e-mail address belongs to another operator.
@@ -146,13 +151,19 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() } // fails only if
 
 func normalise(email string) string { return strings.ToLower(strings.TrimSpace(email)) }
 
+// checkPerson gives a [fault.List] that names the fields as the API does.
 func checkPerson(email, name string) error {
+	var f fault.List
 	address, err := mail.ParseAddress(email)
 	if err != nil || address.Address != email || len(email) > 254 || strings.ContainsAny(email, "\x00 ") {
-		return fmt.Errorf("naming an operator: %.80q is no e-mail address", email)
+		f.Add("email", "is no e-mail address", "write it as name@domain")
 	}
-	if strings.TrimSpace(name) == "" || len(name) > 200 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == '\uFFFD' }) {
-		return errors.New("naming an operator: the name is empty, has more than 200 bytes, or holds signs that cannot be shown")
+	if name = strings.TrimSpace(name); name == "" {
+		f.Add("name", "is missing", "enter the name that others see")
+	}
+	f.Text("name", name, 200)
+	if f.Err() != nil {
+		return fmt.Errorf("naming an operator: %w", f)
 	}
 	return nil
 }

@@ -56,8 +56,8 @@ func TestFirstLink(t *testing.T) {
 		if _, err := h.Setup(ctx, operator.SetupRequest{Token: third, Email: "ada@contoso.example", Name: "Ada", Password: secrets.New("password1234")}, here); !errors.As(err, &weak) {
 			t.Errorf("a weak password: %v", err)
 		}
-		if _, err := h.Setup(ctx, operator.SetupRequest{Token: third, Email: "no address", Name: "Ada", Password: secrets.New(goodPassword)}, here); err == nil {
-			t.Error("what is no address was taken")
+		if _, err := h.Setup(ctx, operator.SetupRequest{Token: third, Email: "no address", Name: "Ada", Password: secrets.New(goodPassword)}, here); fields(err) != "email" {
+			t.Errorf("what is no address was taken: %v", err)
 		}
 		if err := try(third); err != nil {
 			t.Fatal(err)
@@ -202,7 +202,7 @@ func TestFailedSignInsAreAlike(t *testing.T) {
 		must(h, 0, err)
 		must(h, 0, h.Disable(h.system(), h.find("disabled@contoso.example").ID))
 		h.execute("UPDATE operators SET locked_until = ? WHERE email = 'locked@contoso.example'", h.now().Add(time.Hour))
-		const patience = 150 * time.Millisecond
+		const patience = 50 * time.Millisecond
 		h.AnswerIn(patience)
 		for _, test := range []struct{ email, password string }{
 			{"ada@contoso.example", "wrong"},

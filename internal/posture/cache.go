@@ -54,20 +54,25 @@ func (c *Cache) tenant(id string) *cached {
 // young enough; [Snapshot.TakenAt] is the time of these. A reading that failed,
 // or of which a part failed for a reason that passes, is not kept.
 func (c *Cache) Load(ctx context.Context, client *graph.Client, tenantID string, want Want) (*Snapshot, error) {
-	part, err := c.part(ctx, client, c.tenant(tenantID))
+	most := c.MaxAge
+	if most == 0 {
+		most = usualAge
+	}
+	return c.Renew(ctx, client, tenantID, want, most)
+}
+
+// Renew is [Cache.Load] with rules that are younger than a given age.
+func (c *Cache) Renew(ctx context.Context, client *graph.Client, tenantID string, want Want, most time.Duration) (*Snapshot, error) {
+	part, err := c.part(ctx, client, c.tenant(tenantID), most)
 	if err != nil {
 		return nil, err
 	}
 	return part.with(ctx, client, want)
 }
 
-func (c *Cache) part(ctx context.Context, client *graph.Client, t *cached) (*tenantPart, error) {
+func (c *Cache) part(ctx context.Context, client *graph.Client, t *cached, most time.Duration) (*tenantPart, error) {
 	t.reading.Lock()
 	defer t.reading.Unlock()
-	most := c.MaxAge
-	if most == 0 {
-		most = usualAge
-	}
 	now := c.now()
 	if t.part != nil && now.Sub(t.part.snapshot.TakenAt).Abs() < most {
 		return t.part, nil

@@ -8,7 +8,6 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/secrets"
-	"gatehouse/internal/sqldb"
 )
 
 // registerChores makes the server's own jobs.
@@ -21,14 +20,40 @@ func (s *Server) registerChores() {
 	jobs.Every(s.queue, time.Hour, jobs.Kind[jobs.Tick]{Name: "answer_sweep", Work: func(ctx context.Context, _ jobs.Tick) error {
 		return api.Sweep(ctx, s.db, time.Now())
 	}})
-	if days := s.c.Retention.AuditUses; days > 0 {
-		jobs.Every(s.queue, 24*time.Hour, jobs.Kind[jobs.Tick]{Name: "audit_uses_retention", Work: func(ctx context.Context, tick jobs.Tick) error {
-			return s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-				_, err := tx.NewRaw("DELETE FROM audit_uses WHERE minute < ?", tick.Due.AddDate(0, 0, -days)).Exec(ctx)
-				return err
-			})
-		}})
+	jobs.Every(s.queue, 24*time.Hour, jobs.Kind[jobs.Tick]{Name: "audit_checkpoint", Work: s.checkpoint})
+	s.retain("audit_uses", s.c.Retention.AuditUses, func(ctx context.Context, before time.Time) error { return s.audit.ForgetUses(ctx, before) })
+	s.retain("validation", s.c.Retention.Validations, func(ctx context.Context, before time.Time) error {
+		_, err := s.runs.Forget(ctx, before)
+		return err
+	})
+}
+
+// retain makes the job that forgets, once a day, what is older than some days; 0
+// keeps it for ever.
+func (s *Server) retain(what string, days int, forget func(ctx context.Context, before time.Time) error) {
+	if days == 0 {
+		return
 	}
+	name := what + "_retention"
+	jobs.Every(s.queue, 24*time.Hour, jobs.Kind[jobs.Tick]{Name: name, Timeout: 10 * time.Minute, Lane: jobs.Long, Work: func(ctx context.Context, tick jobs.Tick) error {
+		return forget(audit.AsSystem(ctx, name), tick.Due.AddDate(0, 0, -days))
+	}})
+}
+
+// checkpoint signs the end of the audit log, and logs the statement: where logs
+// are kept elsewhere, it is too.
+func (s *Server) checkpoint(ctx context.Context, _ jobs.Tick) error {
+	ctx = audit.AsSystem(ctx, "audit_checkpoint")
+	key, err := s.keys.SigningKey(ctx, api.CheckpointKey)
+	if err != nil {
+		return err
+	}
+	c, err := s.audit.Checkpoint(ctx, key)
+	if err != nil {
+		return err
+	}
+	s.log.Info("audit checkpoint", "seq", c.Seq, "hash", c.Hash, "at", c.At, "key", c.Key, "signature", c.Signature)
+	return nil
 }
 
 // rotateKeys goes on with a rotation that is under way until it has to wait.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gatehouse/client"
+	"gatehouse/internal/api"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/microsoft"
 	"gatehouse/internal/sqldb"
@@ -75,7 +76,7 @@ func (s *Server) examineKey(ctx context.Context) client.Finding {
 		f.State, f.Detail, f.Way = failed, err.Error(), "bring the key file back (key_file)"
 		return f
 	}
-	if _, err := s.keys.SigningKey(audit.AsSystem(ctx, "doctor"), "audit checkpoints"); err != nil {
+	if _, err := s.keys.SigningKey(audit.AsSystem(ctx, "doctor"), api.CheckpointKey); err != nil {
 		f.State, f.Detail, f.Way = failed, err.Error(), "bring the key file back (key_file)"
 	}
 	return f

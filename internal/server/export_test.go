@@ -1,11 +1,45 @@
 package server
 
-import "time"
+import (
+	"crypto/tls"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
 
-// HeaderPatience makes slow headers end sooner, until the function that it gives
-// is called.
-func HeaderPatience(d time.Duration) (restore func()) {
-	before := limits.header
-	limits.header = d
-	return func() { limits.header = before }
+	"gatehouse/internal/config"
+)
+
+// Patience changes how long the server waits for headers, bodies, readers of its
+// answers, another request, and the end of jobs, where it is not zero, until the function that it
+// gives is called.
+func Patience(header, read, write, idle, stop time.Duration) (restore func()) {
+	before := limits
+	for limit, d := range map[*time.Duration]time.Duration{&limits.header: header, &limits.read: read, &limits.write: write, &limits.idle: idle, &limits.stop: stop} {
+		if d != 0 {
+			*limit = d
+		}
+	}
+	return func() { limits = before }
+}
+
+// Peer is the address that a request is held to come from, with trusted proxies.
+func Peer(r *http.Request, proxies ...netip.Prefix) (string, bool) {
+	s := &Server{c: Config{Config: config.Config{TrustedProxies: proxies}}}
+	return s.peer(r)
+}
+
+// Outermost is what stands before every face of a server with a public address.
+func Outermost(publicURL string, log *slog.Logger, next http.Handler) http.Handler {
+	return (&Server{c: Config{Config: config.Config{PublicURL: publicURL}}, log: log}).outermost(next)
+}
+
+// Authority makes or reads the server's own authority in a folder, with a clock.
+func Authority(dir, host string, now func() time.Time) (get func() (*tls.Certificate, error), err error) {
+	a, err := openAuthority(dir, host)
+	if err != nil {
+		return nil, err
+	}
+	a.now = now
+	return func() (*tls.Certificate, error) { return a.get(nil) }, nil
 }

@@ -10,16 +10,22 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/client"
 	"gatehouse/internal/api"
 	"gatehouse/internal/operator"
 )
 
-// limits hold slow and large requests off. Streams set deadlines of their own.
-var limits = struct {
+// bounds hold slow and large requests off. Streams set deadlines of their own.
+type bounds struct {
 	header, read, write, idle time.Duration
+	stop                      time.Duration // for requests and jobs under way to end
 	headerBytes               int
 	body                      int64
-}{header: 5 * time.Second, read: 30 * time.Second, write: 60 * time.Second, idle: 2 * time.Minute, headerBytes: 32 << 10, body: 40 << 20}
+}
+
+var limits = bounds{
+	header: 5 * time.Second, read: 30 * time.Second, write: 60 * time.Second, idle: 2 * time.Minute, stop: 20 * time.Second, headerBytes: 32 << 10, body: 40 << 20,
+}
 
 // policy is the content security policy of every answer: nothing from
 // elsewhere, no inline script, no frame around it.
@@ -34,7 +40,11 @@ func (s *Server) handler() http.Handler {
 		Doctor: s.Examine, Open: open, PublicURL: s.c.PublicURL, Version: s.c.Version, Log: s.log, Stopping: s.stopping,
 	}))
 	mux.Handle("/", s.console(open))
-	faces := http.NewCrossOriginProtection().Handler(s.hosts(mux))
+	origins := http.NewCrossOriginProtection()
+	origins.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		refuse(w, r, http.StatusForbidden, client.ProblemRefused, "another site's page sent this request")
+	}))
+	faces := origins.Handler(s.hosts(mux))
 
 	root := http.NewServeMux()
 	root.Handle("GET /healthz", limited(open, http.HandlerFunc(health)))
@@ -70,14 +80,14 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 				}
 				s.log.Error("a request panicked", "request", id, "panic", p, "stack", string(debug.Stack()))
 				if !seen.begun {
-					http.Error(seen, "internal error; the server's log tells more under "+id, http.StatusInternalServerError)
+					refuse(seen, r, http.StatusInternalServerError, client.ProblemInternal, "internal error; the server's log tells more under "+id)
 				}
 			}
 			s.log.Debug("request", "request", id, "method", r.Method, "path", safePath(r.URL.Path), "status", seen.status, "took", time.Since(began), "from", r.RemoteAddr)
 		}()
 		peer, ok := s.peer(r)
 		if !ok {
-			http.Error(seen, "only the proxies in trusted_proxies may connect", http.StatusForbidden)
+			refuse(seen, r, http.StatusForbidden, client.ProblemRefused, "only the proxies in trusted_proxies may connect")
 			return
 		}
 		r.RemoteAddr = net.JoinHostPort(peer, "0")
@@ -144,11 +154,20 @@ func (s *Server) hosts(next http.Handler) http.Handler {
 	want := strings.ToLower(strings.TrimSuffix(public.Host, ":443"))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.ToLower(strings.TrimSuffix(r.Host, ":443")) != want {
-			http.Error(w, "this server is "+s.c.PublicURL+" (public_url)", http.StatusMisdirectedRequest)
+			refuse(w, r, http.StatusMisdirectedRequest, client.ProblemMisdirected, "this server is "+s.c.PublicURL+" (public_url)")
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// refuse answers what comes to no face, in the form of the one that was meant.
+func refuse(w http.ResponseWriter, r *http.Request, status int, kind, detail string) {
+	if strings.HasPrefix(r.URL.Path, "/api/") {
+		api.Refuse(w, status, kind, detail)
+		return
+	}
+	http.Error(w, detail, status)
 }
 
 // strictTransport reports whether browsers may be told to use nothing but TLS

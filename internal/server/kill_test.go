@@ -2,254 +2,225 @@ package server_test
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
-	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"gatehouse/client"
-	"gatehouse/internal/cli"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/sqldb/dbtest"
-	"gatehouse/internal/testenv"
 	"gatehouse/lab"
 )
 
-// TestMain lets a test start `gatehouse serve` as a process of its own.
-func TestMain(m *testing.M) {
-	os.Exit(dbtest.Main(m, map[string]func(){"serve": func() {
-		os.Exit(cli.Main(context.Background(), []string{"serve"}, cli.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stdout, Getenv: os.Getenv}))
-	}}))
-}
-
 // acknowledged is what the server said was done.
 type acknowledged struct {
-	mu          sync.Mutex
-	tenants     []string
-	connections []string
-	runs        []string
+	mu        sync.Mutex
+	tenants   []client.Tenant
+	apps      []string // connections with the right secret
+	accounts  []string // connections whose password is wrong
+	runs      []string
+	tries     map[string]int // passwords that the lab saw, by user name
+	rotations int
 }
 
-func (a *acknowledged) note(list *[]string, id string) {
+// note adds to one of the lists.
+func note[T any](a *acknowledged, list *[]T, v T) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	*list = append(*list, id)
+	*list = append(*list, v)
 }
 
-// killed is a server process that is started again after each kill.
-type killed struct {
-	t       *testing.T
-	url     string
-	env     []string
-	caFile  string
-	process *dbtest.Process
-}
-
-func (k *killed) start() (first string) {
-	k.t.Helper()
-	k.process = dbtest.Start(k.t, "serve", k.env...)
-	for line := range k.process.Lines {
-		if i := strings.Index(line, k.url+"/setup/"); i >= 0 {
-			first = strings.TrimSpace(line[i:])
-		}
-		if strings.Contains(line, "msg=ready") {
-			go func() {
-				for range k.process.Lines { // so that it is never held up
-				}
-			}()
-			return first
-		}
-		if strings.Contains(line, "gatehouse:") {
-			k.t.Log(line)
-		}
+// some is an element of one of the lists, if there is any.
+func some[T any](a *acknowledged, list *[]T) (v T, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(*list) == 0 {
+		return v, false
 	}
-	k.t.Fatal("the server ended instead of starting")
-	return ""
+	return (*list)[rand.IntN(len(*list))], true
 }
 
-func (k *killed) kill() {
-	k.t.Helper()
-	if err := k.process.Process.Kill(); err != nil {
-		k.t.Fatal(err)
-	}
-	_ = k.process.Wait() // killed
-}
-
-func (k *killed) client(token string) *client.Client {
-	k.t.Helper()
-	pem, err := os.ReadFile(k.caFile)
-	roots := x509.NewCertPool()
-	if err != nil || !roots.AppendCertsFromPEM(pem) {
-		k.t.Fatalf("reading the authority: %v", err)
-	}
-	c, err := client.New(k.url, client.WithRoots(roots), client.WithToken(token))
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	return c
-}
-
-// newKilled prepares a server on a database, with a lab.
-func newKilled(t *testing.T, address string, l *lab.Lab) *killed {
-	t.Helper()
-	dir := t.TempDir()
-	ready := filepath.Join(dir, "lab.json")
-	if err := l.WriteReady(ready); err != nil {
-		t.Fatal(err)
-	}
-	port := freePort(t)
-	return &killed{t: t, url: fmt.Sprintf("https://localhost:%d", port), caFile: filepath.Join(dir, "data", "tls", "ca.pem"), env: []string{
-		"GATEHOUSE_LISTEN=127.0.0.1:" + fmt.Sprint(port), "GATEHOUSE_DATA_DIR=" + filepath.Join(dir, "data"), "GATEHOUSE_DATABASE=" + address,
-		"GATEHOUSE_CLOUD=lab", "GATEHOUSE_LAB=" + ready,
-	}}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-// domains are the lab's tenants by domain.
-func domains(l *lab.Lab) (all []string) {
-	for _, t := range l.Ready().Tenants {
-		all = append(all, t.Domain)
-	}
-	return all
-}
-
-// load makes tenants, connections and validations until the server is gone.
-func (a *acknowledged) load(ctx context.Context, c *client.Client, domains []string, worker int) {
-	for i := 0; ctx.Err() == nil; i++ {
-		domain := domains[rand.IntN(len(domains))]
-		if t, err := c.AddTenant(ctx, client.TenantRequest{Tenant: domain, Name: domain}); err == nil {
-			a.note(&a.tenants, t.ID)
-		} else if gone(err) {
+// load makes tenants, connections and validations, tries wrong passwords again,
+// and begins to change the keys, until the server is gone.
+func (a *acknowledged) load(ctx context.Context, c *client.Client, l *lab.Lab) {
+	steps := []func(context.Context, *client.Client, *lab.Lab) error{a.addTenant, a.addApp, a.addAccount, a.addAccount, a.validateAgain, a.validateAgain, a.rotate}
+	for ctx.Err() == nil {
+		var p *client.Problem
+		err := steps[rand.IntN(len(steps))](ctx, c, l)
+		if err != nil && !errors.As(err, &p) { // no answer came at all
 			return
 		}
+	}
+}
+
+func (a *acknowledged) addTenant(ctx context.Context, c *client.Client, l *lab.Lab) error {
+	all := l.Ready().Tenants
+	domain := all[rand.IntN(len(all))].Domain
+	t, err := c.AddTenant(ctx, client.TenantRequest{Tenant: domain, Name: domain})
+	if err == nil {
+		note(a, &a.tenants, t)
+	}
+	return err
+}
+
+func (a *acknowledged) add(ctx context.Context, c *client.Client, list *[]string, r client.ConnectionRequest) error {
+	added, err := c.AddConnection(ctx, r)
+	if err != nil {
+		return err
+	}
+	note(a, list, added.ID)
+	return a.validate(ctx, c, added.ID)
+}
+
+func (a *acknowledged) validate(ctx context.Context, c *client.Client, id string) error {
+	v, err := c.StartValidation(ctx, id)
+	if err == nil {
+		note(a, &a.runs, v.ID)
+	}
+	return err
+}
+
+// addApp adds an app of the lab with its secret.
+func (a *acknowledged) addApp(ctx context.Context, c *client.Client, l *lab.Lab) error {
+	t, ok := some(a, &a.tenants)
+	if !ok {
+		return nil
+	}
+	for _, app := range l.Tenant(t.Domain).Apps {
+		if app.Secret != nil {
+			return a.add(ctx, c, &a.apps, client.ConnectionRequest{
+				TenantID: t.ID, Kind: "app", Profile: client.Profile{Name: fmt.Sprint("app ", rand.Int64()), ClientID: app.ClientID, Services: []string{"graph"}},
+				Credential: client.CredentialRequest{Secret: *app.Secret},
+			})
+		}
+	}
+	return nil
+}
+
+// addAccount adds an account that nobody has, so that its password is refused.
+func (a *acknowledged) addAccount(ctx context.Context, c *client.Client, _ *lab.Lab) error {
+	t, ok := some(a, &a.tenants)
+	if !ok {
+		return nil
+	}
+	name := fmt.Sprintf("svc-%d", rand.Int64())
+	return a.add(ctx, c, &a.accounts, client.ConnectionRequest{
+		TenantID: t.ID, Kind: "service_account", Profile: client.Profile{Name: name, Username: name + "@" + t.Domain, Services: []string{"graph"}},
+		Credential: client.CredentialRequest{Password: "wrong " + name},
+	})
+}
+
+// validateAgain asks for what must not be done: to try a password again of which
+// nobody knows that it is right.
+func (a *acknowledged) validateAgain(ctx context.Context, c *client.Client, _ *lab.Lab) error {
+	id, ok := some(a, &a.accounts)
+	if !ok {
+		return nil
+	}
+	return a.validate(ctx, c, id)
+}
+
+func (a *acknowledged) rotate(ctx context.Context, c *client.Client, _ *lab.Lab) error {
+	_, err := c.RotateKeys(ctx)
+	if err == nil {
 		a.mu.Lock()
-		tenant := ""
-		if n := len(a.tenants); n > 0 {
-			tenant = a.tenants[rand.IntN(n)]
+		defer a.mu.Unlock()
+		a.rotations++
+	}
+	return err
+}
+
+// count reads from the lab's own journal, which is bounded, how often each
+// password was sent.
+func (a *acknowledged) count(l *lab.Lab) {
+	now := map[string]int{}
+	for _, e := range l.Journal() {
+		if e.GrantType == "password" {
+			now[e.Username]++
 		}
-		a.mu.Unlock()
-		if tenant == "" {
-			continue
-		}
-		added, err := c.AddConnection(ctx, client.ConnectionRequest{
-			TenantID: tenant, Kind: "app", Profile: client.Profile{Name: fmt.Sprintf("c-%d-%d-%d", worker, i, rand.Int64()), ClientID: "11111111-2222-3333-4444-555555555555", Services: []string{"graph"}},
-			Credential: client.CredentialRequest{Secret: "wrong"},
-		})
-		if err != nil {
-			if gone(err) {
-				return
-			}
-			continue
-		}
-		a.note(&a.connections, added.ID)
-		if v, err := c.StartValidation(ctx, added.ID); err == nil {
-			a.note(&a.runs, v.ID)
-		} else if gone(err) {
-			return
-		}
+	}
+	for username, n := range now {
+		a.tries[username] = max(a.tries[username], n)
 	}
 }
 
-// gone reports that no answer came at all.
-func gone(err error) bool {
-	var p *client.Problem
-	return !errors.As(err, &p)
-}
-
-// Whenever the server is killed under load, each acknowledged change is there,
-// each acknowledged validation comes to an end, and the audit log verifies.
+// Whenever the server is killed under load: each acknowledged change is there
+// and its secret opens, each acknowledged validation comes to an end, no password
+// of which nobody knows that it is right was sent twice, no job is lost, and the
+// audit log verifies.
 func TestKilled(t *testing.T) {
-	rounds := 5 // on each database
+	rounds := 10 // on each database
 	if os.Getenv("GATEHOUSE_SOAK") == "1" {
-		rounds = 50
+		rounds = 100
 	}
-	l := lab.Start(t)
 	dbtest.EachAddress(t, func(t *testing.T, address string) {
+		l := lab.Start(t)
+		// Answers take a while, so that kills come between a password and its answer.
+		if _, err := l.AddFault(lab.Fault{Kind: "latency", Service: "login", Grant: "password", Delay: "150ms"}); err != nil {
+			t.Fatal(err)
+		}
 		k := newKilled(t, address, l)
 		token := k.setUp(k.start())
-		var a acknowledged
+		a := &acknowledged{tries: map[string]int{}}
 		for range rounds {
 			var wg sync.WaitGroup
-			for worker := range 3 {
+			for range 3 {
 				c := k.client(token)
-				wg.Go(func() { a.load(t.Context(), c, domains(l), worker) })
+				wg.Go(func() { a.load(t.Context(), c, l) })
 			}
-			time.AfterFunc(time.Duration(100+rand.IntN(500))*time.Millisecond, func() { _ = k.process.Process.Kill() }) // the kill itself
+			time.AfterFunc(time.Duration(50+rand.IntN(400))*time.Millisecond, func() { _ = k.process.Process.Kill() }) // the kill itself
 			wg.Wait()
 			_ = k.process.Wait() // killed
+			a.count(l)
 			k.start()
 		}
-		c := k.client(token)
-		k.check(c, &a)
+		k.check(k.client(token), a)
 		k.kill()
-		noAnswerLost(t, address)
-		t.Logf("%d tenants, %d connections, %d validations acknowledged", len(a.tenants), len(a.connections), len(a.runs))
-		if len(a.connections) < rounds {
+		a.count(l)
+		sent := 0
+		for username, n := range a.tries {
+			if sent++; n > 1 {
+				t.Errorf("the password of %s was sent %d times", username, n)
+			}
+		}
+		nothingLost(t, address)
+		t.Logf("%d tenants, %d apps, %d accounts, %d validations acknowledged; %d passwords sent, %d key rotations begun", len(a.tenants), len(a.apps), len(a.accounts), len(a.runs), sent, a.rotations)
+		if len(a.runs) < rounds || len(a.accounts) == 0 || len(a.apps) == 0 || sent == 0 || a.rotations == 0 {
 			t.Error("there was hardly any load")
 		}
 	})
 }
 
-func (k *killed) setUp(link string) string {
-	k.t.Helper()
-	ctx, c := k.t.Context(), k.client("")
-	if _, err := c.SetUp(ctx, client.SetUpRequest{Link: link, Email: "ada@contoso.example", Name: "Ada", Password: testenv.Password}); err != nil {
-		k.t.Fatal(err)
-	}
-	g, err := c.NewGenerator(ctx)
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	s, err := c.ConfirmGenerator(ctx, client.GeneratorRequest{Code: testenv.Code(k.t, g.Secret)})
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	return s.Token
-}
-
 func (k *killed) check(c *client.Client, a *acknowledged) {
 	k.t.Helper()
-	ctx, cancel := context.WithTimeout(k.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(k.t.Context(), 3*time.Minute)
 	defer cancel()
-	for _, id := range a.tenants {
-		if _, err := c.Tenant(ctx, id); err != nil {
-			k.t.Errorf("the tenant %s was acknowledged: %v", id, err)
+	for _, t := range a.tenants {
+		if _, err := c.Tenant(ctx, t.ID); err != nil {
+			k.t.Errorf("the tenant %s was acknowledged: %v", t.ID, err)
 		}
 	}
-	for _, id := range a.connections {
+	for _, id := range slices.Concat(a.apps, a.accounts) {
 		if _, err := c.Connection(ctx, id); err != nil {
 			k.t.Errorf("the connection %s was acknowledged: %v", id, err)
 		}
 	}
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
 	for _, id := range a.runs {
-		for {
-			v, err := c.Validation(ctx, id)
-			if err != nil {
-				k.t.Errorf("the validation %s was acknowledged: %v", id, err)
-				break
-			}
-			if v.Ended() {
-				break
-			}
-			<-tick.C
+		k.ended(ctx, c, id)
+	}
+	k.idle(ctx, c)
+	// The secrets open, whichever key sealed them.
+	for _, id := range a.apps[:min(len(a.apps), 20)] {
+		v, err := c.StartValidation(ctx, id)
+		if err != nil {
+			k.t.Errorf("validating %s: %v", id, err)
+		} else if v = k.ended(ctx, c, v.ID); v.State != "done" || len(v.Probes) == 0 {
+			k.t.Errorf("the validation of %s: %s %s", id, v.State, v.Reason)
 		}
 	}
 	if _, err := c.VerifyAudit(ctx); err != nil {
@@ -257,16 +228,60 @@ func (k *killed) check(c *client.Client, a *acknowledged) {
 	}
 }
 
-// noAnswerLost looks into the database: no change without its entry in the log.
-func noAnswerLost(t *testing.T, address string) {
+// ended waits for the end of an acknowledged validation.
+func (k *killed) ended(ctx context.Context, c *client.Client, id string) client.Validation {
+	k.t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		v, err := c.Validation(ctx, id)
+		if err != nil || v.Ended() {
+			if err != nil {
+				k.t.Errorf("the validation %s was acknowledged: %v", id, err)
+			}
+			return v
+		}
+		<-tick.C
+	}
+}
+
+// idle waits until no validation is left that was begun and not acknowledged.
+func (k *killed) idle(ctx context.Context, c *client.Client) {
+	k.t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for open := true; open; <-tick.C {
+		open = false
+		for _, state := range []string{"scheduled", "retrying", "waiting", "running"} {
+			jobs, _, err := c.Jobs(ctx, client.JobFilter{Kind: "validation", State: state}, client.Page{})
+			if err != nil {
+				k.t.Fatalf("jobs that are %s: %v", state, err)
+			}
+			open = open || len(jobs) > 0
+		}
+	}
+}
+
+// nothingLost looks into the database: no change without its entry in the log,
+// no validation without its job, and no job of one that goes on without it.
+func nothingLost(t *testing.T, address string) {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	var without int
-	if err := db.Read().NewRaw("SELECT count(*) FROM connections c WHERE NOT EXISTS (SELECT 1 FROM audit a WHERE a.object_id = c.id AND a.outcome = 'done')").Scan(t.Context(), &without); err != nil || without != 0 {
-		t.Errorf("%d connections without an entry in the audit log: %v", without, err)
+	for what, query := range map[string]string{
+		"connections without an entry in the audit log": "SELECT count(*) FROM connections c WHERE NOT EXISTS (SELECT 1 FROM audit a WHERE a.object_id = c.id AND a.outcome = 'done')",
+		"validations without a job":                     "SELECT count(*) FROM validations v WHERE NOT EXISTS (SELECT 1 FROM river_job j WHERE j.id = v.job_id)",
+		"jobs without a validation":                     "SELECT count(*) FROM river_job j WHERE j.kind = 'validation' AND NOT EXISTS (SELECT 1 FROM validations v WHERE v.job_id = j.id)",
+		"jobs that failed":                              "SELECT count(*) FROM river_job j JOIN validations v ON v.job_id = j.id WHERE v.state IN ('done', 'unknown') AND j.state IN ('discarded', 'cancelled')",
+		"validations that have not ended":               "SELECT count(*) FROM validations WHERE state NOT IN ('done', 'unknown')",
+		"tries without an end of a run that has one":    "SELECT count(*) FROM validation_attempts p JOIN validations v ON v.id = p.validation_id WHERE v.state = 'done' AND p.result = ''",
+	} {
+		var n int
+		if err := db.Read().NewRaw(query).Scan(t.Context(), &n); err != nil || n != 0 {
+			t.Errorf("%d %s: %v", n, what, err)
+		}
 	}
 }

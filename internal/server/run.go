@@ -68,7 +68,7 @@ func (s *Server) announce(ctx context.Context) error {
 func (s *Server) stop(ground context.Context) error {
 	s.serving.Store(false)
 	close(s.stopping)
-	patience, cancel := context.WithTimeout(ground, stopPatience)
+	patience, cancel := context.WithTimeout(ground, limits.stop)
 	defer cancel()
 	var errs []error
 	if err := s.http.Shutdown(patience); err != nil {

@@ -127,7 +127,11 @@ func (s *Server) openGround(ctx context.Context) (err error) {
 	}
 	s.hub = live.New(live.Config{DB: s.db, Log: s.log})
 	s.replica = lease.New(lease.Config{DB: s.db, Log: s.log})
-	s.queue, err = jobs.New(jobs.Config{DB: s.db, Replica: s.replica, Log: slog.New(atLeastInfo{s.log.Handler()})})
+	keep := time.Duration(s.c.Retention.Jobs) * 24 * time.Hour
+	if keep == 0 {
+		keep = -1 // for ever
+	}
+	s.queue, err = jobs.New(jobs.Config{DB: s.db, Replica: s.replica, Live: s.hub, KeepFailed: keep, Log: slog.New(atLeastInfo{s.log.Handler()})})
 	return err
 }
 
@@ -223,6 +227,3 @@ func (h atLeastInfo) WithAttrs(a []slog.Attr) slog.Handler {
 	return atLeastInfo{h.Handler.WithAttrs(a)}
 }
 func (h atLeastInfo) WithGroup(n string) slog.Handler { return atLeastInfo{h.Handler.WithGroup(n)} }
-
-// stopPatience is how long requests and jobs under way may take to end.
-const stopPatience = 20 * time.Second

@@ -92,6 +92,7 @@ type authority struct {
 	host        string
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
+	now         func() time.Time
 
 	mu   sync.Mutex
 	leaf *tls.Certificate
@@ -104,7 +105,7 @@ const (
 
 // openAuthority reads the authority in a folder, or makes it.
 func openAuthority(dir, host string) (*authority, error) {
-	a := &authority{file: filepath.Join(dir, "ca.pem"), host: host}
+	a := &authority{file: filepath.Join(dir, "ca.pem"), host: host, now: time.Now}
 	keyFile := filepath.Join(dir, "ca.key")
 	pair, err := tls.LoadX509KeyPair(a.file, keyFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -164,7 +165,7 @@ func newSerial() (*big.Int, error) {
 func (a *authority) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := time.Now()
+	now := a.now()
 	if a.leaf != nil && now.Before(a.leaf.Leaf.NotAfter.Add(-leafLife/3)) {
 		return a.leaf, nil
 	}

@@ -21,7 +21,8 @@ import (
 	"strings"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect"
 	"github.com/uptrace/bun/dialect/pgdialect"
@@ -67,16 +68,29 @@ func IsPostgres(address string) bool {
 const maxConnections = 20
 
 func (db *DB) openPostgres() error {
-	pool, err := sql.Open("pgx", db.address)
+	settings, err := pgx.ParseConfig(db.address)
 	if err != nil {
-		return fmt.Errorf("opening the database %s: %w", db.Name(), err)
+		// The error would show the address, password included.
+		return errors.New("opening the database: its address cannot be read: write postgres://user:password@host:port/name")
 	}
+	Bound(settings)
+	pool := stdlib.OpenDB(*settings)
 	pool.SetMaxOpenConns(maxConnections)
 	pool.SetMaxIdleConns(maxConnections / 2)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	db.write = bun.NewDB(pool, pgdialect.New())
 	db.read = db.write
 	return nil
+}
+
+// Bound lets PostgreSQL end a transaction of this connection in which nothing
+// happens: one whose process is held up would keep others waiting for its locks.
+// An address that says otherwise counts.
+func Bound(c *pgx.ConnConfig) {
+	const timeout = "idle_in_transaction_session_timeout"
+	if c.RuntimeParams[timeout] == "" {
+		c.RuntimeParams[timeout] = "30s"
+	}
 }
 
 // openSQLite opens one connection for changes, so that they wait for each other

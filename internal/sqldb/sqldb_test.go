@@ -257,3 +257,43 @@ func TestNames(t *testing.T) {
 		t.Errorf("the error shows the password: %s", text)
 	}
 }
+
+// A transaction in which nothing happens is ended by PostgreSQL, so that others
+// need not wait for a process that is held up.
+func TestIdleTransaction(t *testing.T) {
+	dbtest.EachAddress(t, func(t *testing.T, address string) {
+		db := dbtest.Open(t, address)
+		if !db.Postgres() {
+			return // a SQLite file belongs to one process
+		}
+		var timeout string
+		if err := db.SQL().QueryRowContext(t.Context(), "SHOW idle_in_transaction_session_timeout").Scan(&timeout); err != nil || timeout != "30s" {
+			t.Errorf("idle transactions end after %q: %v", timeout, err)
+		}
+		impatient := dbtest.Open(t, address+"&idle_in_transaction_session_timeout=200")
+		lock := func(ctx context.Context, tx *sqldb.Tx) error {
+			_, err := tx.ExecContext(ctx, "UPDATE audit_head SET seq = seq + 1 WHERE id = 1")
+			return err
+		}
+		locked, passed, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		go func() {
+			ended <- impatient.Change(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
+				err := lock(ctx, tx)
+				close(locked)
+				<-passed // held up
+				return err
+			})
+		}()
+		<-locked
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err := db.Change(ctx, lock)
+		close(passed)
+		if err != nil {
+			t.Errorf("whoever waits: %v", err)
+		}
+		if err := <-ended; err == nil {
+			t.Error("whoever was held up was let through")
+		}
+	})
+}

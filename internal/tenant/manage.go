@@ -44,19 +44,19 @@ const fieldTenant = "tenant"
 func (s *Service) detect(ctx context.Context, nameOrID string) (Detected, error) {
 	name := strings.ToLower(strings.TrimSpace(nameOrID))
 	if !GUID(name) && (!domain.MatchString(name) || len(name) > 253) {
-		return Detected{}, Faults{{fieldTenant, "is neither a domain nor a directory id", "enter a domain such as contoso.onmicrosoft.com, or the directory (tenant) id"}}
+		return Detected{}, Fault(fieldTenant, "is neither a domain nor a directory id", "enter a domain such as contoso.onmicrosoft.com, or the directory (tenant) id")
 	}
 	found, err := s.login.Tenant(ctx, name)
 	var refused *microsoft.Error
 	switch {
 	case errors.As(err, &refused) && refused.Status == http.StatusBadRequest:
-		return Detected{}, Faults{{fieldTenant, "is not known in the cloud " + s.Cloud.Name, "check the spelling; a tenant of another cloud needs a Gatehouse that is set to that cloud"}}
+		return Detected{}, Fault(fieldTenant, "is not known in the cloud "+s.Cloud.Name, "check the spelling; a tenant of another cloud needs a Gatehouse that is set to that cloud")
 	case err != nil:
 		return Detected{}, err
 	case !GUID(found.ID):
 		return Detected{}, fmt.Errorf("looking up the tenant: Microsoft's answer names no directory id but %.60q", found.ID)
 	case found.Cloud != "" && s.Cloud.Instance != "" && found.Cloud != s.Cloud.Instance:
-		return Detected{}, Faults{{fieldTenant, "is in another cloud (" + found.Cloud + ")", "use a Gatehouse that is set to that cloud"}}
+		return Detected{}, Fault(fieldTenant, "is in another cloud ("+found.Cloud+")", "use a Gatehouse that is set to that cloud")
 	}
 	d := Detected{DirectoryID: strings.ToLower(found.ID), Cloud: s.Cloud.Name, Realm: "unknown"}
 	if GUID(name) {
@@ -192,7 +192,7 @@ func (s *Service) Pause(ctx context.Context, id string, paused bool) error {
 func (s *Service) Rename(ctx context.Context, id, name string) error {
 	name = strings.TrimSpace(name)
 	if name == "" {
-		return Faults{{"name", "is missing", "enter a name"}}
+		return Fault("name", "is missing", "enter a name")
 	}
 	if err := checkName(name); err != nil {
 		return err
@@ -245,7 +245,7 @@ func (s *Service) Remove(ctx context.Context, id, confirm string) error {
 			return err
 		}
 		if strings.TrimSpace(confirm) != r.Name {
-			return Faults{{"confirm", "is not the tenant's name", "type the name exactly as it is shown"}}
+			return Fault("confirm", "is not the tenant's name", "type the name exactly as it is shown")
 		}
 		if err := s.connections.Remove(ctx, tx, id); err != nil {
 			return err

@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -40,7 +41,7 @@ const certificateLife = 2 * 365 * 24 * time.Hour
 func (s *Service) OnboardReader(ctx context.Context, id string, in OnboardRequest) (Onboarding, error) {
 	client := strings.ToLower(strings.TrimSpace(in.ClientID))
 	if !GUID(client) {
-		return Onboarding{}, Faults{{"client_id", "is no application (client) id", "copy it from the app registration's overview; it looks like 11111111-2222-3333-4444-555555555555"}}
+		return Onboarding{}, Fault("client_id", "is no application (client) id", "copy it from the app registration's overview; it looks like 11111111-2222-3333-4444-555555555555")
 	}
 	made, err := login.MakeCertificate("Gatehouse reader", s.Now(), certificateLife)
 	if err != nil {
@@ -158,8 +159,8 @@ func (s *Service) inspect(ctx context.Context, r *row, reader *readerRow) (inspe
 	}
 	client, token, err := s.client(ctx, r.DirectoryID, reading)
 	if err != nil {
-		d := diagnosis.Of(err, diagnosis.Facts{AppOnly: true, Account: reader.ClientID, Tenant: r.Domain})
-		if d.Category == "throttled" || d.Category == "service_transient" {
+		d := diagnosis.Of(err, diagnosis.Facts{AppOnly: true, ClientName: "The reader", Account: reader.ClientID, Tenant: r.Name, TenantID: r.DirectoryID, Login: s.Cloud.Login})
+		if d.Undecided() {
 			return inspection{}, err
 		}
 		return inspection{state: ReaderBroken, reason: fmt.Sprintf("%s (%s). First: %s.", d.Title, err, d.Remedies[0].Title)}, nil
@@ -176,7 +177,11 @@ func (s *Service) inspect(ctx context.Context, r *row, reader *readerRow) (inspe
 			surplus = append(surplus, p)
 		}
 	}
-	if err := client.Get(ctx, "/v1.0/organization?$select=id", nil); err != nil {
+	var organization json.RawMessage // read as JSON: somebody else's page is no answer
+	if err := client.Get(ctx, "/v1.0/organization?$select=id", &organization); err != nil {
+		if diagnosis.Of(err, diagnosis.Facts{AppOnly: true}).Undecided() {
+			return inspection{}, err
+		}
 		found.state, found.reason = ReaderBroken, "Microsoft Graph refuses the reader: "+err.Error()
 	}
 	switch {

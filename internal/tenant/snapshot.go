@@ -116,13 +116,13 @@ func (s *Service) UploadSnapshot(ctx context.Context, id string, data []byte) er
 	}
 	snapshot, err := posture.Read(bytes.NewReader(data))
 	if err != nil {
-		return Faults{{"snapshot", "cannot be read (" + err.Error() + ")", "upload the file that 'gatehouse posture snapshot' wrote"}}
+		return Fault("snapshot", "cannot be read ("+err.Error()+")", "upload the file that 'gatehouse posture snapshot' wrote")
 	}
 	switch {
 	case !strings.EqualFold(snapshot.TenantID, r.DirectoryID):
-		return Faults{{"snapshot", fmt.Sprintf("is of tenant %.40q", snapshot.TenantID), "upload a snapshot of tenant " + r.DirectoryID}}
+		return Fault("snapshot", fmt.Sprintf("is of tenant %.40q", snapshot.TenantID), "upload a snapshot of tenant "+r.DirectoryID)
 	case snapshot.TakenAt.After(s.Now().Add(5 * time.Minute)):
-		return Faults{{"snapshot", "was taken in the future", "set the clock of the machine that took it, and take it again"}}
+		return Fault("snapshot", "was taken in the future", "set the clock of the machine that took it, and take it again")
 	}
 	return s.keep(ctx, id, audit.PostureRefresh, snapshot, FromUpload, data)
 }

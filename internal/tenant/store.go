@@ -146,7 +146,7 @@ func (p Page) Place(columns int) ([]string, error) {
 	var place []string
 	text, err := base64.RawURLEncoding.DecodeString(p.After)
 	if err != nil || json.Unmarshal(text, &place) != nil || len(place) != columns {
-		return nil, Faults{{"after", "is no cursor of this list", "begin again with the first page"}}
+		return nil, Fault("after", "is no cursor of this list", "begin again with the first page")
 	}
 	return place, nil
 }

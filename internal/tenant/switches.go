@@ -106,3 +106,7 @@ func required() []string {
 	}
 	return names
 }
+
+// Reads says what the switch [Diagnose] is: what the reader's app registration
+// has to hold, and who consents.
+func Reads() Switch { return catalogue[0] }

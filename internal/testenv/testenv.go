@@ -244,7 +244,13 @@ func (e *Env) SetUp(link, email string) *client.Client {
 // Code is the present code of a generator.
 func Code(t testing.TB, secret string) string {
 	t.Helper()
-	code, err := totp.GenerateCode(secret, time.Now())
+	return CodeAt(t, secret, time.Now())
+}
+
+// CodeAt is the code of a generator at a time.
+func CodeAt(t testing.TB, secret string, at time.Time) string {
+	t.Helper()
+	code, err := totp.GenerateCode(secret, at)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,9 @@ type parts struct {
 	db      *sqldb.DB
 	cloud   microsoft.Cloud
 	keyFile string
-	ttl     time.Duration
+	ttl     time.Duration    // after which a silent replica counts as dead; the usual one if 0
+	now     func() time.Time // of tenants and validations; time.Now if nil
+	unpaced bool             // Microsoft's limits are not kept, to save waiting for them
 }
 
 // build puts a replica together; it is not yet at work.
@@ -60,16 +62,24 @@ func build(ctx context.Context, p parts) (*house, error) {
 		return nil, err
 	}
 	governor := pace.New(pace.Config{DB: p.db})
-	h.tenants = tenant.New(tenant.Config{DB: p.db, Audit: h.log, Keys: keys, Jobs: h.queue, Live: h.live, Pace: governor, Cloud: p.cloud})
+	if p.unpaced {
+		governor = nil
+	}
+	h.tenants = tenant.New(tenant.Config{DB: p.db, Audit: h.log, Keys: keys, Jobs: h.queue, Live: h.live, Pace: governor, Cloud: p.cloud, Now: p.now})
 	h.connections = connection.New(connection.Config{DB: p.db, Audit: h.log, Keys: keys, Live: h.live, Tenants: h.tenants})
-	h.runs = validation.NewRuns(validation.RunsConfig{DB: p.db, Audit: h.log, Connections: h.connections, Tenants: h.tenants, Jobs: h.queue, Live: h.live, Pace: governor, Cloud: p.cloud})
+	h.runs = validation.NewRuns(validation.RunsConfig{DB: p.db, Audit: h.log, Connections: h.connections, Tenants: h.tenants, Jobs: h.queue, Live: h.live, Pace: governor, Cloud: p.cloud, Now: p.now})
 	return h, nil
 }
 
 // open builds a replica for a test and sets it to work.
 func open(t testing.TB, db *sqldb.DB, l *lab.Lab, keyFile string) *house {
 	t.Helper()
-	h, err := build(t.Context(), parts{db: db, cloud: cloudOf(l), keyFile: keyFile, ttl: time.Second})
+	return opened(t, parts{db: db, cloud: cloudOf(l), keyFile: keyFile, ttl: time.Second})
+}
+
+func opened(t testing.TB, p parts) *house {
+	t.Helper()
+	h, err := build(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,12 +107,19 @@ func open(t testing.TB, db *sqldb.DB, l *lab.Lab, keyFile string) *house {
 // each runs a test with a replica on each database and a lab of its own.
 func each(t *testing.T, test func(t *testing.T, h *house, l *lab.Lab)) {
 	t.Helper()
+	eachWith(t, parts{}, test)
+}
+
+// eachWith is [each] with a replica made of given parts.
+func eachWith(t *testing.T, p parts, test func(t *testing.T, h *house, l *lab.Lab), options ...lab.Option) {
+	t.Helper()
 	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
 		if err := jobs.Migrate(t.Context(), db); err != nil {
 			t.Fatal(err)
 		}
-		l := lab.Start(t)
-		test(t, open(t, db, l, filepath.Join(t.TempDir(), "master.key")), l)
+		l := lab.Start(t, options...)
+		p.db, p.cloud, p.keyFile = db, cloudOf(l), filepath.Join(t.TempDir(), "master.key")
+		test(t, opened(t, p), l)
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"gatehouse/internal/microsoft/graph"
 	"gatehouse/internal/posture"
 	"gatehouse/internal/secrets"
+	"gatehouse/internal/tenant"
 )
 
 // noReader is why a part is unknown without reader and snapshot, with the way
@@ -23,6 +24,19 @@ const noReader = "no reader: give --reader-client-id with a secret or certificat
 // look gets the posture, from the reader if there is one, else from the file,
 // and with a reader the name of the app that signs in.
 func (r *run) look(ctx context.Context) {
+	r.read(ctx)
+	if r.snapshot == nil {
+		return
+	}
+	if tenant.GUID(r.facts.Tenant) && r.snapshot.TenantName != "" {
+		r.facts.Tenant = r.snapshot.TenantName
+	}
+	if a, ok := r.snapshot.App(r.ClientID); ok && r.facts.ClientName == "" {
+		r.facts.ClientName = a.Name
+	}
+}
+
+func (r *run) read(ctx context.Context) {
 	r.snapshot = r.Snapshot
 	if r.Reader == nil {
 		return
@@ -32,12 +46,8 @@ func (r *run) look(ctx context.Context) {
 		r.reader, err = r.graph(token.Access)
 	}
 	if err == nil {
-		want := posture.Want{Accounts: []string{r.Username}}
-		if r.facts.AppOnly {
-			want = posture.Want{Apps: []string{r.ClientID}}
-		}
 		var fresh *posture.Snapshot
-		if fresh, err = r.rules.Load(ctx, r.reader, r.tenant.ID, want); err == nil {
+		if fresh, err = r.rules.Load(ctx, r.reader, r.tenant.ID, r.want()); err == nil {
 			r.snapshot = fresh
 		}
 	}
@@ -53,6 +63,36 @@ func (r *run) look(ctx context.Context) {
 	}
 }
 
+// want is the identity itself.
+func (r *run) want() posture.Want {
+	if r.facts.AppOnly {
+		return posture.Want{Apps: []string{r.ClientID}}
+	}
+	return posture.Want{Accounts: []string{r.Username}}
+}
+
+// recent is how old rules may be that are to explain an answer: somebody may just
+// have changed them, and waits for what this says of it.
+const recent = 15 * time.Second
+
+// renew reads the rules again where those that are here are not recent and a rule
+// may stand behind a refusal, or a rule should have stopped what went through. Many
+// identities of one tenant share a reading. What was read before stays if this one
+// fails.
+func (r *run) renew(ctx context.Context, stops func() []posture.Finding) {
+	if r.reader == nil || r.now().Sub(r.snapshot.TakenAt) < recent {
+		return
+	}
+	var e *microsoft.Error
+	refused := errors.As(r.tokenErr, &e) && posture.MayStandBehind(e.Code)
+	if !refused && (r.tokenErr != nil || len(stops()) == 0) {
+		return
+	}
+	if fresh, err := r.rules.Renew(ctx, r.reader, r.tenant.ID, r.want(), recent); err == nil {
+		r.snapshot = fresh
+	}
+}
+
 func principalPath(clientID string) string {
 	return "/v1.0/servicePrincipals(appId='" + graph.PathKey(clientID) + "')"
 }
@@ -65,7 +105,7 @@ func (r *run) graph(access secrets.Value) (*graph.Client, error) {
 func (r *run) unseen(p *Probe) {
 	if r.readerErr != nil {
 		p.set(NotKnown, "the reader could not read the tenant: %v", r.readerErr)
-		facts := diagnosis.Facts{AppOnly: true, Account: r.Reader.ClientID, Tenant: r.Tenant}
+		facts := diagnosis.Facts{AppOnly: true, ClientName: "The reader", Account: r.Reader.ClientID, Tenant: r.facts.Tenant, TenantID: r.Tenant, Login: r.Cloud.Login}
 		d := diagnosis.Of(r.readerErr, facts)
 		p.Diagnosis = &d
 		return
@@ -116,6 +156,9 @@ func (r *run) account(ctx context.Context) {
 			return
 		}
 		a := posture.Account{ID: me.ID, UPN: me.UserPrincipalName, Name: me.DisplayName, Type: deref(me.UserType, "Member"), Enabled: me.AccountEnabled, JobTitle: deref(me.JobTitle, "")}
+		if r.token.Claims.WIDs == nil {
+			p.Evidence["roles_unread"] = "the token does not list the account's directory roles, and there is no reader"
+		}
 		for _, id := range r.token.Claims.WIDs {
 			a.Roles = append(a.Roles, posture.Role{ID: id, Name: roleName(id), Scope: "/"})
 		}
@@ -158,18 +201,6 @@ func (r *run) judgeAccount(p *Probe, a posture.Account) {
 	}
 }
 
-// roleName names the roles that an account for software should not hold.
-func roleName(id string) string {
-	return broadRoles[strings.ToLower(id)]
-}
-
-// broadRoles open more than any one tool needs.
-var broadRoles = map[string]string{
-	"62e90394-69f5-4237-9190-012177145e10": "Global Administrator",
-	"e8611ab8-c189-46e8-94e1-60213ab1f814": "Privileged Role Administrator",
-	"7be44c8a-adaf-4e2a-84d6-ab2649e08a13": "Privileged Authentication Administrator",
-}
-
 // registration says whether a second factor is registered.
 func (r *run) registration() {
 	r.probe(ProbeRegistration, func(p *Probe) {
@@ -190,6 +221,11 @@ func (r *run) registration() {
 		}
 		r.facts.Registered = registered
 		p.Evidence["methods"], p.Evidence["registered"] = a.Methods, *registered
+		if a.Capable != nil {
+			p.Evidence["mfa_capable"] = *a.Capable
+		} else {
+			p.Evidence["mfa_capable_unread"] = r.snapshot.Reason(posture.PartCapable, r.Username)
+		}
 		if *registered {
 			p.set(Passed, "")
 			return
@@ -263,8 +299,25 @@ func (r *run) principal(ctx context.Context) {
 			p.Evidence["registration"] = "not read: " + err.Error()
 		}
 		r.judgeCredentials(p, slices.Concat(credentials, app.PasswordCredentials, app.KeyCredentials))
+		if r.Federated {
+			r.federatedCredentials(ctx, p)
+		}
 	})
 	r.rediagnose()
+}
+
+// federatedCredentials lists whose tokens the app accepts in place of a secret:
+// without any, nobody's.
+func (r *run) federatedCredentials(ctx context.Context, p *Probe) {
+	list, err := graph.List[graph.FederatedCredential](ctx, r.reader, "/v1.0/applications(appId='"+graph.PathKey(r.ClientID)+"')/federatedIdentityCredentials")
+	switch {
+	case err != nil:
+		p.Evidence["federated_credentials"] = "not read: " + err.Error()
+	case len(list) == 0:
+		p.set(Warning, "the app registration has no federated credential, so no token of another issuer proves the app: add one with issuer, subject and audience of the consumer's token")
+	default:
+		p.Evidence["federated_credentials"] = list
+	}
 }
 
 // judgeCredentials lists when the app's credentials end, and warns if the
@@ -291,31 +344,4 @@ func (r *run) judgeCredentials(p *Probe, credentials []graph.Credential) {
 	} else if left <= soon {
 		p.set(Warning, "the client secret in use ends on %s, in %d days", used.EndDateTime.UTC().Format(time.DateOnly), int(left.Hours()/24))
 	}
-}
-
-// permissions shows what is held and warns where it is far too much.
-func (r *run) permissions() {
-	r.probe(ProbePermissions, func(p *Probe) {
-		c := r.token.Claims
-		if !c.Readable() {
-			p.set(NotKnown, "the access token cannot be read")
-			return
-		}
-		p.set(Passed, "")
-		held := c.Roles
-		if !r.facts.AppOnly {
-			held = strings.Fields(c.Scopes)
-		}
-		p.Evidence["held"] = held
-		if len(held) == 0 {
-			p.set(Skipped, "nothing was granted")
-			return
-		}
-		for _, id := range c.WIDs {
-			if name := roleName(id); name != "" {
-				p.set(Warning, "the identity holds the directory role %s, far more than software needs", name)
-				return
-			}
-		}
-	})
 }

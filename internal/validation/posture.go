@@ -20,6 +20,10 @@ func (r *run) posture(ctx context.Context) {
 			r.unseen(p)
 			return
 		}
+		r.renew(ctx, func() []posture.Finding {
+			a, _ := r.snapshot.Account(r.Username)
+			return r.snapshot.Evaluate(a, r.tried(nil)).Stops()
+		})
 		r.stamp(p)
 		a, ok := r.snapshot.Account(r.Username)
 		if !ok {
@@ -39,6 +43,10 @@ func (r *run) workloadPosture(ctx context.Context) {
 			r.unseen(p)
 			return
 		}
+		r.renew(ctx, func() []posture.Finding {
+			a, _ := r.snapshot.App(r.ClientID)
+			return r.snapshot.EvaluateApp(a, r.tried(nil)).Stops()
+		})
 		r.stamp(p)
 		a, ok := r.snapshot.App(r.ClientID)
 		if !ok {

@@ -91,7 +91,7 @@ type decision struct {
 func decideRule(named *diagnosis.Rule, code string, outcome posture.Outcome, logged []diagnosis.Rule) decision {
 	from := fromCode
 	if named == nil && len(logged) > 0 {
-		named, from = &logged[0], fromLog
+		named, from = first(logged, outcome), fromLog
 	}
 	var d decision
 	switch i := slices.IndexFunc(logged, func(r diagnosis.Rule) bool { return named != nil && r.Kind == named.Kind && r.ID != nil }); {
@@ -112,6 +112,19 @@ func decideRule(named *diagnosis.Rule, code string, outcome posture.Outcome, log
 		}
 	}
 	return d
+}
+
+// first gives, of the rules that the log names, the one that stands first by what
+// was read: with it out of the way the others come in their order.
+func first(logged []diagnosis.Rule, outcome posture.Outcome) *diagnosis.Rule {
+	for _, f := range outcome.Findings {
+		for i := range logged {
+			if f.Stops() && (same(&logged[i], f.Rule) || logged[i].ID == nil && f.Rule.Kind == logged[i].Kind) {
+				return &logged[i]
+			}
+		}
+	}
+	return &logged[0]
 }
 
 // fromEvaluation takes the first rule that stops the sign-in for certain in the

@@ -29,7 +29,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(dbtest.Main(m, map[string]func(){"validator": validatorProcess}))
+	os.Exit(dbtest.Main(m, map[string]func(){"validator": validatorProcess, "sovereign": sovereignProcess}))
 }
 
 // A validation with a reader names the rule, shows its progress while it runs,

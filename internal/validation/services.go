@@ -2,6 +2,7 @@ package validation
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -20,7 +21,7 @@ const (
 	ServiceGraph           = "graph"
 	ServiceSharePoint      = "sharepoint"
 	ServiceBusinessCentral = "business_central"
-	ServiceExchange        = "exchange" // not reached yet: its probe says so
+	ServiceExchange        = "exchange" // never reached: its probe says so
 )
 
 // Place says what of the services is to be reached.
@@ -44,22 +45,40 @@ func (p Place) services() []string {
 // had from it.
 func (r *run) primary() string {
 	all := r.services()
-	if slices.Contains(all, ServiceGraph) || all[0] == ServiceExchange || all[0] == ServiceSharePoint && r.sharePoint() == "" {
+	if slices.Contains(all, ServiceGraph) {
 		return ServiceGraph
 	}
-	return all[0]
+	for _, name := range all {
+		if r.scope(name) != nil {
+			return name
+		}
+	}
+	return ServiceGraph
 }
 
-// scope asks for everything that was granted on a service.
+// scope asks for everything that was granted on a service; nil where tokens for
+// it cannot be asked for. For Exchange only an app's are: the app through which an
+// account signs in here is seldom the one that the tool uses there.
 func (r *run) scope(service string) []string {
+	resource := ""
 	switch service {
+	case ServiceGraph:
+		return r.graphScope()
 	case ServiceSharePoint:
-		_, resource := r.Cloud.SharePointHost(r.sharePoint())
-		return []string{resource + "/.default"}
+		if r.sharePoint() != "" {
+			_, resource = r.Cloud.SharePointHost(r.sharePoint())
+		}
 	case ServiceBusinessCentral:
-		return []string{r.Cloud.BusinessCentralResource + "/.default"}
+		resource = r.Cloud.BusinessCentralResource
+	case ServiceExchange:
+		if r.facts.AppOnly {
+			resource = r.Cloud.ExchangeResource
+		}
 	}
-	return r.graphScope()
+	if resource == "" {
+		return nil
+	}
+	return []string{resource + "/.default"}
 }
 
 // tokenFor gives a token for a service, without signing in anew.
@@ -67,7 +86,14 @@ func (r *run) tokenFor(ctx context.Context, service string) (login.Token, error)
 	if service == r.primary() {
 		return r.token, nil
 	}
-	return r.token.For(ctx, r.scope(service))
+	if token, ok := r.tokens[service]; ok {
+		return token, nil
+	}
+	token, err := r.token.For(ctx, r.scope(service))
+	if err == nil {
+		r.tokens[service] = token
+	}
+	return token, err
 }
 
 // sharePoint is the name of the tenant's SharePoint hosts: that of the given
@@ -106,14 +132,11 @@ func (r *run) service(ctx context.Context) {
 				err = r.sharePointService(ctx, p)
 			case ServiceBusinessCentral:
 				err = r.businessCentralService(ctx, p)
-			default:
-				p.set(NotKnown, "this release does not reach %s yet", name)
-				return
-			}
-			if err != nil && r.serviceErr == nil {
-				r.serviceErr = err
+			case ServiceExchange:
+				err = r.exchangeService(ctx, p)
 			}
 			if err != nil {
+				r.refuse(name, err)
 				p.fail(err, r.facts)
 			}
 			var e *microsoft.Error
@@ -121,6 +144,14 @@ func (r *run) service(ctx context.Context) {
 				p.State = Fail // whatever stands behind it, what was asked for is not there
 			}
 		})
+	}
+}
+
+// refuse notes that a service did not answer as asked.
+func (r *run) refuse(service string, err error) {
+	r.refused[service] = err
+	if r.serviceErr == nil {
+		r.serviceErr = err
 	}
 }
 
@@ -145,6 +176,9 @@ func (r *run) sharePointService(ctx context.Context, p *Probe) error {
 			return nil
 		}
 	}
+	if err := r.ownHost(ctx, p, name); err != nil {
+		return err
+	}
 	token, err := r.sharePointToken(ctx, name)
 	if err != nil {
 		return err
@@ -156,6 +190,7 @@ func (r *run) sharePointService(ctx context.Context, p *Probe) error {
 	p.set(Passed, "")
 	p.Evidence["site"], p.Evidence["title"] = site.URL, site.Title
 	if r.AdminURL == "" {
+		p.Evidence["admin_url"], _ = r.Cloud.SharePointHost(r.sharePoint() + "-admin") // the default, shown and not looked at
 		return nil
 	}
 	admin, _, ok := r.Cloud.SharePointName(r.AdminURL)
@@ -172,6 +207,21 @@ func (r *run) sharePointService(ctx context.Context, p *Probe) error {
 	}
 	p.Evidence["sites"], p.Evidence["sites_listed"] = sites[:min(len(sites), 20)], len(sites)
 	return nil
+}
+
+// ownHost refuses a host that says it belongs to another tenant, before any token
+// goes there.
+func (r *run) ownHost(ctx context.Context, p *Probe, name string) error {
+	realm, err := sharepoint.Realm(ctx, r.client(login.Token{}), name)
+	if err != nil || realm == "" {
+		return err
+	}
+	p.Evidence["host_tenant"] = realm
+	if strings.EqualFold(realm, r.tenant.ID) {
+		return nil
+	}
+	return &microsoft.Error{Service: microsoft.ServiceSharePoint, Op: "asking the SharePoint host for its tenant", Status: http.StatusUnauthorized, Code: "sharepoint_host_of_another_tenant",
+		Message: "the host belongs to tenant " + realm + ", so no token was sent to it"}
 }
 
 // sharePointToken gives a token for one host: that of the sites is no good at
@@ -203,16 +253,16 @@ func (r *run) businessCentralService(ctx context.Context, p *Probe) error {
 	if err != nil {
 		return err
 	}
-	wanted, names := r.Environment, []string{}
-	if wanted == "" {
-		wanted = usualEnvironment
-	}
+	wanted, names := r.environment(environments), []string{}
 	for _, e := range environments {
 		names = append(names, e.Name)
 	}
-	p.Evidence["environments"], p.Evidence["environment"] = names, wanted
-	if !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, wanted) }) {
-		return notThere("finding the environment", "environment_not_found", fmt.Sprintf("the tenant has no environment %q; it has: %s", wanted, strings.Join(names, ", ")))
+	p.Evidence["environments"], p.Evidence["environment"] = names[:min(len(names), 50)], wanted
+	switch {
+	case len(names) == 0:
+		return notThere("finding the environment", "environment_not_found", "the tenant has no Business Central environment")
+	case !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, wanted) }):
+		return notThere("finding the environment", "environment_not_found", fmt.Sprintf("the tenant has no environment %q; it has: %s", wanted, strings.Join(names[:min(len(names), 50)], ", ")))
 	}
 	companies, err := client.Companies(ctx, wanted)
 	if err != nil {
@@ -223,8 +273,13 @@ func (r *run) businessCentralService(ctx context.Context, p *Probe) error {
 		names = append(names, c.Name)
 	}
 	p.Evidence["companies"] = names[:min(len(names), 20)]
-	i := slices.IndexFunc(companies, func(c businesscentral.Company) bool { return r.Company == "" || strings.EqualFold(c.Name, r.Company) })
-	if i < 0 {
+	i := slices.IndexFunc(companies, func(c businesscentral.Company) bool {
+		return r.Company == "" || strings.EqualFold(c.Name, r.Company) || strings.EqualFold(c.ID, r.Company)
+	})
+	switch {
+	case len(companies) == 0:
+		return notThere("finding the company", "company_not_found", "no company is shown to the identity: it has no permission set for any")
+	case i < 0:
 		return notThere("finding the company", "company_not_found", fmt.Sprintf("no company %q is shown to the identity: it does not exist, or the identity has no permission set for it", r.Company))
 	}
 	if err := client.Sample(ctx, wanted, companies[i].ID); err != nil {
@@ -233,6 +288,20 @@ func (r *run) businessCentralService(ctx context.Context, p *Probe) error {
 	p.set(Passed, "")
 	p.Evidence["company"] = companies[i].Name
 	return nil
+}
+
+// environment is the one that is asked for: the given one, else the usual one,
+// else the first for production.
+func (r *run) environment(all []businesscentral.Environment) string {
+	if r.Environment != "" {
+		return r.Environment
+	}
+	production := func(e businesscentral.Environment) bool { return strings.EqualFold(e.Type, usualEnvironment) }
+	named := func(e businesscentral.Environment) bool { return strings.EqualFold(e.Name, usualEnvironment) }
+	if i := slices.IndexFunc(all, production); i >= 0 && !slices.ContainsFunc(all, named) {
+		return all[i].Name
+	}
+	return usualEnvironment
 }
 
 // notThere is an answer of our own in the form of the service's.
@@ -249,7 +318,8 @@ func (r *run) graphService(ctx context.Context, p *Probe) {
 	p.Evidence["called"] = path
 	client, err := r.graph(r.token.Access)
 	if err == nil {
-		err = client.Get(ctx, path, nil)
+		var answer json.RawMessage // read as JSON: a page of somebody else's is no answer of Graph's
+		err = client.Get(ctx, path, &answer)
 	}
 	var e *microsoft.Error
 	switch {
@@ -261,7 +331,7 @@ func (r *run) graphService(ctx context.Context, p *Probe) {
 		p.set(Passed, "Graph accepts the app; reading the organisation is not among its permissions")
 		p.Evidence["status"] = e.Status
 	default:
-		r.serviceErr = err
+		r.refuse(ServiceGraph, err)
 		p.fail(err, r.facts)
 	}
 }

@@ -8,10 +8,12 @@
 package validation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,15 +101,23 @@ type Reader struct {
 
 // Request is what to validate.
 type Request struct {
-	Cloud    microsoft.Cloud
-	Tenant   string // id or domain
-	Username string // service account; empty for an app
-	ClientID string // the app that signs in
+	Cloud  microsoft.Cloud
+	Tenant string // id or domain
+	// TenantName and Name are the tenant's and the identity's for people, where
+	// they are known; texts name these instead of ids.
+	TenantName, Name string
+	Username         string // service account; empty for an app
+	ClientID         string // the app that signs in
 	Credential
 	Reader   *Reader           // nil: none
 	Snapshot *posture.Snapshot // nil: none; used where there is no reader
 	// AllowFederation lists hosts that a federated password may be sent to.
 	AllowFederation []string
+	// AppPassword: the password is an app password, which is not sent: no modern
+	// sign-in takes one.
+	AppPassword bool
+	// Federated: tokens of another issuer prove the app.
+	Federated bool
 	// Elsewhere: the credential is not here but with the consumer alone, so that
 	// no sign-in is tried.
 	Elsewhere bool
@@ -160,16 +170,28 @@ func (s Service) Run(ctx context.Context, request Request) Result {
 	}
 	r := &run{
 		Request: request, now: s.Now, rules: s.Rules, pace: s.Pace,
-		login: login.New(login.Config{Cloud: request.Cloud, AllowFederation: request.AllowFederation, Pace: s.Pace}),
-		facts: diagnosis.Facts{Unattended: true, AppOnly: request.Username == "", Account: request.Username, Tenant: request.Tenant, ClientName: clientNames[request.ClientID]},
+		login:  login.New(login.Config{Cloud: request.Cloud, AllowFederation: request.AllowFederation, Pace: s.Pace}),
+		facts:  request.facts(),
+		tokens: map[string]login.Token{}, refused: map[string]error{},
 	}
 	if r.facts.AppOnly {
-		r.facts.Account = request.ClientID
 		r.app(ctx)
 	} else {
 		r.user(ctx)
 	}
 	return r.result()
+}
+
+// facts are what the texts of diagnoses are filled with, names before ids.
+func (r Request) facts() diagnosis.Facts {
+	f := diagnosis.Facts{
+		Unattended: true, AppOnly: r.Username == "", Account: r.Username, ClientName: clientNames[r.ClientID],
+		Tenant: cmp.Or(r.TenantName, r.Initial, r.Tenant), TenantID: r.Tenant, Login: r.Cloud.Login,
+	}
+	if f.AppOnly {
+		f.Account = cmp.Or(r.Name, r.ClientID)
+	}
+	return f
 }
 
 // run is one validation under way.
@@ -184,8 +206,10 @@ type run struct {
 
 	tenant     login.Tenant
 	token      login.Token
-	tokenErr   error             // why there is no token
-	serviceErr error             // why the service did not answer
+	tokenErr   error // why there is no token
+	serviceErr error // why the first service that refused did
+	tokens     map[string]login.Token
+	refused    map[string]error  // by service
 	snapshot   *posture.Snapshot // of reader or file; nil: neither
 	readerErr  error             // why there is no snapshot; nil: no reader either
 	reader     *graph.Client     // nil: none
@@ -225,7 +249,7 @@ func (p *Probe) set(state State, format string, args ...any) {
 func (p *Probe) fail(err error, facts diagnosis.Facts) {
 	d := diagnosis.Of(err, facts)
 	p.State, p.Diagnosis = Fail, &d
-	if undecided(d) {
+	if d.Undecided() {
 		p.State = NotKnown
 	}
 	p.refusal(err)
@@ -275,7 +299,7 @@ func (r *run) user(ctx context.Context) {
 		return
 	}
 	r.service(ctx)
-	r.permissions()
+	r.permissions(ctx)
 }
 
 // app is the recipe for an app-only identity.
@@ -296,7 +320,7 @@ func (r *run) app(ctx context.Context) {
 		return
 	}
 	r.service(ctx)
-	r.permissions()
+	r.permissions(ctx)
 }
 
 var appPasswordShape = regexp.MustCompile(`^[a-z]{16}$`)
@@ -317,8 +341,8 @@ func (r *run) configuration() {
 			switch {
 			case strings.TrimSpace(password) != password:
 				p.set(Warning, "the password begins or ends with a blank: the password sign-in cannot carry that, although the browser can")
-			case appPasswordShape.MatchString(password):
-				p.set(Warning, "the password has the shape of an app password (sixteen lower-case letters): app passwords do not open modern sign-ins")
+			case r.AppPassword, appPasswordShape.MatchString(password):
+				p.set(Warning, "%s", r.appPasswordWarning())
 			}
 		case r.Certificate != nil:
 			leaf := r.Certificate.Leaf
@@ -331,6 +355,13 @@ func (r *run) configuration() {
 			}
 		}
 	})
+}
+
+func (r *run) appPasswordWarning() string {
+	if r.AppPassword {
+		return "the profile holds an app password: it no longer opens SharePoint, and no modern sign-in"
+	}
+	return "the password has the shape of an app password (sixteen lower-case letters): app passwords do not open modern sign-ins"
 }
 
 // soon is how long before its end a credential is worth a warning.
@@ -419,6 +450,10 @@ var errElsewhere = errors.New("the credential is with the consumer alone, so no 
 
 // try signs the identity in. A password is sent only with leave.
 func (r *run) try(ctx context.Context) (login.Token, error) {
+	if r.AppPassword {
+		return login.Token{}, &microsoft.Error{Service: microsoft.ServiceLogin, Op: "signing in with an app password", Code: "app_password_retired",
+			Message: "no modern sign-in takes an app password, and it would count as a wrong one, so it was not sent"}
+	}
 	if r.Elsewhere {
 		return login.Token{}, &withheld{errElsewhere}
 	}
@@ -478,6 +513,8 @@ func (r *run) readClaims() {
 		switch {
 		case !strings.EqualFold(c.TenantID, r.tenant.ID):
 			p.set(Warning, "the token is for tenant %s, not for %s", c.TenantID, r.tenant.ID)
+		case r.facts.AppOnly && len(c.Roles) == 0 && !slices.Contains(r.services(), r.primary()):
+			p.set(Passed, "the token is for Microsoft Graph, where the app needs nothing: tokens for what it is for cannot be asked for here")
 		case r.facts.AppOnly && len(c.Roles) == 0:
 			r.rule = &diagnosis.Rule{Kind: diagnosis.Consent, Name: text(r.facts.ClientName)}
 			p.fail(&microsoft.Error{Service: microsoft.ServiceLogin, Op: "reading the token", Code: "no_app_roles", Message: "the token carries no application permission: none was granted to the app"}, r.withRule())

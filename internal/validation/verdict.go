@@ -1,25 +1,12 @@
 package validation
 
-import (
-	"slices"
-
-	"gatehouse/internal/diagnosis"
-)
+import "slices"
 
 // blocking are the categories in which a rule or a decision of the tenant
-// says no; deciding nothing are those that leave the question open.
-var (
-	blocking = []string{
-		"mfa_required", "mfa_enrollment", "conditional_access_block", "conditional_access_device", "consent_user", "consent_admin",
-		"user_not_assigned", "license_missing", "legacy_auth_blocked", "ropc_unsupported_federated", "permission_missing", "reauth_required",
-	}
-	open = []string{"throttled", "service_transient"}
-)
-
-// undecided reports whether a diagnosis leaves the question open: the service
-// was in trouble, or never reached.
-func undecided(d diagnosis.Diagnosis) bool {
-	return slices.Contains(open, d.Category) || d.Category == "other" && (d.Detail == nil || *d.Detail == "client_environment")
+// says no.
+var blocking = []string{
+	"mfa_required", "mfa_enrollment", "conditional_access_block", "conditional_access_device", "consent_user", "consent_admin",
+	"user_not_assigned", "license_missing", "legacy_auth_blocked", "ropc_unsupported_federated", "permission_missing", "reauth_required",
 }
 
 // result sums up the probes. The first probe that failed decides; the posture

@@ -100,7 +100,7 @@ func (r *Runs) request(ctx context.Context, c connection.Opened) (Request, error
 	if err != nil {
 		return Request{}, err
 	}
-	request := Request{Cloud: r.Cloud, Tenant: at.DirectoryID, Username: c.Username, ClientID: c.ClientID, AllowFederation: r.AllowFederation, Elsewhere: !c.HasCredential,
+	request := Request{Cloud: r.Cloud, Tenant: at.DirectoryID, TenantName: c.TenantName, Name: c.Name, Federated: c.Credential == connection.Federated, AppPassword: c.Credential == connection.AppPassword, Username: c.Username, ClientID: c.ClientID, AllowFederation: r.AllowFederation, Elsewhere: !c.HasCredential,
 		Place: Place{Services: c.Services, Site: c.Site, AdminURL: c.AdminURL, Environment: c.Environment, Company: c.Company, Initial: at.Initial}}
 	if c.Kind == connection.ServiceAccount && c.ClientID == "" {
 		request.ClientID = GraphCommandLineTools
@@ -203,6 +203,11 @@ func sentence(result Result) string {
 	}
 	if result.Verdict == Works {
 		return "It works."
+	}
+	for _, p := range result.Probes { // what keeps the verdict open comes first
+		if result.Verdict == Unknown && p.Name == ProbeService && p.State == NotKnown && p.Reason != nil {
+			return *p.Reason
+		}
 	}
 	for _, state := range []State{Warning, Skipped, NotKnown} {
 		for _, p := range result.Probes {

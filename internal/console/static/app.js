@@ -9,17 +9,34 @@ function localise(root) {
     const at = new Date(e.dateTime);
     if (isNaN(at)) continue;
     if (e.dataset.at === "date") e.textContent = long.format(at);
-    else e.title = exact.format(at) + " · " + e.dataset.utc;
+    else {
+      e.textContent = ago(Date.now() - at);
+      e.title = exact.format(at) + " · " + e.dataset.utc;
+    }
   }
 }
 
-// Buttons that only scripts can serve are shown by scripts.
-function reveal(root) {
-  for (const e of root.querySelectorAll("[data-script]")) e.hidden = "copy" in e.dataset && !navigator.clipboard;
+// How long ago, in the words of the server.
+function ago(ms) {
+  const s = ms / 1000;
+  if (s < -10) return "in " + span(-s);
+  return s < 10 ? "just now" : span(s) + " ago";
 }
 
-function fresh() { localise(document); reveal(document); }
+function span(s) {
+  if (s < 60) return Math.floor(s) + " s";
+  if (s < 3600) return Math.floor(s / 60) + " min";
+  return s < 48 * 3600 ? Math.floor(s / 3600) + " h" : Math.floor(s / 86400) + " days";
+}
+
+// What this browser cannot do is not offered.
+function offer(root) {
+  for (const e of root.querySelectorAll("[data-copy]")) e.hidden = !navigator.clipboard;
+}
+
+function fresh() { localise(document); offer(document); }
 fresh();
+setInterval(() => localise(document), 15000);
 document.addEventListener("htmx:after:swap", fresh);
 document.addEventListener("htmx:after:settle", fresh);
 
@@ -92,14 +109,15 @@ function problem(form, text) {
 
 async function passkey(form) {
   const enrol = form.dataset.passkey === "enrol";
-  const begun = await fetch(form.action + "/begin", { method: "POST" });
+  const target = new URL(form.action);
+  const begun = await fetch(target.pathname + "/begin", { method: "POST" });
   if (!begun.ok) throw new Error(await begun.text());
   const { publicKey } = await begun.json();
   const credential = enrol
     ? await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(publicKey) })
     : await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(publicKey) });
-  const name = form.elements.name?.value ?? "";
-  const done = await fetch(form.action + "?name=" + encodeURIComponent(name), {
+  target.searchParams.set("name", form.elements.name?.value ?? "");
+  const done = await fetch(target, {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(credential),
   });
   if (!done.ok) throw new Error(await done.text());

@@ -38,7 +38,7 @@ func (c *Client) Environments(ctx context.Context) ([]Environment, error) {
 	var out struct {
 		Value []Environment `json:"value"`
 	}
-	err := c.web.Get(ctx, "listing the environments", c.root+"/environments/v1.1", &out)
+	err := c.web.Get(ctx, "listing the environments", c.root+"/environments/v1.2", &out)
 	return out.Value, err
 }
 

@@ -127,6 +127,11 @@ func (c *Client) Get(ctx context.Context, path string, out any) error {
 	return c.call(ctx, http.MethodGet, c.address(path), nil, out)
 }
 
+// Create adds an entity to a collection and reads what came of it.
+func (c *Client) Create(ctx context.Context, path string, in, out any) error {
+	return c.call(ctx, http.MethodPost, c.address(path), in, out)
+}
+
 // List reads a collection to its end. It follows next links as they are, but
 // only to Graph itself: a link elsewhere would carry the token there.
 func List[T any](ctx context.Context, c *Client, path string) ([]T, error) {

@@ -174,6 +174,14 @@ type Credential struct {
 	Hint                *string `json:"hint"`
 }
 
+// FederatedCredential says whose tokens prove an app in place of a secret.
+type FederatedCredential struct {
+	Name      string   `json:"name"`
+	Issuer    string   `json:"issuer"`
+	Subject   *string  `json:"subject"` // null where an expression matches subjects
+	Audiences []string `json:"audiences"`
+}
+
 // AppRoleAssignment is an application permission that a principal holds.
 type AppRoleAssignment struct {
 	AppRoleID           string `json:"appRoleId"`

@@ -5,11 +5,14 @@ package sharepoint
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"gatehouse/internal/microsoft"
 	"gatehouse/internal/microsoft/web"
+	"gatehouse/internal/secrets"
 )
 
 // Client reads from one SharePoint host with a token for that host.
@@ -22,8 +25,7 @@ type Client struct {
 // Service and Refusal of the configuration are set here.
 func New(cfg web.Config, name string) *Client {
 	cfg.Service, cfg.Refusal = microsoft.ServiceSharePoint, refusal
-	root, _ := cfg.Cloud.SharePointHost(name)
-	return &Client{web.New(cfg), root}
+	return &Client{web.New(cfg), hostRoot(cfg.Cloud, name)}
 }
 
 // Web is a site.
@@ -55,10 +57,34 @@ func (c *Client) Sites(ctx context.Context) ([]string, error) {
 	return sites, err
 }
 
+// Realm asks a host, without a token, to which tenant it belongs, by its id; "" if
+// it does not say, as it need not (sharepoint §3). An error says that it was not
+// reached.
+func Realm(ctx context.Context, cfg web.Config, name string) (string, error) {
+	cfg.Access = secrets.Value{}
+	c := New(cfg, name)
+	err := c.web.Get(ctx, "asking the SharePoint host for its tenant", c.root+"/_vti_bin/client.svc", &struct{}{})
+	var e *microsoft.Error
+	if err == nil || !errors.As(err, &e) || e.Status == 0 {
+		return "", err
+	}
+	return e.Realm, nil
+}
+
+func hostRoot(cloud microsoft.Cloud, name string) string {
+	root, _ := cloud.SharePointHost(name)
+	return root
+}
+
+var realm = regexp.MustCompile(`(?i)\brealm="([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"`)
+
 // refusal reads what SharePoint says: in OData's form, in two spellings; in
 // error_description; or, with an empty body, only in x-ms-diagnostics.
 func refusal(e *microsoft.Error, response *http.Response) {
 	e.RequestID, e.CorrelationID = response.Header.Get("request-id"), response.Header.Get("SPRequestGuid")
+	if found := realm.FindStringSubmatch(response.Header.Get("WWW-Authenticate")); found != nil {
+		e.Realm = found[1]
+	}
 	var answer struct {
 		Old         odataError `json:"odata.error"`
 		New         odataError `json:"error"`

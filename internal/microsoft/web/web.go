@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"gatehouse/internal/microsoft"
@@ -22,8 +23,9 @@ type Config struct {
 	Cloud   microsoft.Cloud
 	Service string // as in [microsoft.Error]
 	Tenant  string // id, for Pace
-	Access  secrets.Value
-	Pace    *pace.Governor // nil lets all pass
+	// Access is the token; empty for a call that only hears who is asked for one.
+	Access secrets.Value
+	Pace   *pace.Governor // nil lets all pass
 	// Refusal adds what the service has ways of its own to say.
 	Refusal func(*microsoft.Error, *http.Response)
 }
@@ -58,7 +60,7 @@ func (c *Client) Get(ctx context.Context, op, address string, out any) error {
 		return fmt.Errorf("%s: %w", op, err)
 	}
 	request.Header.Set("Accept", "application/json;odata=nometadata, application/json;q=0.9")
-	request.Header.Set("Authorization", "Bearer "+c.Access.Reveal())
+	request.Header.Set("Authorization", strings.TrimSpace("Bearer "+c.Access.Reveal()))
 	request.Header.Set("User-Agent", "gatehouse")
 	response, err := c.Pace.Do(ctx, pace.Call{Service: c.Service, Tenant: c.Tenant, Path: u.Path}, func() (*http.Response, error) { return c.http.Do(request) })
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"gatehouse/internal/jobs"
 	"gatehouse/internal/sqldb"
 )
 
@@ -32,18 +34,18 @@ func Each(t *testing.T, test func(t *testing.T, db *sqldb.DB)) {
 // is the test's own.
 func EachAddress(t *testing.T, test func(t *testing.T, address string)) {
 	t.Helper()
-	each(t, Postgres, test)
+	each(t, SQLite, Postgres, test)
 }
 
 // EachEmpty is [EachAddress] with databases that have no schema yet.
 func EachEmpty(t *testing.T, test func(t *testing.T, address string)) {
 	t.Helper()
-	each(t, emptyPostgres, test)
+	each(t, emptySQLite, emptyPostgres, test)
 }
 
-func each(t *testing.T, postgres func(testing.TB) string, test func(t *testing.T, address string)) {
+func each(t *testing.T, sqlite, postgres func(testing.TB) string, test func(t *testing.T, address string)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { test(t, SQLite(t)) })
+	t.Run("sqlite", func(t *testing.T) { test(t, sqlite(t)) })
 	if os.Getenv(Variable) != "" {
 		t.Run("postgres", func(t *testing.T) { test(t, postgres(t)) })
 	}
@@ -68,29 +70,60 @@ func Open(t testing.TB, address string) *sqldb.DB {
 	return db
 }
 
-// SQLite gives the path of a new file.
+// SQLite gives the path of a new file with the schema in place.
 func SQLite(t testing.TB) string {
+	t.Helper()
+	content, err := templateFile()
+	if err != nil {
+		t.Fatalf("preparing SQLite: %v", err)
+	}
+	path := emptySQLite(t)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func emptySQLite(t testing.TB) string {
 	t.Helper()
 	return filepath.Join(t.TempDir(), "gatehouse.db")
 }
 
-// template makes, once in a test binary, a migrated database that others are
-// copied from, which takes a tenth of migrating each.
-var template = sync.OnceValues(func() (string, error) {
-	name := "gatehouse_" + strings.ToLower(rand.Text())
-	if err := execute("CREATE DATABASE " + name); err != nil {
-		return "", err
-	}
-	db, err := sqldb.Open(context.Background(), at(name))
+// The templates are made once in a test binary; copying one takes a tenth of
+// migrating each database.
+var (
+	templateFile = sync.OnceValues(func() ([]byte, error) {
+		dir, err := os.MkdirTemp("", "gatehouse-template-")
+		if err != nil {
+			return nil, err
+		}
+		path := filepath.Join(dir, "gatehouse.db")
+		err = migrate(path)
+		content, readErr := os.ReadFile(path)
+		return content, errors.Join(err, readErr, os.RemoveAll(dir))
+	})
+	template = sync.OnceValues(func() (string, error) {
+		name := "gatehouse_" + strings.ToLower(rand.Text())
+		if err := execute("CREATE DATABASE " + name); err != nil {
+			return "", err
+		}
+		return name, migrate(at(name))
+	})
+)
+
+// migrate brings a database to the newest schema, the queue's included.
+func migrate(address string) error {
+	ctx := context.Background()
+	db, err := sqldb.Open(ctx, address)
 	if err != nil {
-		return "", err
+		return err
 	}
-	err = db.Migrate(context.Background())
-	if closeErr := db.Close(); err == nil {
-		err = closeErr
+	err = db.Migrate(ctx)
+	if err == nil {
+		err = jobs.Migrate(ctx, db)
 	}
-	return name, err
-})
+	return errors.Join(err, db.Close())
+}
 
 // Postgres makes a database with the schema in place and gives its address. It
 // is dropped when the test ends.

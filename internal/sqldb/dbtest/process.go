@@ -35,7 +35,7 @@ type Process struct {
 
 // Start starts a process with some more variables in its environment. It is
 // killed, if it still runs, when the test ends.
-func Start(t *testing.T, name string, env ...string) *Process {
+func Start(t testing.TB, name string, env ...string) *Process {
 	t.Helper()
 	cmd := exec.CommandContext(context.Background(), os.Args[0]) //nolint:gosec // this binary
 	cmd.Env = append(append(os.Environ(), role+"="+name), env...)
@@ -71,7 +71,7 @@ func Start(t *testing.T, name string, env ...string) *Process {
 }
 
 // Await reads lines until one begins with a prefix and gives the rest of it.
-func (p *Process) Await(t *testing.T, prefix string) string {
+func (p *Process) Await(t testing.TB, prefix string) string {
 	t.Helper()
 	var seen []string
 	for line := range p.Lines {

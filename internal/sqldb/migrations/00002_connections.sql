@@ -86,12 +86,21 @@ CREATE TABLE connections (
     parked_reason        text NOT NULL,
     created_at           timestamptz NOT NULL,
     version              bigint NOT NULL,
+    -- How well it is off, the worst the highest; what stops it: the rule, or, where
+    -- none is known or it is parked, itself.
+    standing             smallint GENERATED ALWAYS AS (CASE WHEN parked OR verdict IN ('blocked', 'failed') THEN 5
+        WHEN verdict = 'works_with_warnings' THEN 4 WHEN verdict = 'works' THEN 1 WHEN verdict = '' THEN 2 ELSE 3 END) STORED,
+    cause                text GENERATED ALWAYS AS (CASE WHEN parked OR rule = '' THEN id ELSE rule END) STORED,
     UNIQUE (tenant_id, name)
 );
 -- With search, so that looking for a text reads the index alone.
 CREATE INDEX connections_page ON connections (name, id, search);
 CREATE INDEX connections_tenant_page ON connections (tenant_id, name, id);
 CREATE INDEX connections_verdict_page ON connections (verdict, name, id);
+-- What the overview sums up, so that it reads indexes alone.
+CREATE INDEX connections_causes ON connections (standing, tenant_id, cause, validated_at, id);
+CREATE INDEX connections_worst ON connections (tenant_id, standing);
+CREATE INDEX connections_ends ON connections (credential_not_after);
 
 CREATE TABLE validations (
     id            text PRIMARY KEY,
@@ -109,6 +118,7 @@ CREATE TABLE validations (
     outcome       text NOT NULL         -- JSON, or '': what the rules mean for the sign-in
 );
 CREATE INDEX validations_page ON validations (connection_id, id);
+CREATE INDEX validations_ended ON validations (ended_at);
 -- A connection is validated once at a time, whoever asks, on whichever replica.
 CREATE UNIQUE INDEX validations_open ON validations (connection_id) WHERE state IN ('queued', 'running');
 

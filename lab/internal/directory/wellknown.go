@@ -60,7 +60,7 @@ var Resources = []*Resource{
 		Roles:  []Permission{perm("sp", "Sites.FullControl.All"), perm("sp", "Sites.Read.All"), perm("sp", "Sites.ReadWrite.All"), perm("sp", "Sites.Selected"), perm("sp", "User.Read.All"), perm("sp", "TermStore.Read.All"), perm("sp", "TermStore.ReadWrite.All")},
 		Scopes: []Permission{admin("sp-d", "AllSites.FullControl"), perm("sp-d", "AllSites.Read"), perm("sp-d", "AllSites.Write"), perm("sp-d", "AllSites.Manage"), admin("sp-d", "User.Read.All")}},
 	{ClientID: ExchangeID, Name: "Office 365 Exchange Online", Alias: "exchange",
-		URIs:   []string{"https://outlook.office365.com", "https://outlook.office.com"},
+		URIs:   []string{"https://outlook.office365.com", "https://outlook.office.com", "https://outlook.office365.us", "https://webmail.apps.mil", "https://partner.outlook.cn"},
 		Roles:  []Permission{perm("exo", "Exchange.ManageAsApp"), perm("exo", "full_access_as_app"), perm("exo", "SMTP.SendAsApp"), perm("exo", "IMAP.AccessAsApp")},
 		Scopes: []Permission{perm("exo-d", "EWS.AccessAsUser.All"), perm("exo-d", "SMTP.Send"), perm("exo-d", "IMAP.AccessAsUser.All"), admin("exo-d", "Exchange.Manage")}},
 	{ClientID: BusinessCentralID, Name: "Dynamics 365 Business Central", Alias: "business_central",
@@ -196,7 +196,7 @@ func ResourceByURI(uri string) *Resource {
 		}
 	}
 	if host, ok := strings.CutPrefix(uri, "https://"); ok && !strings.Contains(host, "/") {
-		for _, suffix := range []string{".sharepoint.com", ".sharepoint.us", ".sharepoint.cn"} {
+		for _, suffix := range []string{".sharepoint.com", ".sharepoint.us", ".sharepoint-mil.us", ".sharepoint.cn"} {
 			if strings.HasSuffix(host, suffix) {
 				return ResourceByAlias("sharepoint")
 			}

@@ -15,8 +15,9 @@ const (
 	kindMy    = "my"
 )
 
-// suffixes of SharePoint's hosts: the public cloud, US Government, 21Vianet.
-var suffixes = []string{".sharepoint.com", ".sharepoint.us", ".sharepoint.cn"}
+// suffixes of SharePoint's hosts: the public cloud, US Government (GCC High, DoD),
+// 21Vianet.
+var suffixes = []string{".sharepoint.com", ".sharepoint.us", ".sharepoint-mil.us", ".sharepoint.cn"}
 
 // Tenant finds the tenant that a SharePoint host belongs to, and what is
 // reached there: "site", "admin" or "my". A port is ignored. It reports false

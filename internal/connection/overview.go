@@ -1,0 +1,280 @@
+package connection
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"gatehouse/internal/audit"
+)
+
+// Standing is how well a connection, a service of a tenant or a tenant is off, the
+// worst the highest. The database keeps it beside each connection.
+type Standing int
+
+// The standings.
+const (
+	NothingHere Standing = iota // no connection
+	GetsIn
+	NotTried // never validated
+	Unclear  // the verdict is unknown
+	Warns
+	Stopped // blocked, failed or parked
+)
+
+// OverviewRequest bounds an overview; what lies beyond is counted.
+type OverviewRequest struct {
+	Causes     int // how many, and of each so many connections
+	Reach      int
+	Tenants    int // rows, those in which something is wrong and the others each
+	Ends       int
+	EndsBefore time.Time
+}
+
+// Overview sums up all connections that the actor may see.
+type Overview struct {
+	Total, Stopped, Warned, Works int
+	Unknown, Never                int // unknown, and never validated
+
+	Causes     []Cause // those that stop most first
+	CauseCount int
+
+	// Wrong are tenants in which not all is well, the worst first; those without
+	// any connection come last. Well are the others, by name.
+	Wrong, Well           []TenantRow
+	WrongCount, WellCount int
+
+	Ends     []End // credentials and readers that end, the first one first
+	EndCount int
+}
+
+// Cause is one reason for which connections of a tenant do not work: a rule, or,
+// where no rule is known or the connection is parked, what is wrong with it alone.
+type Cause struct {
+	First Connection // one of them: for tenant, sentence and rule
+	Count int        // how many it stops
+	Since *time.Time // the earliest validation that said so
+	Some  []Named    // some of them, by name
+}
+
+// Named is a connection by name.
+type Named struct{ ID, Name string }
+
+// TenantRow is a tenant with a cell for each service that its connections are for.
+type TenantRow struct {
+	ID, Name string
+	Standing Standing
+	Cells    []Cell `bun:"-"` // in the order of [Services]; all four
+}
+
+// Cell is a service of a tenant.
+type Cell struct {
+	Service  string
+	Count    int // connections that are for it
+	Standing Standing
+	// Verdict, Parked and ConnectionID are of one of those that stand worst.
+	Verdict      string
+	Parked       bool
+	ConnectionID string
+}
+
+// Services are all services, in the order in which they are shown.
+var Services = []string{Graph, SharePoint, Exchange, BusinessCentral}
+
+// End is a credential of a connection, or a tenant's reader, that ends.
+type End struct {
+	ID, Name   string // of the connection; of the tenant if it is a reader's
+	TenantName string
+	Reader     bool
+	At         time.Time
+}
+
+// Overview sums up in SQL: its cost does not grow with what is not shown.
+func (s *Service) Overview(ctx context.Context, in OverviewRequest) (Overview, error) {
+	scope, err := audit.Tenants(ctx, audit.ConnectionView)
+	if err != nil {
+		return Overview{}, err
+	}
+	var out Overview
+	parts := []func(context.Context, audit.Scope, OverviewRequest, *Overview) error{s.counts, s.causes, s.rows, s.ends}
+	errs := make([]error, len(parts))
+	var reading sync.WaitGroup // each fills in members of its own
+	for i, part := range parts {
+		reading.Go(func() { errs[i] = part(ctx, scope, in, &out) })
+	}
+	reading.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return Overview{}, fmt.Errorf("summing up the connections: %w", err)
+	}
+	return out, nil
+}
+
+// counts are the numbers of connections by standing.
+func (s *Service) counts(ctx context.Context, scope audit.Scope, _ OverviewRequest, out *Overview) error {
+	var groups []struct {
+		Standing Standing
+		Count    int
+	}
+	q := s.DB.Read().NewSelect().TableExpr("connections AS c").ColumnExpr("c.standing AS standing, count(*) AS count").GroupExpr("c.standing")
+	if err := scope.Filter(q, "c.tenant_id").Scan(ctx, &groups); err != nil {
+		return err
+	}
+	of := map[Standing]*int{GetsIn: &out.Works, NotTried: &out.Never, Unclear: &out.Unknown, Warns: &out.Warned, Stopped: &out.Stopped}
+	for _, g := range groups {
+		*of[g.Standing] += g.Count
+		out.Total += g.Count
+	}
+	return nil
+}
+
+func (s *Service) causes(ctx context.Context, scope audit.Scope, in OverviewRequest, out *Overview) error {
+	grouped := func() *bun.SelectQuery {
+		q := s.DB.Read().NewSelect().TableExpr("connections AS c").Where("c.standing = ?", Stopped).GroupExpr("c.tenant_id, c.cause")
+		return scope.Filter(q, "c.tenant_id")
+	}
+	var groups []struct {
+		TenantID, Cause, ID string
+		Count               int
+		Since               *time.Time
+	}
+	err := grouped().ColumnExpr("c.tenant_id AS tenant_id, c.cause AS cause, min(c.id) AS id, count(*) AS count, min(c.validated_at) AS since").
+		OrderExpr("count(*) DESC, c.tenant_id, min(c.id)").Limit(int64(in.Causes)).Scan(ctx, &groups)
+	if err != nil || len(groups) == 0 {
+		return err
+	}
+	if err := s.DB.Read().NewSelect().TableExpr("(?) AS g", grouped().ColumnExpr("c.cause")).ColumnExpr("count(*)").Scan(ctx, &out.CauseCount); err != nil {
+		return err
+	}
+	ids := make([]string, len(groups))
+	for i, g := range groups {
+		ids[i] = g.ID
+	}
+	examples, err := s.byID(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		c := Cause{First: examples[g.ID], Count: g.Count, Since: utc(g.Since), Some: []Named{{g.ID, examples[g.ID].Name}}}
+		if g.Count > 1 {
+			c.Some = nil
+			err := s.DB.Read().NewSelect().TableExpr("connections AS c").ColumnExpr("c.id AS id, c.name AS name").
+				Where("c.standing = ? AND c.tenant_id = ? AND c.cause = ?", Stopped, g.TenantID, g.Cause).OrderExpr("c.name, c.id").Limit(int64(in.Reach)).Scan(ctx, &c.Some)
+			if err != nil {
+				return err
+			}
+		}
+		out.Causes = append(out.Causes, c)
+	}
+	return nil
+}
+
+func (s *Service) byID(ctx context.Context, ids []string) (map[string]Connection, error) {
+	var rows []row
+	if err := selected(s.DB.Read().NewSelect().Model(&rows)).Where("c.id IN (?)", bun.List(ids)).Scan(ctx); err != nil {
+		return nil, err
+	}
+	out := map[string]Connection{}
+	for i := range rows {
+		c, err := rows[i].connection()
+		if err != nil {
+			return nil, err
+		}
+		out[c.ID] = c
+	}
+	return out, nil
+}
+
+// rows are the tenants with their cells. Which tenants are shown is decided here:
+// the database would sort them all twice.
+func (s *Service) rows(ctx context.Context, scope audit.Scope, in OverviewRequest, out *Overview) error {
+	var all []TenantRow
+	q := s.DB.Read().NewSelect().TableExpr("tenants AS t").ColumnExpr("t.id AS id, t.name AS name, coalesce((SELECT max(c.standing) FROM connections AS c WHERE c.tenant_id = t.id), 0) AS standing").OrderExpr("t.name, t.id")
+	if err := scope.Filter(q, "t.id").Scan(ctx, &all); err != nil {
+		return err
+	}
+	for _, row := range all {
+		if row.Standing == GetsIn {
+			out.Well = append(out.Well, row)
+		} else {
+			out.Wrong = append(out.Wrong, row)
+		}
+	}
+	slices.SortStableFunc(out.Wrong, func(a, b TenantRow) int { return cmp.Compare(b.Standing, a.Standing) })
+	out.WrongCount, out.WellCount = len(out.Wrong), len(out.Well)
+	out.Wrong, out.Well = out.Wrong[:min(len(out.Wrong), in.Tenants)], out.Well[:min(len(out.Well), in.Tenants)]
+	return errors.Join(s.cells(ctx, out.Wrong), s.cells(ctx, out.Well))
+}
+
+// cells fills in the cells of some tenants.
+func (s *Service) cells(ctx context.Context, rows []TenantRow) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	ids, at := make([]string, len(rows)), map[string]*TenantRow{}
+	for i := range rows {
+		ids[i], at[rows[i].ID] = rows[i].ID, &rows[i]
+		for _, name := range Services {
+			rows[i].Cells = append(rows[i].Cells, Cell{Service: name})
+		}
+	}
+	var groups []struct {
+		TenantID, Verdict, Services, ID string
+		Parked                          bool
+		Standing                        Standing
+		Count                           int
+	}
+	err := s.DB.Read().NewSelect().TableExpr("connections AS c").ColumnExpr("c.tenant_id AS tenant_id, c.verdict AS verdict, c.parked AS parked, c.standing AS standing, c.services AS services, count(*) AS count, min(c.id) AS id").
+		Where("c.tenant_id IN (?)", bun.List(ids)).GroupExpr("c.tenant_id, c.verdict, c.parked, c.standing, c.services").OrderExpr("c.tenant_id, min(c.id)").Scan(ctx, &groups)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		for i, name := range Services {
+			if cell := &at[g.TenantID].Cells[i]; strings.Contains(g.Services, `"`+name+`"`) {
+				cell.Count += g.Count
+				if g.Standing > cell.Standing {
+					cell.Standing, cell.Verdict, cell.Parked, cell.ConnectionID = g.Standing, g.Verdict, g.Parked, g.ID
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// ends are the credentials and readers that end before a moment.
+func (s *Service) ends(ctx context.Context, scope audit.Scope, in OverviewRequest, out *Overview) error {
+	ending := func() *bun.SelectQuery {
+		return scope.Filter(s.DB.Read().NewSelect().TableExpr("connections AS c").Where("c.credential_not_after < ?", in.EndsBefore.UTC()), "c.tenant_id")
+	}
+	first := ending().ColumnExpr("c.id, c.name, c.tenant_id, c.credential_not_after").OrderExpr("c.credential_not_after, c.id").Limit(int64(in.Ends))
+	err := s.DB.Read().NewSelect().TableExpr("(?) AS e", first).ColumnExpr("e.id AS id, e.name AS name, t.name AS tenant_name, e.credential_not_after AS at").
+		Join("JOIN tenants AS t ON t.id = e.tenant_id").Scan(ctx, &out.Ends)
+	if err != nil {
+		return err
+	}
+	n, err := ending().Count(ctx)
+	if err != nil {
+		return err
+	}
+	readers, count, err := s.Tenants.ReaderEnds(ctx, in.EndsBefore, in.Ends)
+	if err != nil {
+		return err
+	}
+	out.EndCount = int(n) + count
+	for _, r := range readers {
+		out.Ends = append(out.Ends, End{ID: r.TenantID, Name: r.TenantName, TenantName: r.TenantName, Reader: true, At: r.At})
+	}
+	for i := range out.Ends {
+		out.Ends[i].At = out.Ends[i].At.UTC()
+	}
+	slices.SortFunc(out.Ends, func(a, b End) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) })
+	out.Ends = out.Ends[:min(len(out.Ends), in.Ends)]
+	return nil
+}

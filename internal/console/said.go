@@ -1,0 +1,33 @@
+package console
+
+// said are the words after a change, by the name that the address carries.
+var said = map[string]string{
+	"tenant-added":      "The tenant is here. Next: let it be read, or add a connection.",
+	"tenant-removed":    "The tenant was removed.",
+	"renamed":           "The new name is stored.",
+	"paused":            "The tenant is paused: nothing is started for it by itself.",
+	"resumed":           "The tenant is no longer paused.",
+	"refreshing":        "A new snapshot is being taken. This page shows it when it is there.",
+	"uploaded":          "The snapshot is stored.",
+	"reader-checked":    "The reader was checked.",
+	"reader-removed":    "The reader was removed here. Its app registration stays in the tenant until an administrator deletes it.",
+	"created":           "The connection is stored. Validate it to see whether software gets in.",
+	"updated":           "The changes are stored.",
+	"credential":        "The new credential is stored.",
+	"unparked":          "The connection may be tried again.",
+	"connection-gone":   "The connection was removed.",
+	"job-retried":       "The job begins at once.",
+	"job-cancelled":     "The job was cancelled.",
+	"role":              "The role is stored.",
+	"disabled":          "The operator is disabled, and signed out everywhere.",
+	"enabled":           "The operator may sign in again.",
+	"operator-gone":     "The operator was removed.",
+	"session-ended":     "The session was ended.",
+	"sessions-ended":    "All other sessions were ended.",
+	"password":          "The password is changed, and other sessions are ended.",
+	"factor-added":      "The second factor is stored.",
+	"factor-removed":    "The second factor was removed.",
+	"theme":             "The theme is changed.",
+	"signed-out":        "You are signed out.",
+	"validation-queued": "The validation has begun.",
+}
