@@ -46,7 +46,7 @@ func connectionPage(f *frame, v connectionView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = follow("validation/"+v.ID+again(v.Run)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = follow("validation/"+v.ID+again(underWay(v.Run))).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

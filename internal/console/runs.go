@@ -89,10 +89,10 @@ func underWay(run *validation.Run) bool {
 	return run != nil && (run.State == validation.Queued || run.State == validation.Running)
 }
 
-// again asks the stream of a page on which a validation is under way to have
-// the page read once more at its beginning.
-func again(run *validation.Run) string {
-	if underWay(run) {
+// again asks the stream of a page on which something is under way to have the
+// page read once more at its beginning.
+func again(waiting bool) string {
+	if waiting {
 		return "&again"
 	}
 	return ""

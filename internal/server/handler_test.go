@@ -102,7 +102,7 @@ func TestBeforeEveryFace(t *testing.T) {
 	var log bytes.Buffer
 	face := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		n, err := io.Copy(io.Discard, r.Body)
-		panic(fmt.Sprintf("read %d bytes: %v", n, err))
+		panic(fmt.Sprintf("%s read %d bytes: %v", r.Header.Get("X-Request-Id"), n, err))
 	})
 	h := server.Outermost("https://gatehouse.contoso.example", slog.New(slog.NewTextHandler(&log, nil)), face)
 	r := httptest.NewRequest(http.MethodPost, "/x", io.LimitReader(zeros{}, 41<<20))
@@ -113,7 +113,7 @@ func TestBeforeEveryFace(t *testing.T) {
 	if w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "bytes") || !strings.Contains(w.Body.String(), id) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
-	if text := log.String(); !strings.Contains(text, "read 41943040 bytes: http: request body too large") || !strings.Contains(text, "request="+id) || strings.Contains(text, "chosen") {
+	if text := log.String(); !strings.Contains(text, id+" read 41943040 bytes: http: request body too large") || !strings.Contains(text, "request="+id) || strings.Contains(text, "chosen") {
 		t.Errorf("the log says %s", text)
 	}
 	if got := w.Header().Get("Strict-Transport-Security"); got == "" {

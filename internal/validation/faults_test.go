@@ -85,7 +85,7 @@ func TestTroublesLate(t *testing.T) {
 		t.Run(at.name, func(t *testing.T) {
 			t.Parallel()
 			l := lab.Start(t, lab.WithTenants(needsTenant))
-			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			at.at(t, l, lab.Fault{Kind: "latency", Delay: "10m"})
 			got := validation.Service{}.Run(ctx, troubled(t, l, account))

@@ -96,7 +96,7 @@ func TestWrongPasswordOnce(t *testing.T) {
 		c := h.account(at.ID, user.UPN, "surely-not-this-one-17")
 		other := h
 		if h.db.Postgres() {
-			other = open(t, h.db, l, h.keyFile)
+			other = opened(t, parts{db: h.db, cloud: cloudOf(l), keyFile: h.keyFile})
 		}
 		var clicks sync.WaitGroup
 		for i := range 20 {

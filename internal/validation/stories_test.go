@@ -64,6 +64,7 @@ func TestStory24(t *testing.T) {
 	var minutes atomic.Int64
 	now := func() time.Time { return time.Now().Add(time.Duration(minutes.Load()) * time.Minute) }
 	eachWith(t, parts{now: now, unpaced: true}, func(t *testing.T, h *house, l *lab.Lab) {
+		minutes.Store(0)
 		off := map[diagnosis.RuleKind]func(name string){
 			diagnosis.SecurityDefaults: func(name string) {
 				graphAdmin(t, l, name, http.MethodPatch, "/v1.0/policies/identitySecurityDefaultsEnforcementPolicy", map[string]any{"isEnabled": false})
