@@ -112,7 +112,7 @@ func startServer(t *testing.T, binary string, l *lab.Lab) serverProcess {
 		t.Fatal(err)
 	}
 	address := freeAddress(t)
-	cmd := exec.CommandContext(t.Context(), binary, "serve") //nolint:gosec // the binary was built here
+	cmd := exec.CommandContext(t.Context(), binary, "serve")
 	cmd.Env = []string{"HOME=" + folder, "GATEHOUSE_LISTEN=" + address, "GATEHOUSE_DATA_DIR=" + filepath.Join(folder, "data"), "GATEHOUSE_CLOUD=lab", "GATEHOUSE_LAB=" + ready}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	out, err := cmd.StderrPipe()
@@ -189,7 +189,7 @@ func together(t *testing.T, names ...string) string {
 		all = append(all, data...)
 	}
 	file := filepath.Join(t.TempDir(), "together.pem")
-	if err := os.WriteFile(file, all, 0o600); err != nil {
+	if err := os.WriteFile(file, all, 0o600); err != nil { //nolint:gosec // a file of this test
 		t.Fatal(err)
 	}
 	return file

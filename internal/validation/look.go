@@ -18,8 +18,14 @@ import (
 )
 
 // noReader is why a part is unknown without reader and snapshot, with the way
-// to get it.
-const noReader = "no reader: give --reader-client-id with a secret or certificate, or --snapshot, to read the tenant's rules"
+// to get it: the command line's, if no other is said.
+func (r *Request) noReader() string {
+	way := r.WayToReader
+	if way == "" {
+		way = "give --reader-client-id with a secret or certificate, or --snapshot, to read the tenant's rules"
+	}
+	return "no reader: " + way
+}
 
 // look gets the posture, from the reader if there is one, else from the file,
 // and with a reader the name of the app that signs in.
@@ -110,7 +116,7 @@ func (r *run) unseen(p *Probe) {
 		p.Diagnosis = &d
 		return
 	}
-	p.set(NotKnown, noReader)
+	p.set(NotKnown, "%s", r.noReader())
 }
 
 func (r *run) stamp(p *Probe) {

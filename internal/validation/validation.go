@@ -111,6 +111,8 @@ type Request struct {
 	Credential
 	Reader   *Reader           // nil: none
 	Snapshot *posture.Snapshot // nil: none; used where there is no reader
+	// WayToReader says how to get one where there is neither.
+	WayToReader string
 	// AllowFederation lists hosts that a federated password may be sent to.
 	AllowFederation []string
 	// AppPassword: the password is an app password, which is not sent: no modern

@@ -100,7 +100,7 @@ func (r *Runs) request(ctx context.Context, c connection.Opened) (Request, error
 	if err != nil {
 		return Request{}, err
 	}
-	request := Request{Cloud: r.Cloud, Tenant: at.DirectoryID, TenantName: c.TenantName, Name: c.Name, Federated: c.Credential == connection.Federated, AppPassword: c.Credential == connection.AppPassword, Username: c.Username, ClientID: c.ClientID, AllowFederation: r.AllowFederation, Elsewhere: !c.HasCredential,
+	request := Request{Cloud: r.Cloud, WayToReader: "set up the reader on the tenant's page, or upload a snapshot there, so that the tenant's rules can be read", Tenant: at.DirectoryID, TenantName: c.TenantName, Name: c.Name, Federated: c.Credential == connection.Federated, AppPassword: c.Credential == connection.AppPassword, Username: c.Username, ClientID: c.ClientID, AllowFederation: r.AllowFederation, Elsewhere: !c.HasCredential,
 		Place: Place{Services: c.Services, Site: c.Site, AdminURL: c.AdminURL, Environment: c.Environment, Company: c.Company, Initial: at.Initial}}
 	if c.Kind == connection.ServiceAccount && c.ClientID == "" {
 		request.ClientID = GraphCommandLineTools
