@@ -172,7 +172,7 @@ func (v *visitor) readerActs() {
 	if strings.Contains(shown.Text, "PRIVATE KEY") {
 		t.Error("the page shows the private key")
 	}
-	v.get(page).has(t, "Waiting for the tenant&#39;s administrator", `value="`+client+`"`)
+	v.get(page).has(t, "Waiting for the tenant&#39;s administrator", "What the tenant's administrator does next", `value="`+client+`"`)
 	v.post(page+"/check", nil).has(t, "cannot be read", "Broken") // the certificate was not uploaded
 	v.get("/tenants/"+at.ID).has(t, "Broken", "these answers stay unknown")
 	v.onboard(at)

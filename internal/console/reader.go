@@ -15,7 +15,7 @@ import (
 type readerView struct {
 	tenant.Tenant
 	Form       *form
-	Onboarding *tenant.Onboarding // right after it was made
+	Onboarding *tenant.Onboarding // as long as it does not work
 }
 
 func (c *console) readerPage(w http.ResponseWriter, r *http.Request, f *frame) error {
@@ -29,6 +29,13 @@ func (c *console) showReader(w http.ResponseWriter, r *http.Request, f *frame, v
 	}
 	if v.Reader != nil && !v.Form.Has("client_id") {
 		v.Form.Set("client_id", v.Reader.ClientID)
+	}
+	if v.Reader != nil && v.Reader.State != tenant.ReaderWorks && f.may(v.ID, audit.ConsentManage) {
+		steps, err := c.Tenants.Steps(r.Context(), v.ID)
+		if err != nil {
+			return err
+		}
+		v.Onboarding = &steps
 	}
 	f.Title, f.Noun = "Reader of "+v.Name, "tenants"
 	return show(w, r, status, readerPage(f, v))
@@ -52,21 +59,19 @@ func readerLine(r *tenant.Reader) string {
 	}
 }
 
-// onboardReader shows the certificate and the steps at once: they are not kept
-// for a page of their own.
 func (c *console) onboardReader(w http.ResponseWriter, r *http.Request, f *frame) error {
 	typed, err := typed(w, r)
 	if err != nil {
 		return err
 	}
-	made, err := c.Tenants.OnboardReader(r.Context(), r.PathValue("id"), tenant.OnboardRequest{ClientID: typed.text("client_id")})
+	_, err = c.Tenants.OnboardReader(r.Context(), r.PathValue("id"), tenant.OnboardRequest{ClientID: typed.text("client_id")})
 	if err := typed.unreachable(err); err != nil {
 		return err
 	}
 	if len(typed.Faults) > 0 || typed.Problem != "" {
 		return c.showReader(w, r, f, readerView{Form: typed}, http.StatusUnprocessableEntity)
 	}
-	return c.showReader(w, r, f, readerView{Form: typed, Onboarding: &made}, http.StatusOK)
+	return to(w, r, "/tenants/"+r.PathValue("id")+"/reader")
 }
 
 func (c *console) checkReader(w http.ResponseWriter, r *http.Request, f *frame) error {

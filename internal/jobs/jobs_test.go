@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/lease"
 	"gatehouse/internal/secrets"
@@ -34,8 +32,7 @@ func each(t *testing.T, test func(t *testing.T, db *sqldb.DB)) {
 		if err := jobs.Migrate(t.Context(), db); err != nil {
 			t.Fatal(err)
 		}
-		leaks := goleak.IgnoreCurrent()
-		t.Cleanup(func() { goleak.VerifyNone(t, leaks) }) // after the queues, before the database
+		t.Cleanup(dbtest.Leaks(t)) // after the queues, before the database
 		test(t, db)
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
 	"gatehouse/internal/lease"
@@ -87,7 +86,7 @@ func TestLease(t *testing.T) {
 // Replicas are known to live until they leave, and what they held is free then.
 func TestRun(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
-		leaks := goleak.IgnoreCurrent()
+		leaks := dbtest.Leaks(t)
 		a, b := replica(t, db, time.Second), replica(t, db, time.Minute)
 		l, err := a.Acquire(t.Context(), "x")
 		if err != nil {
@@ -121,7 +120,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("a lease of a replica that left: %v", err)
 		}
 		<-l.Lost()
-		goleak.VerifyNone(t, leaks)
+		leaks()
 	})
 }
 

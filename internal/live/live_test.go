@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"gatehouse/internal/live"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/sqldb/dbtest"
@@ -30,8 +28,7 @@ func each(t *testing.T, test func(t *testing.T, db *sqldb.DB)) {
 				t.Fatal(err)
 			}
 		}
-		leaks := goleak.IgnoreCurrent()
-		t.Cleanup(func() { goleak.VerifyNone(t, leaks) })
+		t.Cleanup(dbtest.Leaks(t))
 		test(t, db)
 	})
 }

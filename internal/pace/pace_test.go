@@ -13,8 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"gatehouse/internal/pace"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/sqldb/dbtest"
@@ -230,7 +228,7 @@ func TestInChange(t *testing.T) {
 // them was told.
 func TestShared(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
-		defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+		defer dbtest.Leaks(t)()
 		const interval, calls = 20 * time.Millisecond, 30
 		var mu sync.Mutex
 		var slots []time.Time

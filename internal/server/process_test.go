@@ -41,8 +41,9 @@ func (k *killed) start() (first string) {
 			first = strings.TrimSpace(line[i:])
 		}
 		if strings.Contains(line, "msg=ready") {
+			lines := k.process.Lines
 			go func() {
-				for range k.process.Lines { // so that it is never held up
+				for range lines { // so that it is never held up
 				}
 			}()
 			return first

@@ -66,6 +66,26 @@ func (s *Service) OnboardReader(ctx context.Context, id string, in OnboardReques
 	return out, err
 }
 
+// Steps says again what the administrator does for the reader that a tenant has,
+// without a new certificate; [ErrNoReader] if it has none.
+func (s *Service) Steps(ctx context.Context, id string) (Onboarding, error) {
+	r, err := find(ctx, s.DB.Read(), id)
+	if err != nil {
+		return Onboarding{}, err
+	}
+	if err := s.Audit.Allow(ctx, id, audit.ConsentManage); err != nil {
+		return Onboarding{}, err
+	}
+	reader, err := findReader(ctx, s.DB.Read(), id)
+	if err != nil {
+		return Onboarding{}, err
+	}
+	if reader == nil {
+		return Onboarding{}, ErrNoReader
+	}
+	return s.steps(r, reader), nil
+}
+
 func (s *Service) steps(r *row, reader *readerRow) Onboarding {
 	consent := s.Cloud.Login + "/" + r.DirectoryID + "/adminconsent?" + url.Values{"client_id": {reader.ClientID}}.Encode()
 	return Onboarding{CertificatePEM: reader.Certificate, Thumbprint: reader.Thumbprint, ConsentURL: consent, Steps: []string{

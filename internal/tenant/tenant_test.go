@@ -3,6 +3,7 @@ package tenant_test
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,7 @@ func TestTenantsApart(t *testing.T) {
 				_, err := h.OnboardReader(eve, id, tenant.OnboardRequest{ClientID: theirs.DirectoryID})
 				return err
 			},
+			"steps":    func() error { _, err := h.Steps(eve, id); return err },
 			"check":    func() error { _, err := h.CheckReader(eve, id); return err },
 			"unreader": func() error { return h.RemoveReader(eve, id) },
 			"refresh":  func() error { return h.Refresh(eve, id) },
@@ -110,6 +112,9 @@ func TestReader(t *testing.T) {
 		if _, err := h.CheckReader(h.boss(), at.ID); !errors.Is(err, tenant.ErrNoReader) {
 			t.Errorf("without reader: %v", err)
 		}
+		if _, err := h.Steps(h.boss(), at.ID); !errors.Is(err, tenant.ErrNoReader) {
+			t.Errorf("steps without reader: %v", err)
+		}
 		if err := h.Refresh(h.boss(), at.ID); !errors.Is(err, tenant.ErrNoReader) {
 			t.Errorf("refresh without reader: %v", err)
 		}
@@ -122,6 +127,9 @@ func TestReader(t *testing.T) {
 			}
 			if got, err := h.Get(h.boss(), at.ID); err != nil || got.Switch(tenant.Diagnose).State != tenant.Pending || got.Reader.Thumbprint != steps.Thumbprint {
 				t.Errorf("%+v, %v", got, err)
+			}
+			if again, err := h.Steps(h.boss(), at.ID); err != nil || !slices.Equal(again.Steps, steps.Steps) || again.CertificatePEM != steps.CertificatePEM {
+				t.Errorf("the steps again: %+v, %v", again, err)
 			}
 			if uploaded {
 				upload(t, l, "openharbour", client, steps.CertificatePEM)

@@ -351,6 +351,13 @@ func (s *Server) adminConsent(w http.ResponseWriter, r *http.Request, tenant str
 		return
 	}
 	ids := idsOf(r)
+	if k == adminConsentV1 && !r.Form.Has("redirect_uri") {
+		// The short form, with client_id alone, answers to the app's own address
+		// (Grant tenant-wide admin consent: construct the URL).
+		if app, refused := s.askedApp(tenant, strings.ToLower(r.Form.Get("client_id"))); refused == nil && len(app.RedirectURIs) > 0 {
+			r.Form.Set("redirect_uri", app.RedirectURIs[0])
+		}
+	}
 	a, app, refused := s.readAsk(r, tenant, true)
 	a.state, a.mode = stripTags(r.Form.Get("state")), modeQuery
 	switch {
