@@ -171,7 +171,7 @@ func TestAdminConsent(t *testing.T) {
 	b.get("/t.onmicrosoft.com/adminconsent?client_id="+verified+"&redirect_uri=https://evil.example").want("400", "AADSTS50011")
 
 	// The short form answers to the address that the app registered first.
-	if answer := c.browser(t).get("/t.onmicrosoft.com/adminconsent?client_id=" + verified).signIn("admin@t.onmicrosoft.com").want("consent").fill("action", "cancel").answer(); answer.Get("error") != "permission_denied" {
+	if answer := c.browser(t).get("/t.onmicrosoft.com/adminconsent?client_id="+verified).signIn("admin@t.onmicrosoft.com").want("consent").fill("action", "cancel").answer(); answer.Get("error") != "permission_denied" {
 		t.Errorf("%v", answer)
 	}
 	b.get("/t.onmicrosoft.com/v2.0/adminconsent?scope=User.Read&client_id="+verified).want("400", "AADSTS900971")
