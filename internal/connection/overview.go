@@ -38,13 +38,18 @@ type OverviewRequest struct {
 	EndsBefore time.Time
 }
 
-// Overview sums up all connections that the actor may see.
-type Overview struct {
+// Tally counts connections by standing.
+type Tally struct {
 	Total, Stopped, Warned, Works int
 	Unknown, Never                int // unknown, and never validated
+	CauseCount                    int // of those that are stopped
+}
 
-	Causes     []Cause // those that stop most first
-	CauseCount int
+// Overview sums up all connections that the actor may see.
+type Overview struct {
+	Tally
+
+	Causes []Cause // those that stop most first
 
 	// Wrong are tenants in which not all is well, the worst first; those without
 	// any connection come last. Well are the others, by name.
@@ -116,8 +121,23 @@ func (s *Service) Overview(ctx context.Context, in OverviewRequest) (Overview, e
 	return out, nil
 }
 
-// counts are the numbers of connections by standing.
+// Tally counts the connections of one tenant.
+func (s *Service) Tally(ctx context.Context, tenantID string) (Tally, error) {
+	if err := s.Audit.Allow(ctx, tenantID, audit.ConnectionView); err != nil {
+		return Tally{}, err
+	}
+	var out Tally
+	if err := s.tally(ctx, audit.Scope{IDs: []string{tenantID}}, &out); err != nil {
+		return Tally{}, fmt.Errorf("counting a tenant's connections: %w", err)
+	}
+	return out, nil
+}
+
 func (s *Service) counts(ctx context.Context, scope audit.Scope, _ OverviewRequest, out *Overview) error {
+	return s.tally(ctx, scope, &out.Tally)
+}
+
+func (s *Service) tally(ctx context.Context, scope audit.Scope, out *Tally) error {
 	var groups []struct {
 		Standing Standing
 		Count    int
@@ -131,25 +151,27 @@ func (s *Service) counts(ctx context.Context, scope audit.Scope, _ OverviewReque
 		*of[g.Standing] += g.Count
 		out.Total += g.Count
 	}
-	return nil
+	if out.Stopped == 0 {
+		return nil
+	}
+	return s.DB.Read().NewSelect().TableExpr("(?) AS g", s.grouped(scope).ColumnExpr("c.cause")).ColumnExpr("count(*)").Scan(ctx, &out.CauseCount)
+}
+
+// grouped are the connections that are stopped, by cause.
+func (s *Service) grouped(scope audit.Scope) *bun.SelectQuery {
+	q := s.DB.Read().NewSelect().TableExpr("connections AS c").Where("c.standing = ?", Stopped).GroupExpr("c.tenant_id, c.cause")
+	return scope.Filter(q, "c.tenant_id")
 }
 
 func (s *Service) causes(ctx context.Context, scope audit.Scope, in OverviewRequest, out *Overview) error {
-	grouped := func() *bun.SelectQuery {
-		q := s.DB.Read().NewSelect().TableExpr("connections AS c").Where("c.standing = ?", Stopped).GroupExpr("c.tenant_id, c.cause")
-		return scope.Filter(q, "c.tenant_id")
-	}
 	var groups []struct {
 		TenantID, Cause, ID string
 		Count               int
 		Since               *time.Time
 	}
-	err := grouped().ColumnExpr("c.tenant_id AS tenant_id, c.cause AS cause, min(c.id) AS id, count(*) AS count, min(c.validated_at) AS since").
+	err := s.grouped(scope).ColumnExpr("c.tenant_id AS tenant_id, c.cause AS cause, min(c.id) AS id, count(*) AS count, min(c.validated_at) AS since").
 		OrderExpr("count(*) DESC, c.tenant_id, min(c.id)").Limit(int64(in.Causes)).Scan(ctx, &groups)
 	if err != nil || len(groups) == 0 {
-		return err
-	}
-	if err := s.DB.Read().NewSelect().TableExpr("(?) AS g", grouped().ColumnExpr("c.cause")).ColumnExpr("count(*)").Scan(ctx, &out.CauseCount); err != nil {
 		return err
 	}
 	ids := make([]string, len(groups))

@@ -2,11 +2,9 @@ package console
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"gatehouse/internal/connection"
-	"gatehouse/internal/tenant"
 )
 
 // ending is a credential that ends within the strip.
@@ -17,24 +15,15 @@ type ending struct {
 }
 
 // endings are the credentials that end within the strip, the first one first.
-func endings(tenants []tenant.Tenant, all []connection.Connection, now time.Time) []ending {
+func endings(ends []connection.End, now time.Time) []ending {
 	var out []ending
-	add := func(name, href string, at time.Time) {
-		if days := int(at.Sub(now).Hours() / 24); at.Before(now.AddDate(0, 0, stripDays)) {
-			out = append(out, ending{name, href, at, max(0, days)})
+	for _, e := range ends {
+		one := ending{e.Name, "/connections/" + e.ID, e.At, max(0, int(e.At.Sub(now).Hours()/24))}
+		if e.Reader {
+			one.Name, one.Href = "Reader of "+e.TenantName, "/tenants/"+e.ID+"/reader"
 		}
+		out = append(out, one)
 	}
-	for _, c := range all {
-		if c.CredentialNotAfter != nil {
-			add(c.Name, "/connections/"+c.ID, *c.CredentialNotAfter)
-		}
-	}
-	for _, t := range tenants {
-		if t.Reader != nil {
-			add("Reader of "+t.Name, "/tenants/"+t.ID+"/reader", t.Reader.NotAfter)
-		}
-	}
-	slices.SortFunc(out, func(a, b ending) int { return a.At.Compare(b.At) })
 	return out
 }
 

@@ -1,18 +1,21 @@
 package console
 
 import (
-	"cmp"
 	"slices"
 
 	"gatehouse/internal/connection"
-	"gatehouse/internal/tenant"
 )
+
+// matrix is tenants by services; Total counts those that are not shown too.
+type matrix struct {
+	Rows  []matrixRow
+	Total int
+}
 
 // matrixRow is one tenant with a cell for each service.
 type matrixRow struct {
 	ID, Name string
 	Cells    []matrixCell
-	worst    int // rank of the worst cell
 }
 
 type matrixCell struct {
@@ -25,49 +28,35 @@ type matrixCell struct {
 // rank orders states by how much they want to be seen.
 func rank(s state) int { return slices.Index([]string{"", good, none, warn, bad}, s.Tone) }
 
-// matrix puts the worst state of each service of each tenant into a cell. The
-// tenants in which all is well come apart, to be folded; of the others the worst
-// come first.
-func matrix(tenants []tenant.Tenant, all []connection.Connection) (wrong, well []matrixRow) {
-	byTenant := map[string][]connection.Connection{}
-	for _, c := range all {
-		byTenant[c.TenantID] = append(byTenant[c.TenantID], c)
-	}
-	used := usedServices(all)
+// matrixOf shows the worst state of each service of some tenants.
+func matrixOf(tenants []connection.TenantRow, total int, used []service) matrix {
+	out := matrix{Total: total}
 	for _, t := range tenants {
 		row := matrixRow{ID: t.ID, Name: t.Name}
 		for _, s := range used {
 			cell := matrixCell{Service: s.Words}
-			for _, c := range byTenant[t.ID] {
-				if !has(c.Services, s.Name) {
-					continue
-				}
-				cell.Count++
-				if state := stateOf(c); rank(state) > rank(cell.state) {
-					cell.state, cell.Href = state, "/connections/"+c.ID
+			if i := slices.IndexFunc(t.Cells, func(c connection.Cell) bool { return c.Service == s.Name }); i >= 0 && t.Cells[i].Count > 0 {
+				of := t.Cells[i]
+				cell.Count, cell.state = of.Count, stateOf(connection.Connection{Verdict: of.Verdict, Parked: of.Parked})
+				cell.Href = "/connections/" + of.ConnectionID
+				if of.Count > 1 {
+					cell.Href = "/connections?tenant=" + t.ID
 				}
 			}
-			if cell.Count > 1 {
-				cell.Href = "/connections?tenant=" + t.ID
-			}
-			row.worst = max(row.worst, rank(cell.state))
 			row.Cells = append(row.Cells, cell)
 		}
-		if row.worst == rank(state{Tone: good}) {
-			well = append(well, row)
-		} else {
-			wrong = append(wrong, row)
-		}
+		out.Rows = append(out.Rows, row)
 	}
-	slices.SortStableFunc(wrong, func(a, b matrixRow) int { return cmp.Compare(b.worst, a.worst) })
-	return wrong, well
+	return out
 }
 
 // usedServices are the columns of the matrix: services that some connection is
 // for, and Microsoft Graph while there is none.
-func usedServices(all []connection.Connection) []service {
+func usedServices(lists ...[]connection.TenantRow) []service {
 	used := slices.DeleteFunc(slices.Clone(services), func(s service) bool {
-		return !slices.ContainsFunc(all, func(c connection.Connection) bool { return has(c.Services, s.Name) })
+		return !slices.ContainsFunc(slices.Concat(lists...), func(t connection.TenantRow) bool {
+			return slices.ContainsFunc(t.Cells, func(c connection.Cell) bool { return c.Service == s.Name && c.Count > 0 })
+		})
 	})
 	if len(used) == 0 {
 		return services[:1]

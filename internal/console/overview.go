@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -12,39 +11,34 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/diagnosis"
-	"gatehouse/internal/tenant"
 	"gatehouse/internal/validation"
 )
 
 // overviewView is the state of things.
 type overviewView struct {
-	Line    string
-	State   state
-	Tenants int
-	Total   int
-	More    bool // there are connections that were not looked at
-	Figures []figure
-	Causes  []cause     // of which so many are shown
-	Hidden  int         // causes that are not shown
-	Wrong   []matrixRow // tenants in which something is not well
-	Well    []matrixRow
-	Ends    []ending
-	Changes []audit.Record
+	connection.Overview
+	Line       string
+	State      state
+	Figures    []figure
+	Shown      []cause
+	Wrong      matrix // tenants in which something is not well
+	Well       matrix
+	Ends       []ending
+	MoreEnding int // that the strip does not show
+	Changes    []audit.Record
 }
 
 // cause is one reason for which connections of a tenant do not work.
 type cause struct {
+	connection.Cause
 	state
 	Title  string
-	Tenant connection.Connection // any of them, for its tenant
-	Reach  []connection.Connection
-	Since  *time.Time
 	Longer bool   // at least since then
 	Actor  string // who must act; "" if that is not known
 	Help   string // what helps first
 }
 
-// figure counts the connections of a state.
+// figure counts the connections of a verdict.
 type figure struct {
 	state
 	Count int
@@ -53,43 +47,34 @@ type figure struct {
 
 // How far the overview looks.
 const (
-	mostConnections = 5000
-	stripDays       = 30
-	mostChanges     = 8
-	mostWell        = 12 // tenants in which all works that are not folded
-	mostRows        = 50 // of a matrix
-	mostCauses      = 12
-	lookBack        = 5 // validations that tell since when
+	stripDays   = 30
+	mostEnds    = 20
+	mostChanges = 8
+	mostWell    = 12 // tenants in which all works that are not folded
+	mostRows    = 50 // of a matrix
+	mostCauses  = 12
+	lookBack    = 5 // validations that tell since when
 )
 
 func (c *console) overview(w http.ResponseWriter, r *http.Request, f *frame) error {
-	var v overviewView
-	tenants, err := every(r.Context(), func(ctx context.Context, p tenant.Page) ([]tenant.Tenant, string, error) {
-		return c.Tenants.List(ctx, tenant.Filter{}, p)
-	}, &v.More)
+	all, err := c.Connections.Overview(r.Context(), connection.OverviewRequest{Causes: mostCauses, Reach: fewNames, Tenants: mostRows, Ends: mostEnds, EndsBefore: f.Now.AddDate(0, 0, stripDays)})
 	if err != nil {
 		return err
 	}
-	all, err := every(r.Context(), func(ctx context.Context, p tenant.Page) ([]connection.Connection, string, error) {
-		return c.Connections.List(ctx, connection.Filter{}, p)
-	}, &v.More)
-	if err != nil {
+	v := overviewView{Overview: all, Ends: endings(all.Ends, f.Now), MoreEnding: all.EndCount - len(all.Ends)}
+	v.Line, v.State = stateLine(all.Tally)
+	if v.Figures, err = c.figures(r.Context()); err != nil {
 		return err
 	}
-	v.Tenants, v.Total = len(tenants), len(all)
-	v.Causes = causes(all)
-	v.Line, v.State = stateLine(all, v.Causes)
-	v.Figures = figures(all)
-	if v.Hidden = len(v.Causes) - mostCauses; v.Hidden > 0 {
-		v.Causes = v.Causes[:mostCauses]
-	}
-	for i := range v.Causes {
-		if err := c.lookInto(r.Context(), &v.Causes[i]); err != nil {
+	for _, one := range all.Causes {
+		shown, err := c.lookInto(r.Context(), one)
+		if err != nil {
 			return err
 		}
+		v.Shown = append(v.Shown, shown)
 	}
-	v.Wrong, v.Well = matrix(tenants, all)
-	v.Ends = endings(tenants, all, f.Now)
+	used := usedServices(all.Wrong, all.Well)
+	v.Wrong, v.Well = matrixOf(all.Wrong, all.WrongCount, used), matrixOf(all.Well, all.WellCount, used)
 	if f.anywhere(audit.AuditView) {
 		if v.Changes, err = c.Audit.List(r.Context(), audit.Filter{From: f.Now.Add(-24 * time.Hour), Outcome: audit.OutcomeDone, Limit: mostChanges}); err != nil {
 			return err
@@ -99,69 +84,13 @@ func (c *console) overview(w http.ResponseWriter, r *http.Request, f *frame) err
 	return show(w, r, http.StatusOK, overviewPage(f, v))
 }
 
-// every reads all pages of a list, up to a bound, and says whether there is more.
-func every[T any](ctx context.Context, list func(context.Context, tenant.Page) ([]T, string, error), more *bool) ([]T, error) {
-	var all []T
-	after := ""
-	for {
-		page, next, err := list(ctx, tenant.Page{After: after, Limit: 200})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page...)
-		if next == "" {
-			return all, nil
-		}
-		if len(all) >= mostConnections {
-			*more = true
-			return all, nil
-		}
-		after = next
-	}
-}
-
-// stops reports whether a connection does not get in.
-func stops(c connection.Connection) bool {
-	return c.Parked || c.Verdict == string(validation.Blocked) || c.Verdict == string(validation.Failed)
-}
-
-// causes groups what does not work by tenant and rule; without a rule each
-// connection is a cause of its own.
-func causes(all []connection.Connection) []cause {
-	at := map[string]int{}
-	var out []cause
-	for _, c := range all {
-		if !stops(c) {
-			continue
-		}
-		key := c.ID
-		if c.Rule != nil && !c.Parked {
-			key = c.TenantID + "/" + string(c.Rule.Kind) + "/" + deref(c.Rule.ID)
-		}
-		i, ok := at[key]
-		if !ok {
-			i = len(out)
-			at[key] = i
-			out = append(out, cause{state: stateOf(c), Title: c.Sentence, Tenant: c})
-			if c.Parked {
-				out[i].Title = c.ParkedReason
-			}
-		}
-		out[i].Reach = append(out[i].Reach, c)
-		if c.ValidatedAt != nil && (out[i].Since == nil || c.ValidatedAt.Before(*out[i].Since)) {
-			out[i].Since = c.ValidatedAt
-		}
-	}
-	slices.SortStableFunc(out, func(a, b cause) int { return cmp.Compare(len(b.Reach), len(a.Reach)) })
-	return out
-}
-
 // lookInto finds out since when a cause is there, who must act and what helps,
-// from the validations of the first connection that it stops.
-func (c *console) lookInto(ctx context.Context, of *cause) error {
-	runs, next, err := c.Runs.List(ctx, of.Reach[0].ID, connection.Page{Limit: lookBack})
+// from the validations of a connection that it stops.
+func (c *console) lookInto(ctx context.Context, found connection.Cause) (cause, error) {
+	of := cause{Cause: found, state: stateOf(found.First), Title: found.First.Sentence}
+	runs, next, err := c.Runs.List(ctx, found.First.ID, connection.Page{Limit: lookBack})
 	if err != nil {
-		return err
+		return cause{}, err
 	}
 	for _, run := range runs {
 		if run.Result == nil {
@@ -180,63 +109,47 @@ func (c *console) lookInto(ctx context.Context, of *cause) error {
 		of.Since = &run.CreatedAt
 	}
 	of.Longer = next != ""
-	if of.Reach[0].Parked {
-		of.Actor, of.Help = actorWords(diagnosis.Operator), "Enter the right password"
+	if found.First.Parked {
+		of.Title, of.Actor, of.Help = found.First.ParkedReason, actorWords(diagnosis.Operator), "Enter the right password"
 	}
-	return nil
+	return of, nil
 }
 
-// figures count the connections by state, the worst first.
-func figures(all []connection.Connection) []figure {
-	counts := map[state]figure{}
-	for _, c := range all {
-		s := stateOf(c)
-		one := counts[s]
-		one.state, one.Href = s, "/connections?verdict="+c.Verdict
-		if c.Verdict == "" {
-			one.Href += connection.Never
-		}
-		one.Count++
-		counts[s] = one
+// figures count the connections by verdict, the worst first.
+func (c *console) figures(ctx context.Context) ([]figure, error) {
+	counts, err := c.Connections.Verdicts(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return slices.SortedFunc(maps.Values(counts), func(a, b figure) int {
+	var out []figure
+	for _, one := range counts {
+		verdict := one.Verdict
+		if verdict == "" {
+			verdict = connection.Never
+		}
+		out = append(out, figure{verdictState(one.Verdict), one.Count, "/connections?verdict=" + verdict})
+	}
+	slices.SortFunc(out, func(a, b figure) int {
 		return cmp.Or(cmp.Compare(rank(b.state), rank(a.state)), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Word, b.Word))
 	})
-}
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
+	return out, nil
 }
 
 // stateLine is the one line of state.
-func stateLine(all []connection.Connection, causes []cause) (string, state) {
-	stopped, unknown, never := 0, 0, 0
-	for _, c := range all {
-		switch {
-		case stops(c):
-			stopped++
-		case c.Verdict == string(validation.Unknown):
-			unknown++
-		case c.Verdict == "":
-			never++
-		}
-	}
+func stateLine(t connection.Tally) (string, state) {
 	switch {
-	case len(all) == 0:
+	case t.Total == 0:
 		return "Nothing is connected yet", state{none, "ring", ""}
-	case stopped > 0:
-		return fmt.Sprintf("%s %s %d of %s", count(len(causes), "cause"), stopWords(len(causes)), stopped, count(len(all), "connection")), state{bad, "stop", ""}
-	case unknown > 0:
-		return fmt.Sprintf("%d of %s are unknown", unknown, count(len(all), "connection")), state{none, "question", ""}
-	case never > 0:
-		return fmt.Sprintf("%d of %s not validated yet", never, count(len(all), "connection")), state{none, "ring", ""}
-	case len(all) == 1:
+	case t.Stopped > 0:
+		return fmt.Sprintf("%s %s %d of %s", count(t.CauseCount, "cause"), stopWords(t.CauseCount), t.Stopped, count(t.Total, "connection")), state{bad, "stop", ""}
+	case t.Unknown > 0:
+		return fmt.Sprintf("%d of %s are unknown", t.Unknown, count(t.Total, "connection")), state{none, "question", ""}
+	case t.Never > 0:
+		return fmt.Sprintf("%d of %s not validated yet", t.Never, count(t.Total, "connection")), state{none, "ring", ""}
+	case t.Total == 1:
 		return "The one connection gets in", state{good, "check", ""}
 	default:
-		return fmt.Sprintf("All %d connections get in", len(all)), state{good, "check", ""}
+		return fmt.Sprintf("All %d connections get in", t.Total), state{good, "check", ""}
 	}
 }
 

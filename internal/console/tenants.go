@@ -118,7 +118,11 @@ func (c *console) showTenant(w http.ResponseWriter, r *http.Request, f *frame, t
 	if v.Connections, _, err = c.Connections.List(r.Context(), connection.Filter{TenantID: t.ID}, connection.Page{Limit: 200}); err != nil {
 		return err
 	}
-	v.Line, v.State = stateLine(v.Connections, causes(v.Connections))
+	tally, err := c.Connections.Tally(r.Context(), t.ID)
+	if err != nil {
+		return err
+	}
+	v.Line, v.State = stateLine(tally)
 	f.Title, f.Noun = t.Name, "tenants"
 	return show(w, r, status, tenantPage(f, v))
 }
