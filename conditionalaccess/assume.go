@@ -170,6 +170,8 @@ func (c *Compiled) assume(f *facts, s *scratch, m member, p *compiledPolicy, i i
 		f.device = &s.cases.device
 	default:
 		c.values.assume(&f.device.Value, DeviceAttribute(m-mAttributes), i)
+		given := &f.si.Device.Value
+		return !given.extended() || given.plain() || !f.device.Value.plain()
 	}
 	return true
 }

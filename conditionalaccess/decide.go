@@ -30,10 +30,10 @@ func (c *Compiled) combine(f *facts, s *scratch) (asks, controlSet) {
 	for class := range c.classes {
 		row := t.classes.row(class)
 		var sure, perhaps uint64
-		for w := range row {
-			here := row[w] &^ t.reportOnly[w]
-			sure |= here & s.certain[w]
-			perhaps |= here & s.possible[w]
+		certain, possible := s.certain[:len(row)], s.possible[:len(row)]
+		for w, here := range row {
+			sure |= here & certain[w]
+			perhaps |= here & possible[w]
 		}
 		s.outcomes[class] = outcome{}
 		if perhaps == 0 {

@@ -25,6 +25,10 @@ func (r *Result) reset() {
 
 // prepare makes room in the scratch, which may come from another set.
 func (c *Compiled) prepare(s *scratch) {
+	if s.set == c {
+		return
+	}
+	s.set = c
 	fit := func(b *bitset, n int) {
 		if cap(*b) < n {
 			*b = make(bitset, n)
@@ -265,8 +269,11 @@ func screenMask(s *scratch, r *rows, m int) {
 	}
 	if m&(m-1) == 0 {
 		row := r.row(bits.TrailingZeros(uint(m)))
-		and(s.certain, row)
-		and(s.possible, row)
+		certain, possible := s.certain[:len(row)], s.possible[:len(row)]
+		for w, here := range row {
+			certain[w] &= here
+			possible[w] &= here
+		}
 		return
 	}
 	clear(s.b)
@@ -372,15 +379,13 @@ func (c *Compiled) examine(p *compiledPolicy, f *facts) (tri, members) {
 // collect lists the policies.
 func (c *Compiled) collect(r *Result) {
 	s := &r.scratch
-	reportOnly := c.tables.reportOnly
-	for w := range s.certain {
-		for rest := s.certain[w]; rest != 0; rest &= rest - 1 {
-			i := w<<6 | bits.TrailingZeros64(rest)
-			if reportOnly.has(i) {
-				r.ReportOnly = append(r.ReportOnly, i)
-			} else {
-				r.Applied = append(r.Applied, i)
-			}
+	for w, certain := range s.certain {
+		reportOnly := c.tables.reportOnly[w]
+		for rest := certain &^ reportOnly; rest != 0; rest &= rest - 1 {
+			r.Applied = append(r.Applied, w<<6|bits.TrailingZeros64(rest))
+		}
+		for rest := certain & reportOnly; rest != 0; rest &= rest - 1 {
+			r.ReportOnly = append(r.ReportOnly, w<<6|bits.TrailingZeros64(rest))
 		}
 		for rest := s.possible[w] &^ s.certain[w]; rest != 0; rest &= rest - 1 {
 			r.Undecided = append(r.Undecided, w<<6|bits.TrailingZeros64(rest))

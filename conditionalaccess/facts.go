@@ -217,6 +217,7 @@ type facts struct {
 
 // scratch is what a Result keeps from one evaluation to the next.
 type scratch struct {
+	set                                    *Compiled // the lengths fit
 	facts                                  facts
 	certain                                bitset
 	possible                               bitset

@@ -161,6 +161,17 @@ func (d *Device) plain() bool {
 	return known && !strings.EqualFold(compliant.Value, "True") && !d.IsManaged.Value && !strings.EqualFold(trust.Value, serverAD)
 }
 
+// extended reports whether an extension attribute has a value: then the device
+// is managed, compliant or hybrid joined, if it is not known to be neither.
+func (d *Device) extended() bool {
+	for a := ExtensionAttribute1; a <= ExtensionAttribute15; a++ {
+		if d.attributes[a].given() {
+			return true
+		}
+	}
+	return false
+}
+
 // serverAD is the trust type of hybrid joined devices.
 const serverAD = "ServerAD"
 

@@ -37,9 +37,10 @@ type places struct {
 	byIP       bitset // locations that some address belongs to, or may
 	// countries gives the locations of a country.
 	countries map[string]bitset
-	country   bitset // country locations
-	unmapped  bitset // those with addresses that map to no country
-	network   bitset // compliant network locations
+	letters   [26 * 26]bitset // the same by the letters of its code
+	country   bitset          // country locations
+	unmapped  bitset          // those with addresses that map to no country
+	network   bitset          // compliant network locations
 	// regions are the different sets of locations that addresses lie in,
 	// nations those of countries.
 	regions, nations []bitset
@@ -201,8 +202,20 @@ func (p *places) of(country string) bitset {
 	if country == "" {
 		return p.unmapped
 	}
+	if i, ok := letters(country); ok {
+		return p.letters[i]
+	}
 	b, _ := fold(p.countries, country)
 	return b
+}
+
+// letters numbers a code of two letters, whatever their case.
+func letters(code string) (int, bool) {
+	if len(code) != 2 {
+		return 0, false
+	}
+	a, b := (code[0]|0x20)-'a', (code[1]|0x20)-'a'
+	return int(a)*26 + int(b), a < 26 && b < 26
 }
 
 // private reports whether a region's addresses map to no country.
@@ -214,7 +227,9 @@ func (p *places) addCountries(place int, l *NamedLocation, width int) {
 		key := strings.ToLower(code)
 		if p.countries[key] == nil {
 			p.countries[key] = make(bitset, width)
-			p.countries[strings.ToUpper(code)] = p.countries[key]
+			if i, ok := letters(key); ok {
+				p.letters[i] = p.countries[key]
+			}
 		}
 		p.countries[key].add(place)
 	}

@@ -35,7 +35,7 @@ type tables struct {
 
 	filters []filterTable
 
-	classes rows
+	classes rows // the enforced policies of each class of controls
 }
 
 // filterTable holds the policies with one rule for devices, by its mode.
@@ -101,7 +101,7 @@ func (c *Compiled) compileTables() {
 		for _, place := range p.where.out.ids {
 			t.outPlace.row(int(place)).add(i)
 		}
-		if p.class >= 0 {
+		if p.class >= 0 && !p.reportOnly {
 			t.classes.row(p.class).add(i)
 		}
 	}

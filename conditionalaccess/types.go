@@ -77,7 +77,6 @@ type SignIn struct {
 	// Access of this tenant.
 	CompliantNetwork Member[bool]
 	Platform         Member[string]
-	Device           Member[Device]
 
 	SignInRisk           Member[string]
 	UserRisk             Member[string]
@@ -98,6 +97,9 @@ type SignIn struct {
 	// MethodsRegistered are the user's authentication methods. An empty list
 	// turns a demand for MFA into registration.
 	MethodsRegistered Member[[]string]
+
+	// Device is last, as it is the largest and the others are read together.
+	Device Member[Device]
 }
 
 // DeviceAttribute is an attribute that a device filter can name.

@@ -126,12 +126,17 @@ func (s *SignIn) attribute(name string) (value any, known bool) {
 // device is known to be neither.
 func (e *evaluation) extension(r *rule, value any, known bool) truth {
 	switch {
-	case or(e.device("isManaged", "true"), e.device("isCompliant", "true"), e.device("trustType", "ServerAD")) == no:
+	case e.extensions() == no:
 		return e.compare(r, nil)
 	case !known:
 		return e.lackOfDevice(r.attribute)
 	}
 	return e.compare(r, value)
+}
+
+// extensions says whether the device has extension attributes.
+func (e *evaluation) extensions() truth {
+	return or(e.device("isManaged", "true"), e.device("isCompliant", "true"), e.device("trustType", "ServerAD"))
 }
 
 // device asks for the value of an attribute without noting that it is missing.

@@ -21,9 +21,22 @@ func (x *settling) devices(name string, s situation) []situation {
 		device := maps.Clone(s.signIn.Device.Value)
 		device[name] = v
 		next.signIn.Device = Of(device)
-		out = append(out, next)
+		if x.agrees(&next.signIn) {
+			out = append(out, next)
+		}
 	}
 	return out
+}
+
+// agrees: a device on which an extension attribute was seen is not at the same
+// time one that has none, unless the sign-in itself says so.
+func (x *settling) agrees(filled *SignIn) bool {
+	seen := false
+	for name, value := range x.given.Device.Value {
+		seen = seen || value != nil && strings.HasPrefix(strings.ToLower(name), "extensionattribute")
+	}
+	unavailable := func(s *SignIn) bool { return (&evaluation{s: s}).extensions() == no }
+	return !seen || unavailable(x.given) || !unavailable(filled)
 }
 
 // attributeValues are no value, and such that every other value compares like

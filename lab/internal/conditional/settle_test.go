@@ -58,3 +58,21 @@ func TestClientNotKnown(t *testing.T) {
 		})
 	}
 }
+
+// TestExtensionAttributeSeen: that a device has an extension attribute says that
+// it is managed, compliant or hybrid joined, also while its compliance is open.
+func TestExtensionAttributeSeen(t *testing.T) {
+	filter := func(mode string) string {
+		return `conditions.devices.deviceFilter={"mode":"` + mode + `","rule":"device.extensionAttribute1 -eq \"SAW\""}`
+	}
+	policies := []*directory.Object{asks(t, "compliantDevice", filter("include")), asks(t, "block", filter("exclude"))}
+	for device, want := range map[string]Verdict{
+		`{"extensionAttribute1":"SAW","isManaged":false,"trustType":"Workplace"}`:                     Allowed,
+		`{"extensionAttribute1":"SAW","isManaged":false,"isCompliant":false,"trustType":"Workplace"}`: Blocked,
+		`{"isManaged":false,"trustType":"Workplace"}`:                                                 Unknown,
+	} {
+		if d := Evaluate(policies, signInOf(t, "device="+device), world(t)); d.Verdict != want {
+			t.Errorf("%s: %s, missing %q; want %s", device, d.Verdict, d.Missing, want)
+		}
+	}
+}
