@@ -328,7 +328,11 @@ func TestKilledRotation(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for range 8 {
+		rounds := 10 // on each database
+		if os.Getenv("GATEHOUSE_SOAK") == "1" {
+			rounds = 100
+		}
+		for range rounds {
 			killAfter(t, address, path, 1+random.IntN(12))
 			next, err := openQuick(t.Context(), db, path)
 			if err != nil {
