@@ -74,6 +74,13 @@ func (c *Client) RemoveOperator(ctx context.Context, id string) error {
 	return c.do(ctx, request{method: http.MethodDelete, path: path("operators", id)})
 }
 
+// EraseOperator takes the name and addresses of an operator who was removed out
+// of the audit log, which still verifies, and out of everything else. It cannot
+// be undone.
+func (c *Client) EraseOperator(ctx context.Context, id string) error {
+	return c.do(ctx, request{method: http.MethodPost, path: path("operators", id, "erase")})
+}
+
 // SetRole gives an operator a role in a tenant ([AllTenants] for all), or takes
 // it away with "none".
 func (c *Client) SetRole(ctx context.Context, id, tenantID, role string) error {

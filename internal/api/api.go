@@ -21,6 +21,7 @@ import (
 
 	"gatehouse/client"
 	"gatehouse/internal/audit"
+	"gatehouse/internal/backup"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
@@ -42,6 +43,7 @@ type Config struct {
 	Runs        *validation.Runs
 	Jobs        *jobs.Queue
 	Live        *live.Hub
+	Backups     *backup.Service
 	// Doctor looks after the machine.
 	Doctor doctor
 	// Open limits requests without a session, by address.
@@ -126,6 +128,7 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 	f.audits(h)
 	f.jobs(h)
 	f.house(h)
+	f.backups(h)
 	f.events(h)
 	return h.OpenAPI()
 }

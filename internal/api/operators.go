@@ -26,6 +26,8 @@ func (f *face) operators(h huma.API) {
 	add(f, h, route{access: manage, method: http.MethodPost, path: "/operators/{id}/disable", id: "disable-operator", tag: tag, summary: "Let an operator in no more"}, f.disable)
 	add(f, h, route{access: manage, method: http.MethodPost, path: "/operators/{id}/enable", id: "enable-operator", tag: tag, summary: "Let an operator in again"}, f.enable)
 	add(f, h, route{access: manage, method: http.MethodDelete, path: "/operators/{id}", id: "remove-operator", tag: tag, summary: "Remove an operator"}, f.removeOperator)
+	add(f, h, route{access: needs(audit.AuditErase), method: http.MethodPost, path: "/operators/{id}/erase", id: "erase-operator", tag: tag, summary: "Erase the name of a removed operator",
+		long: "Takes name and addresses out of the audit log, which still verifies, and out of everything else. What was done stays, under the id. It cannot be undone."}, f.eraseOperator)
 	add(f, h, route{access: manage, method: http.MethodPut, path: "/operators/{id}/roles/{tenant}", id: "set-role", tag: tag, summary: "Give a role in a tenant, or take it away",
 		long: "The tenant `*` stands for all."}, f.setRole)
 }
@@ -107,6 +109,10 @@ func (f *face) enable(ctx context.Context, in *ByID) (*empty, error) {
 
 func (f *face) removeOperator(ctx context.Context, in *ByID) (*empty, error) {
 	return nil, f.Operators.Remove(ctx, in.ID)
+}
+
+func (f *face) eraseOperator(ctx context.Context, in *ByID) (*empty, error) {
+	return nil, f.Operators.Erase(ctx, in.ID)
 }
 
 type roleInput struct {

@@ -13,6 +13,7 @@ import (
 
 	"gatehouse/client"
 	"gatehouse/internal/audit"
+	"gatehouse/internal/backup"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/diagnosis"
 	"gatehouse/internal/fault"
@@ -52,6 +53,7 @@ var known = []struct {
 	{operator.ErrSession, http.StatusUnauthorized, client.ProblemNotSignedIn},
 	{operator.ErrStale, http.StatusForbidden, client.ProblemStale},
 	{operator.ErrLastAdministrator, http.StatusConflict, client.ProblemConflict},
+	{operator.ErrStillThere, http.StatusConflict, client.ProblemConflict},
 	{operator.ErrTaken, http.StatusConflict, client.ProblemConflict},
 	{operator.ErrManyFactors, http.StatusConflict, client.ProblemConflict},
 	{operator.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
@@ -69,6 +71,7 @@ var known = []struct {
 	{jobs.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{jobs.ErrFinished, http.StatusConflict, client.ProblemConflict},
 	{jobs.ErrRunning, http.StatusConflict, client.ProblemConflict},
+	{backup.ErrBusy, http.StatusConflict, client.ProblemConflict},
 	{secrets.ErrRotating, http.StatusConflict, client.ProblemConflict},
 	{secrets.ErrRotated, http.StatusServiceUnavailable, client.ProblemBusy},
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, client.ProblemBusy},

@@ -305,8 +305,8 @@ func walkAll(t *testing.T, e *testenv.Env) {
 // ownRules are routes whose feature demands more than the permission in one of
 // the tenants: the object belongs to none, or to several.
 func ownRules(op operation) bool {
-	return slices.Contains([]string{"invite-operator", "relink-operator", "disable-operator", "enable-operator", "remove-operator", "set-role", "add-tenant", "detect-tenant", "doctor", "rotate-keys",
-		"verify-audit", "checkpoint-audit", "export-audit"}, op.id)
+	return slices.Contains([]string{"invite-operator", "relink-operator", "disable-operator", "enable-operator", "remove-operator", "erase-operator", "set-role", "add-tenant", "detect-tenant", "doctor", "rotate-keys",
+		"verify-audit", "checkpoint-audit", "export-audit", "make-backup"}, op.id)
 }
 
 // Every list shows what is in the caller's tenants and nothing else.

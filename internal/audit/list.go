@@ -88,25 +88,30 @@ func (l *Log) scoped(ctx context.Context, f Filter, at string, q *bun.SelectQuer
 const actionErased = "audit.erased"
 
 // Erase takes the names, addresses and details out of all entries that a person
-// or object, by id, did or was the object of. The entries stay, with the id, and
-// the log still verifies: an entry says that they were erased.
-func (l *Log) Erase(ctx context.Context, id string) error {
+// or object, by id, did or was the object of, as part of a change. The entries
+// stay, with the id, and the log still verifies: an entry says that they were
+// erased.
+func (l *Log) Erase(ctx context.Context, tx *sqldb.Tx, id string) error {
 	if id == "" {
 		return errors.New("erasing from the audit log: no id was given")
 	}
-	err := l.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		err := l.Act(ctx, tx, Entry{Permission: AuditErase, Action: actionErased, ObjectKind: "person", ObjectID: id})
-		if err != nil {
-			return err
-		}
-		// After the entry was appended: it, too, may carry the name.
-		tx.BeforeCommit(func(ctx context.Context) error { return erase(ctx, tx, id) })
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("erasing from the audit log: %w", err)
+	if err := l.Act(ctx, tx, Entry{Permission: AuditErase, Action: actionErased, ObjectKind: "person", ObjectID: id}); err != nil {
+		return err
 	}
+	// After the entry was appended: it, too, may carry the name.
+	tx.BeforeCommit(func(ctx context.Context) error { return erase(ctx, tx, id) })
 	return nil
+}
+
+// Names are what the log calls a person, by id: as who acted, and as what was
+// acted on.
+func (l *Log) Names(ctx context.Context, tx *sqldb.Tx, id string) ([]string, error) {
+	var names []string
+	err := tx.NewRaw("SELECT actor_name FROM audit WHERE actor_id = ? AND actor_name <> '' UNION SELECT object_name FROM audit WHERE object_id = ? AND object_name <> ''", id, id).Scan(ctx, &names)
+	if err != nil {
+		return nil, fmt.Errorf("reading the audit log: %w", err)
+	}
+	return names, nil
 }
 
 func erase(ctx context.Context, tx *sqldb.Tx, id string) error {

@@ -31,11 +31,11 @@ type demoConnection struct {
 }
 
 var (
-	backup    = client.Consumer{Name: "Backup for Microsoft 365", Accepts: []string{"certificate", "secret", "password"}, Addresses: []string{"192.0.2.0/28"}}
-	reporting = client.Consumer{Name: "Reporting", Accepts: []string{"certificate", "password"}, Addresses: []string{"198.51.100.20"}}
-	admin     = client.Consumer{Name: "Directory administration", Accepts: []string{"password"}, Addresses: []string{"192.0.2.40"}}
-	pipeline  = client.Consumer{Name: "Deployment pipeline", Accepts: []string{"certificate", "federated"}}
-	ledger    = client.Consumer{Name: "Ledger data source", Accepts: []string{"password", "secret"}}
+	backupTool = client.Consumer{Name: "Backup for Microsoft 365", Accepts: []string{"certificate", "secret", "password"}, Addresses: []string{"192.0.2.0/28"}}
+	reporting  = client.Consumer{Name: "Reporting", Accepts: []string{"certificate", "password"}, Addresses: []string{"198.51.100.20"}}
+	admin      = client.Consumer{Name: "Directory administration", Accepts: []string{"password"}, Addresses: []string{"192.0.2.40"}}
+	pipeline   = client.Consumer{Name: "Deployment pipeline", Accepts: []string{"certificate", "federated"}}
+	ledger     = client.Consumer{Name: "Ledger data source", Accepts: []string{"password", "secret"}}
 )
 
 var (
@@ -47,10 +47,10 @@ var (
 // demoStories are what the demo connects.
 var demoStories = []demoStory{
 	{tenant: "openharbour", connections: []demoConnection{
-		{name: "Nightly backup", user: "svc-backup", services: onGraph, consumer: backup},
+		{name: "Nightly backup", user: "svc-backup", services: onGraph, consumer: backupTool},
 		{name: "Usage reports", about: "Holds far more than it needs.", user: "svc-admin", services: onGraph, consumer: reporting},
 		{name: "Contact sync", about: "Uses a person's own account.", user: "lena.fischer", services: onGraph, consumer: reporting},
-		{name: "Backup by app", about: "The road out: an app with a certificate.", app: "Backup app", services: onGraph, consumer: backup},
+		{name: "Backup by app", about: "The road out: an app with a certificate.", app: "Backup app", services: onGraph, consumer: backupTool},
 	}},
 	{tenant: "defaultshield", connections: []demoConnection{
 		{name: "Connection account", about: "Security Defaults ask for MFA, and exempt nobody.", user: "svc-connection", services: onGraph, consumer: admin},
@@ -58,9 +58,9 @@ var demoStories = []demoStory{
 		{name: "Plain service account", user: "svc-plain", services: onGraph, consumer: reporting},
 	}},
 	{tenant: "profilepark", connections: []demoConnection{
-		{name: "Old service account profile", about: "From before app passwords ended.", user: "svc-avepoint", old: true, services: []string{"graph", "sharepoint"}, consumer: backup},
-		{name: "Profile, not enrolled", user: "svc-waiting", services: onGraph, consumer: backup},
-		{name: "Common profile", user: "svc-common", services: onGraph, consumer: backup},
+		{name: "Old service account profile", about: "From before app passwords ended.", user: "svc-avepoint", old: true, services: []string{"graph", "sharepoint"}, consumer: backupTool},
+		{name: "Profile, not enrolled", user: "svc-waiting", services: onGraph, consumer: backupTool},
+		{name: "Common profile", user: "svc-common", services: onGraph, consumer: backupTool},
 	}},
 	{tenant: "azurequay", connections: []demoConnection{
 		{name: "Deployments by account", user: "svc-deploy", through: "Microsoft Azure CLI", services: onGraph, consumer: pipeline},
@@ -74,13 +74,13 @@ var demoStories = []demoStory{
 	{tenant: "callercove"}, // its story, verifying people, has no connection
 	{tenant: "federaford", noReader: true, connections: []demoConnection{
 		{name: "Federated sync", user: "svc-sync", services: onGraph, consumer: reporting},
-		{name: "Cloud archive", user: "svc-cloud", services: onGraph, consumer: backup},
+		{name: "Cloud archive", user: "svc-cloud", services: onGraph, consumer: backupTool},
 	}},
 	{tenant: "brokenbay", connections: []demoConnection{
-		{name: "Disabled account", user: "svc-disabled", services: onGraph, consumer: backup},
-		{name: "Locked account", user: "svc-locked", services: onGraph, consumer: backup},
-		{name: "Expired password", user: "svc-expired", services: onGraph, consumer: backup},
-		{name: "Mistyped password", about: "Refused once, then parked.", user: "svc-ok", wrong: true, services: onGraph, consumer: backup},
+		{name: "Disabled account", user: "svc-disabled", services: onGraph, consumer: backupTool},
+		{name: "Locked account", user: "svc-locked", services: onGraph, consumer: backupTool},
+		{name: "Expired password", user: "svc-expired", services: onGraph, consumer: backupTool},
+		{name: "Mistyped password", about: "Refused once, then parked.", user: "svc-ok", wrong: true, services: onGraph, consumer: backupTool},
 		{name: "Expired certificate", app: "Expired certificate app", services: onGraph, consumer: reporting},
 		{name: "Ends soon", app: "Expiring app", secret: true, services: onGraph, consumer: reporting},
 		{name: "Never consented", app: "Unconsented app", secret: true, services: onGraph, consumer: reporting},
@@ -97,8 +97,8 @@ var demoStories = []demoStory{
 		{name: "Build pipeline", about: "Holds no secret: tokens of its build system stand in for one.", app: "Tier pipeline", services: onGraph, consumer: pipeline},
 	}},
 	{tenant: "silostation", connections: []demoConnection{
-		{name: "Archive", app: "Archive vault", services: []string{"graph", "sharepoint"}, consumer: backup},
-		{name: "Records tool", about: "May open single sites, and nobody has opened this one to it.", app: "Records tool", services: onSharePoint, site: "https://silostation.sharepoint.com/sites/finance", consumer: backup},
+		{name: "Archive", app: "Archive vault", services: []string{"graph", "sharepoint"}, consumer: backupTool},
+		{name: "Records tool", about: "May open single sites, and nobody has opened this one to it.", app: "Records tool", services: onSharePoint, site: "https://silostation.sharepoint.com/sites/finance", consumer: backupTool},
 		{name: "Ledger import", app: "Ledger import", secret: true, services: onLedger, environment: "Production", consumer: ledger},
 		{name: "Ledger import, sandbox", about: "The app has no card in this environment.", app: "Ledger import", secret: true, services: onLedger, environment: "Sandbox", consumer: ledger},
 	}},

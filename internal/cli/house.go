@@ -46,7 +46,7 @@ func newOperator(env Env) *cobra.Command {
 		newOperatorInvite(env), newOperatorLink(env),
 		newOperatorAct(env, "disable", "Let an operator in no more", (*client.Client).DisableOperator),
 		newOperatorAct(env, "enable", "Let an operator in again", (*client.Client).EnableOperator),
-		newOperatorRemove(env),
+		newOperatorRemove(env), newOperatorErase(env),
 		role.command(cobra.Command{Use: "role OPERATOR TENANT ROLE", Short: "Give a role in a tenant ('*' for all), or take it away with none", Args: cobra.ExactArgs(3), Example: "  gatehouse operator role eve@contoso.example '*' engineer"},
 			func(ctx context.Context, c *client.Client, args []string) error {
 				at, err := findScope(ctx, c, args[1])
@@ -104,6 +104,25 @@ func newOperatorAct(env Env, verb, short string, act func(*client.Client, contex
 		func(ctx context.Context, c *client.Client, args []string) error {
 			return r.done(act(c, ctx, args[0]), verb+"d")
 		})
+}
+
+func newOperatorErase(env Env) *cobra.Command {
+	r := &remote{env: env}
+	var given string
+	cmd := r.command(cobra.Command{Use: "erase ID", Short: "Erase the name of an operator who was removed", Args: cobra.ExactArgs(1),
+		Long: `Erase takes the name and addresses of an operator who was removed out of the audit
+log and of everything else that the server keeps. What they did stays, under
+their id, and the log still verifies. It cannot be undone. 'gatehouse audit list'
+tells the id. Backups that were made before still hold the name: let them expire.`,
+		Example: "  gatehouse operator erase 019312ab-0c5e-7d3a-9a41-3a2f6b1c0d9e --confirm 019312ab-0c5e-7d3a-9a41-3a2f6b1c0d9e"},
+		func(ctx context.Context, c *client.Client, args []string) error {
+			if err := confirm(env, given, args[0], "This erases the name of "+args[0]+" for good."); err != nil {
+				return err
+			}
+			return r.done(c.EraseOperator(ctx, args[0]), "erased")
+		})
+	cmd.Flags().StringVar(&given, "confirm", "", "the id again")
+	return cmd
 }
 
 func newOperatorRemove(env Env) *cobra.Command {

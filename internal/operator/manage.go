@@ -205,7 +205,7 @@ func (s *Service) Enable(ctx context.Context, operatorID string) error {
 	})
 }
 
-// Remove deletes an operator. The audit log keeps their entries; [audit.Log.Erase]
+// Remove deletes an operator. The audit log keeps their entries; [Service.Erase]
 // takes the name out of them.
 func (s *Service) Remove(ctx context.Context, operatorID string) error {
 	return s.manage(ctx, operatorID, "operator.removed", func(ctx context.Context, tx *sqldb.Tx, o *Operator) error {

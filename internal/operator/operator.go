@@ -51,6 +51,7 @@ type Service struct {
 	hasher   *hasher
 	passkeys *webauthn.WebAuthn
 	limiter  *Limiter
+	erasers  []Eraser
 	// answerTime is how long a sign-in that fails takes, whatever failed: what
 	// is written for an account that exists would otherwise tell that it does.
 	answerTime time.Duration

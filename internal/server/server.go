@@ -15,6 +15,7 @@ import (
 
 	"gatehouse/internal/api"
 	"gatehouse/internal/audit"
+	"gatehouse/internal/backup"
 	"gatehouse/internal/config"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/jobs"
@@ -62,6 +63,7 @@ type Server struct {
 	tenants     *tenant.Service
 	connections *connection.Service
 	runs        *validation.Runs
+	backups     *backup.Service
 
 	authority *authority // of tls.mode self
 	listener  net.Listener
@@ -147,6 +149,10 @@ func (s *Server) buildFeatures() (err error) {
 	s.runs = validation.NewRuns(validation.RunsConfig{
 		DB: s.db, Audit: s.audit, Connections: s.connections, Tenants: s.tenants, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud,
 	})
+	if s.backups, err = backup.New(backup.Config{DB: s.db, Audit: s.audit, Dir: s.c.DataDir, Version: s.c.Version}); err != nil {
+		return err
+	}
+	s.operator.OnErase(s.tenants.Erase, s.runs.Erase)
 	s.registerChores()
 	return nil
 }

@@ -1,6 +1,14 @@
 package tenant
 
-import "time"
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"gatehouse/internal/sqldb"
+)
 
 // SwitchName names what a tenant consents to.
 type SwitchName string
@@ -110,3 +118,12 @@ func required() []string {
 // Reads says what the switch [Diagnose] is: what the reader's app registration
 // has to hold, and who consents.
 func Reads() Switch { return catalogue[0] }
+
+// Erase takes a person's names out of the switches that they set. It is an
+// [gatehouse/internal/operator.Eraser].
+func (s *Service) Erase(ctx context.Context, tx *sqldb.Tx, _ string, names []string) error {
+	if _, err := tx.NewUpdate().Model((*switchRow)(nil)).Set("consented_by = ''").Where("consented_by IN (?)", bun.List(names)).Exec(ctx); err != nil {
+		return fmt.Errorf("erasing a person from switches: %w", err)
+	}
+	return nil
+}

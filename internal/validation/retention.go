@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/uptrace/bun"
+
 	"gatehouse/internal/sqldb"
 )
 
@@ -43,4 +45,13 @@ func (r *Runs) Forget(ctx context.Context, before time.Time) (int, error) {
 			return total, nil
 		}
 	}
+}
+
+// Erase takes a person's names out of the runs that they asked for. It is an
+// [gatehouse/internal/operator.Eraser].
+func (r *Runs) Erase(ctx context.Context, tx *sqldb.Tx, _ string, names []string) error {
+	if _, err := tx.NewUpdate().Table("validations").Set("requested_by = ''").Where("requested_by IN (?)", bun.List(names)).Exec(ctx); err != nil {
+		return fmt.Errorf("erasing a person from validations: %w", err)
+	}
+	return nil
 }
