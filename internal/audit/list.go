@@ -122,3 +122,24 @@ func erase(ctx context.Context, tx *sqldb.Tx, id string) error {
 	_, err = tx.NewUpdate().Model((*Record)(nil)).Set("object_name = '', details = '', object_salt = ''").Where("object_id = ?", id).Exec(ctx)
 	return err
 }
+
+// Last is the number of the last entry, 0 of an empty log. It is for monitoring:
+// it asks for no permission.
+func (l *Log) Last(ctx context.Context) (seq int64, err error) {
+	if err := l.db.Read().NewSelect().TableExpr("audit_head").Column("seq").Where("id = 1").Scan(ctx, &seq); err != nil {
+		return 0, fmt.Errorf("reading the end of the audit log: %w", err)
+	}
+	return seq, nil
+}
+
+// LastOn is when something was last done to an object; the zero time if never.
+// It is for monitoring: it asks for no permission.
+func (l *Log) LastOn(ctx context.Context, objectID, action string) (time.Time, error) {
+	var at []time.Time
+	err := l.db.Read().NewSelect().TableExpr("audit").Column("at").Where("object_id = ?", objectID).Where("action = ?", action).Where("outcome = ?", OutcomeDone).
+		OrderExpr("seq DESC").Limit(1).Scan(ctx, &at)
+	if err != nil || len(at) == 0 {
+		return time.Time{}, err
+	}
+	return at[0].UTC(), nil
+}

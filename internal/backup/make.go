@@ -51,6 +51,13 @@ func New(c Config) (*Service, error) {
 // leftovers are the files in which backups are made.
 const leftovers = ".backup-*.tmp"
 
+// Object is the id under which the audit log tells of backups; Action is what
+// it calls them.
+const (
+	Object = "backup"
+	Action = "backup.made"
+)
+
 // Made is a backup in a file that goes when it is closed.
 type Made struct {
 	Report
@@ -61,7 +68,7 @@ type Made struct {
 // Make makes a backup. The audit log, as it is in the backup, tells of it: there
 // is no copy that nobody has written down. Close what it gives.
 func (s *Service) Make(ctx context.Context) (_ *Made, err error) {
-	entry := audit.Entry{Permission: audit.BackupMake, TenantID: audit.AllTenants, Action: "backup.made", ObjectKind: "server"}
+	entry := audit.Entry{Permission: audit.BackupMake, TenantID: audit.AllTenants, Action: Action, ObjectKind: "server", ObjectID: Object}
 	if err := s.Audit.Allow(ctx, entry.TenantID, entry.Permission); err != nil {
 		return nil, err
 	}

@@ -34,6 +34,7 @@ type Config struct {
 	// EgressAllow are private addresses that operators may aim webhooks and the
 	// like at.
 	EgressAllow []netip.Prefix
+	Metrics     Metrics
 	Log         Log
 	Retention   Retention
 
@@ -54,6 +55,11 @@ const (
 type TLS struct {
 	Mode             TLSMode
 	Certificate, Key string // PEM files
+}
+
+// Metrics is where monitoring fetches figures.
+type Metrics struct {
+	Listen string // host:port, plain HTTP; "" for nowhere
 }
 
 // Log is how the server logs.

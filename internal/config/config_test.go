@@ -56,6 +56,8 @@ tls:
   key: "" # default
 trusted_proxies: [] # default
 egress_allow: [] # default
+metrics:
+  listen: "" # default
 log:
   level: "info" # default
   format: "text" # default
@@ -104,6 +106,8 @@ tls:
   key: "k.pem" # %[1]s, line 5
 trusted_proxies: ["10.1.1.1/32", "10.2.0.0/16"] # GATEHOUSE_TRUSTED_PROXIES
 egress_allow: ["10.0.0.0/8", "fd12::1/128"] # %[1]s, line 7
+metrics:
+  listen: "" # default
 log:
   level: "debug" # %[1]s, line 10
   format: "json" # GATEHOUSE_LOG_FORMAT

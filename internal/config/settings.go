@@ -47,6 +47,7 @@ var settings = []setting{
 	text("tls.key", "", func(c *Config) *string { return &c.TLS.Key }, nil),
 	prefixes("trusted_proxies", func(c *Config) *[]netip.Prefix { return &c.TrustedProxies }),
 	prefixes("egress_allow", func(c *Config) *[]netip.Prefix { return &c.EgressAllow }),
+	text("metrics.listen", "", func(c *Config) *string { return &c.Metrics.Listen }, listenAddress),
 	text("log.level", "info", func(c *Config) *string { return &c.Log.Level }, one("debug", "info", "warn", "error")),
 	text("log.format", "text", func(c *Config) *string { return &c.Log.Format }, one("text", "json")),
 	days("retention.audit_uses", 90, func(c *Config) *int { return &c.Retention.AuditUses }),

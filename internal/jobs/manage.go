@@ -59,6 +59,16 @@ type Failure struct {
 	Error   string
 }
 
+// stateOf is River's state in our words.
+func stateOf(theirs rivertype.JobState) State {
+	for ours, state := range states {
+		if state == theirs {
+			return ours
+		}
+	}
+	return ""
+}
+
 func read(row *rivertype.JobRow) Job {
 	var e envelope
 	_ = json.Unmarshal(row.EncodedArgs, &e) // what cannot be read is shown as empty
@@ -66,11 +76,7 @@ func read(row *rivertype.JobRow) Job {
 		ID: row.ID, Kind: row.Kind, Tenant: tenantOf(row), Args: e.Args, Attempt: row.Attempt, Attempts: row.MaxAttempts,
 		Created: row.CreatedAt.UTC(), Due: row.ScheduledAt.UTC(), Started: row.AttemptedAt, Finished: row.FinalizedAt, Replica: workedBy(row),
 	}
-	for ours, theirs := range states {
-		if row.State == theirs {
-			job.State = ours
-		}
-	}
+	job.State = stateOf(row.State)
 	// River keeps jobs with a short pause in the line of those that are due.
 	if job.State == Waiting && job.Due.After(time.Now()) {
 		job.State = Scheduled
@@ -200,4 +206,37 @@ func (q *Queue) RetryNow(ctx context.Context, tx *sqldb.Tx, id int64) error {
 	}
 	q.changed(tx, row)
 	return q.wake(ctx, tx, row)
+}
+
+// Count is how many jobs of a kind are in a state.
+type Count struct {
+	Kind  string
+	State State
+	Count int
+}
+
+// Tally counts the jobs that are not done, and those that failed for good, and
+// says how long the one has been due that has waited longest. It is for
+// monitoring: it asks for no permission.
+func (q *Queue) Tally(ctx context.Context) (counts []Count, late time.Duration, err error) {
+	var rows []struct {
+		Kind, State string
+		Count       int
+	}
+	err = q.db.Read().NewRaw("SELECT kind, CAST(state AS text) AS state, count(*) AS count FROM river_job WHERE state IN ('available', 'scheduled', 'retryable', 'running', 'discarded') GROUP BY kind, state ORDER BY kind, state").Scan(ctx, &rows)
+	if err != nil {
+		return nil, 0, fmt.Errorf("counting jobs: %w", err)
+	}
+	for _, r := range rows {
+		counts = append(counts, Count{r.Kind, stateOf(rivertype.JobState(r.State)), r.Count})
+	}
+	var due []time.Time
+	err = q.db.Read().NewRaw("SELECT scheduled_at FROM river_job WHERE state = 'available' ORDER BY scheduled_at LIMIT 1").Scan(ctx, &due)
+	if err != nil {
+		return nil, 0, fmt.Errorf("looking for the oldest job: %w", err)
+	}
+	if len(due) > 0 {
+		late = max(0, q.now().Sub(due[0]))
+	}
+	return counts, late, nil
 }

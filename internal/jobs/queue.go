@@ -39,6 +39,10 @@ type Config struct {
 	KeepFailed time.Duration
 	// Now is the clock of [Every]; time.Now if nil.
 	Now func() time.Time
+	// Watch is told of each attempt: its outcome is done, failed, cancelled, put
+	// off (the job asked for a later time) or handed back (this replica stops).
+	// Nobody is told if nil.
+	Watch func(kind, outcome string, took time.Duration)
 	// Log hears of jobs that fail and of River; nothing is logged if nil.
 	Log *slog.Logger
 }
@@ -66,6 +70,7 @@ type Queue struct {
 	log     *slog.Logger
 	live    *live.Hub // may be nil
 	news    *news
+	watch   func(kind, outcome string, took time.Duration)
 
 	keepFailed time.Duration
 
@@ -99,9 +104,12 @@ type runner interface {
 
 // New gives a queue that can take jobs; [Queue.Start] begins to work on them.
 func New(cfg Config) (*Queue, error) {
-	q := &Queue{db: cfg.DB, replica: cfg.Replica, now: cfg.Now, log: cfg.Log, live: cfg.Live, news: newNews(), workers: river.NewWorkers(), running: map[int64]context.CancelCauseFunc{}}
+	q := &Queue{db: cfg.DB, replica: cfg.Replica, now: cfg.Now, log: cfg.Log, live: cfg.Live, news: newNews(), watch: cfg.Watch, workers: river.NewWorkers(), running: map[int64]context.CancelCauseFunc{}}
 	if q.now == nil {
 		q.now = time.Now
+	}
+	if q.watch == nil {
+		q.watch = func(string, string, time.Duration) {}
 	}
 	if q.log == nil {
 		q.log = slog.New(slog.DiscardHandler)
@@ -131,10 +139,10 @@ func New(cfg Config) (*Queue, error) {
 		readDriver = riversqlite.New(read.DB)
 	}
 	var err error
-	if q.client, err = river.NewClient(q.driver, &river.Config{Logger: q.log}); err != nil {
+	if q.client, err = river.NewClient(q.driver, &river.Config{Logger: slog.New(inner{q.log.Handler()})}); err != nil {
 		return nil, fmt.Errorf("opening the queue: %w", err)
 	}
-	if q.reader, err = river.NewClient(readDriver, &river.Config{Logger: q.log}); err != nil {
+	if q.reader, err = river.NewClient(readDriver, &river.Config{Logger: slog.New(inner{q.log.Handler()})}); err != nil {
 		return nil, fmt.Errorf("opening the queue: %w", err)
 	}
 	return q, nil
@@ -147,7 +155,7 @@ func (q *Queue) Start(ctx context.Context) error {
 	}
 	q.started.Store(true)
 	config := &river.Config{
-		ID: q.replica.ID(), Logger: q.log, Workers: q.workers, Queues: q.lanes, RetryPolicy: pauses{},
+		ID: q.replica.ID(), Logger: slog.New(inner{q.log.Handler()}), Workers: q.workers, Queues: q.lanes, RetryPolicy: pauses{},
 		FetchCooldown: cooldown, FetchPollInterval: interval,
 		JobTimeout:                  -1, // each kind has its own
 		CancelledJobRetentionPeriod: q.keepFailed, CompletedJobRetentionPeriod: keepDone, DiscardedJobRetentionPeriod: q.keepFailed,

@@ -11,6 +11,8 @@ import (
 	"github.com/riverqueue/river/rivertype"
 )
 
+const failed = "failed"
+
 // worker does the jobs of one kind.
 type worker struct {
 	river.WorkerDefaults[envelope]
@@ -29,26 +31,35 @@ func (w *worker) Work(ctx context.Context, job *river.Job[envelope]) error {
 	if w.queue.live != nil {
 		w.queue.news.add(tenantOf(job.JobRow), job.ID)
 	}
-	err := w.work(ctx, job.Args.Args)
+	began := time.Now()
+	cause := w.work(ctx, job.Args.Args)
+	outcome, err := w.outcome(ctx, job, cause)
+	w.queue.watch(job.Kind, outcome, time.Since(began))
+	if outcome == failed {
+		w.queue.log.WarnContext(ctx, "a job failed", "job", job.ID, "kind", job.Kind, "tenant", tenantOf(job.JobRow), "attempt", job.Attempt, "attempts", job.MaxAttempts, "error", bounded(cause))
+	}
+	return err
+}
+
+// outcome turns what became of an attempt into what River is to do with the job.
+func (w *worker) outcome(ctx context.Context, job *river.Job[envelope], err error) (string, error) {
 	if err == nil {
-		return nil
+		return "done", nil
 	}
 	var stop stopError
 	var later laterError
 	switch cause := context.Cause(ctx); {
-	case errors.Is(cause, errCancelled):
-		return river.JobCancel(errCancelled)
-	case errors.Is(cause, rivertype.ErrJobCancelledRemotely): // on another replica
-		return river.JobCancel(errCancelled)
+	case errors.Is(cause, errCancelled), errors.Is(cause, rivertype.ErrJobCancelledRemotely): // here, or on another replica
+		return "cancelled", river.JobCancel(errCancelled)
 	case ctx.Err() != nil && w.queue.stopping.Load():
-		return river.JobSnooze(0) // handed back
+		return "handed back", river.JobSnooze(0)
 	case errors.As(err, &stop):
 		// River ends a job as failed when it was its last attempt.
 		job.MaxAttempts = job.Attempt
 	case errors.As(err, &later):
-		return river.JobSnooze(later.pause)
+		return "put off", river.JobSnooze(later.pause)
 	}
-	return bounded(err)
+	return failed, bounded(err)
 }
 
 // maxError bounds what is kept of an error, in bytes.

@@ -21,6 +21,10 @@ type Config struct {
 	// Log hears when a throttled answer could not be noted; nothing is logged
 	// if nil.
 	Log *slog.Logger
+	// Watch is told of each request that was sent: its HTTP status, 0 if no
+	// answer came, and how long it took without the wait for its turn. Nobody is
+	// told if nil.
+	Watch func(service string, status int, took time.Duration)
 }
 
 // Governor lets calls to Microsoft pass at their pace. A nil Governor lets all
@@ -28,6 +32,7 @@ type Config struct {
 type Governor struct {
 	ledger ledger
 	log    *slog.Logger
+	watch  func(service string, status int, took time.Duration)
 
 	mu    sync.Mutex
 	lines map[string]*line
@@ -37,9 +42,12 @@ type Governor struct {
 
 // New gives a governor. All clients of a process share one.
 func New(cfg Config) *Governor {
-	g := &Governor{ledger: &memory{}, log: cfg.Log, lines: map[string]*line{}, granted: func(time.Time) {}}
+	g := &Governor{ledger: &memory{}, log: cfg.Log, watch: cfg.Watch, lines: map[string]*line{}, granted: func(time.Time) {}}
 	if cfg.DB != nil {
 		g.ledger = table{cfg.DB}
+	}
+	if g.watch == nil {
+		g.watch = func(string, int, time.Duration) {}
 	}
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
@@ -96,11 +104,15 @@ func (g *Governor) Do(ctx context.Context, call Call, send func() (*http.Respons
 	if err := g.wait(ctx, s); err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	response, err := send()
-	if err == nil {
-		g.learn(ctx, s, response)
+	if err != nil {
+		g.watch(call.Service, 0, time.Since(began))
+		return response, err
 	}
-	return response, err
+	g.watch(call.Service, response.StatusCode, time.Since(began))
+	g.learn(ctx, s, response)
+	return response, nil
 }
 
 // patience is how long a call waits for a scope that is blocked: whoever waits

@@ -31,7 +31,7 @@ func Peer(r *http.Request, proxies ...netip.Prefix) (string, bool) {
 
 // Outermost is what stands before every face of a server with a public address.
 func Outermost(publicURL string, log *slog.Logger, next http.Handler) http.Handler {
-	return (&Server{c: Config{Config: config.Config{PublicURL: publicURL}}, log: log}).outermost(next)
+	return (&Server{c: Config{Config: config.Config{PublicURL: publicURL}}, log: log, metrics: newMetrics("test")}).outermost(next)
 }
 
 // Authority makes or reads the server's own authority in a folder, with a clock.
@@ -43,3 +43,6 @@ func Authority(dir, host string, now func() time.Time) (get func() (*tls.Certifi
 	a.now = now
 	return func() (*tls.Certificate, error) { return a.get(nil) }, nil
 }
+
+// Correlated is the handler of the server's log.
+func Correlated(h slog.Handler) slog.Handler { return correlated{h} }

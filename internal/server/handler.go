@@ -83,6 +83,7 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 					refuse(seen, r, http.StatusInternalServerError, client.ProblemInternal, "internal error; the server's log tells more under "+id)
 				}
 			}
+			s.metrics.answered(r, seen.status, time.Since(began))
 			s.log.Debug("request", "request", id, "method", r.Method, "path", safePath(r.URL.Path), "status", seen.status, "took", time.Since(began), "from", r.RemoteAddr)
 		}()
 		peer, ok := s.peer(r)

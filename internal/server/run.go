@@ -20,6 +20,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	var left error
 	defer func() {
 		leave()
+		err = errors.Join(err, s.metrics.close())
 		wg.Wait()
 		err = errors.Join(err, left, s.Close())
 	}()
@@ -29,6 +30,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	wg.Go(func() { left = s.replica.Run(ground) })
 	wg.Go(func() { s.hub.Run(ground) })
 	wg.Go(func() { s.tick(ground) })
+	wg.Go(s.serveMetrics)
 	if err := s.queue.Start(ground); err != nil {
 		return err
 	}

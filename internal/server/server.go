@@ -64,6 +64,7 @@ type Server struct {
 	connections *connection.Service
 	runs        *validation.Runs
 	backups     *backup.Service
+	metrics     *metrics
 
 	authority *authority // of tls.mode self
 	listener  net.Listener
@@ -84,10 +85,11 @@ func columns() (all []secrets.Column) {
 // New opens the database, which it brings to this release's schema, and builds
 // everything. Nothing runs yet: call [Server.Run] or [Server.Close].
 func New(ctx context.Context, c Config) (_ *Server, err error) {
-	s := &Server{c: c, log: c.Log, ready: make(chan struct{}), stopping: make(chan struct{})}
+	s := &Server{c: c, log: c.Log, metrics: newMetrics(c.Version), ready: make(chan struct{}), stopping: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.log = slog.New(correlated{s.log.Handler()})
 	if s.c.Talk == nil {
 		s.c.Talk = io.Discard
 	}
@@ -103,6 +105,9 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 		return nil, err
 	}
 	if err := s.buildFeatures(); err != nil {
+		return nil, err
+	}
+	if err := s.openMetrics(); err != nil {
 		return nil, err
 	}
 	if err := s.listen(); err != nil {
@@ -133,7 +138,7 @@ func (s *Server) openGround(ctx context.Context) (err error) {
 	if keep == 0 {
 		keep = -1 // for ever
 	}
-	s.queue, err = jobs.New(jobs.Config{DB: s.db, Replica: s.replica, Live: s.hub, KeepFailed: keep, Log: slog.New(atLeastInfo{s.log.Handler()})})
+	s.queue, err = jobs.New(jobs.Config{DB: s.db, Replica: s.replica, Live: s.hub, KeepFailed: keep, Watch: s.metrics.worked, Log: s.log})
 	return err
 }
 
@@ -143,11 +148,11 @@ func (s *Server) buildFeatures() (err error) {
 	if err != nil {
 		return err
 	}
-	governor := pace.New(pace.Config{DB: s.db, Log: s.log})
+	governor := pace.New(pace.Config{DB: s.db, Log: s.log, Watch: s.metrics.called})
 	s.tenants = tenant.New(tenant.Config{DB: s.db, Audit: s.audit, Keys: s.keys, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud})
 	s.connections = connection.New(connection.Config{DB: s.db, Audit: s.audit, Keys: s.keys, Live: s.hub, Tenants: s.tenants})
 	s.runs = validation.NewRuns(validation.RunsConfig{
-		DB: s.db, Audit: s.audit, Connections: s.connections, Tenants: s.tenants, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud,
+		DB: s.db, Audit: s.audit, Connections: s.connections, Tenants: s.tenants, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Log: s.log,
 	})
 	if s.backups, err = backup.New(backup.Config{DB: s.db, Audit: s.audit, Dir: s.c.DataDir, Version: s.c.Version}); err != nil {
 		return err
@@ -188,7 +193,7 @@ func (s *Server) Operators() *operator.Service { return s.operator }
 
 // Close closes what [New] opened, of a server that does not run.
 func (s *Server) Close() error {
-	var errs []error
+	errs := []error{s.metrics.close()}
 	if s.listener != nil {
 		if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) { // http.Server closes it as well
 			errs = append(errs, err)
@@ -221,15 +226,3 @@ func (s *Server) listen() (err error) {
 	}
 	return nil
 }
-
-// atLeastInfo keeps out what the queue's library tells of its inner life.
-type atLeastInfo struct{ slog.Handler }
-
-func (h atLeastInfo) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= slog.LevelInfo && h.Handler.Enabled(ctx, level)
-}
-
-func (h atLeastInfo) WithAttrs(a []slog.Attr) slog.Handler {
-	return atLeastInfo{h.Handler.WithAttrs(a)}
-}
-func (h atLeastInfo) WithGroup(n string) slog.Handler { return atLeastInfo{h.Handler.WithGroup(n)} }

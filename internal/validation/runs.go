@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -62,7 +63,9 @@ type RunsConfig struct {
 	Cloud       microsoft.Cloud
 	// AllowFederation lists hosts that a federated password may be sent to.
 	AllowFederation []string
-	Now             func() time.Time // time.Now if nil
+	// Log hears how each validation ended; nothing is logged if nil.
+	Log *slog.Logger
+	Now func() time.Time // time.Now if nil
 }
 
 // Runs validates connections and keeps what came out. Each runs as a job, once
@@ -81,6 +84,9 @@ type runArgs struct {
 
 // NewRuns makes the runs and registers their job.
 func NewRuns(c RunsConfig) *Runs {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}

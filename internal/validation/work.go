@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"gatehouse/internal/audit"
@@ -165,6 +166,7 @@ func (r *Runs) finish(ctx context.Context, id string, result Result) error {
 		outcome = string(text)
 	}
 	return r.end(ctx, id, func(ctx context.Context, tx *sqldb.Tx, row *runRow) error {
+		tx.OnCommit(func() { r.log(ctx, row, result) })
 		row.State, row.Result, row.Outcome, row.Reason = Done, string(encoded), outcome, ""
 		settled := connection.Settled{Verdict: string(result.Verdict), Sentence: sentence(result), Rule: result.Rule, Warnings: warnings(result), At: *row.EndedAt}
 		return r.Connections.Settle(ctx, tx, row.ConnectionID, settled)
@@ -194,6 +196,22 @@ func (r *Runs) end(ctx context.Context, id string, do func(context.Context, *sql
 		}
 		return r.Live.Publish(ctx, tx, "tenant/"+row.TenantID, row.TenantID, map[string]string{"tenant": row.TenantID, "connection": row.ConnectionID, "changed": "validated"})
 	})
+}
+
+// log tells how a validation ended, with what Microsoft calls the first answer
+// that says no.
+func (r *Runs) log(ctx context.Context, row *runRow, result Result) {
+	about := []any{"validation", row.ID, "connection", row.ConnectionID, "tenant", row.TenantID, "verdict", string(result.Verdict)}
+	if result.Rule != nil {
+		about = append(about, "rule", result.Rule.Kind)
+	}
+	for _, p := range result.Probes {
+		if id, ok := p.Evidence["correlation_id"].(string); ok && id != "" && (p.State != Passed) {
+			about = append(about, slog.Group("microsoft", "probe", p.Name, "status", p.Evidence["status"], "code", p.Evidence["code"], "correlation_id", id, "request_id", p.Evidence["request_id"]))
+			break
+		}
+	}
+	r.Log.InfoContext(ctx, "validated", about...)
 }
 
 // sentence tells a result in one line.
