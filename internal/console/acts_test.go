@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/backup"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/sqldb/dbtest"
@@ -44,6 +45,7 @@ func TestActs(t *testing.T) {
 		t.Run("factors", func(t *testing.T) { v.in(t).factorActs() })
 		t.Run("reader", func(t *testing.T) { v.in(t).readerActs() })
 		t.Run("snapshot", func(t *testing.T) { v.in(t).snapshotActs() })
+		t.Run("server", func(t *testing.T) { v.in(t).serverActs() })
 		t.Run("audit", func(t *testing.T) { v.in(t).auditActs() }) // breaks the log
 	})
 }
@@ -127,6 +129,16 @@ func (v *visitor) operatorActs() {
 	v.post(page+"/remove", nil).has(t, "The operator was removed")
 	if p := v.get(page); p.Status != http.StatusNotFound {
 		t.Errorf("a removed operator is answered %d", p.Status)
+	}
+	id := strings.TrimPrefix(page, "/operators/")
+	v.get("/audit?actor="+id).has(t, "Eve Person", "Erase this person")
+	v.get("/audit/people/"+id+"/erase").has(t, "cannot be undone", "Keep the name")
+	v.post("/audit/people/"+id+"/erase", nil).has(t, "The name was erased")
+	if p := v.get("/audit?actor=" + id); strings.Contains(p.Text, "Eve Person") || strings.Contains(p.Text, "No entry fits") {
+		t.Error("the name is still there, or what they did is gone")
+	}
+	if p := v.post("/audit/people/"+id+"/erase", nil); p.Status != http.StatusNotFound {
+		t.Errorf("erasing twice is answered %d", p.Status)
 	}
 	ada := regexp.MustCompile(`/operators/[0-9a-f-]{36}`).FindString(v.get("/operators").Text)
 	last := v.post(ada+"/disable", nil)
@@ -223,6 +235,17 @@ func (v *visitor) upload(path string, data []byte) page {
 }
 
 // auditActs filters the log, verifies it, and finds what somebody changed in it.
+// serverActs makes a backup, which the page then tells of, and which is whole.
+func (v *visitor) serverActs() {
+	t := v.t
+	v.get("/server").has(t, "No backup was ever made", "90 s off", "Set the machine")
+	made := v.post("/server/backup", nil)
+	if report, err := backup.Check(strings.NewReader(made.Text)); err != nil || report.Rows == 0 || made.Header.Get("Content-Type") != "application/gzip" || !strings.Contains(made.Header.Get("Content-Disposition"), ".backup.gz") {
+		t.Errorf("%+v %v %v", report, err, made.Header)
+	}
+	v.get("/server").has(t, "Last made")
+}
+
 func (v *visitor) auditActs() {
 	t := v.t
 	v.get("/audit?action=operator.set_up").has(t, "Operator set up", "Ada Person")

@@ -1,12 +1,15 @@
 package console
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
 	"time"
 
+	"gatehouse/client"
 	"gatehouse/internal/audit"
+	"gatehouse/internal/backup"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
@@ -26,6 +29,10 @@ type Config struct {
 	Audit       *audit.Log
 	Jobs        *jobs.Queue
 	Hub         *live.Hub
+	Backups     *backup.Service
+	// Doctor looks after the machine.
+	Doctor  func(ctx context.Context) []client.Finding
+	Version string
 	// Limiter bounds what one address may ask of the pages that need no sign-in.
 	Limiter *operator.Limiter
 	// PublicURL is where browsers find the console, for example
@@ -135,6 +142,11 @@ func (c *console) routes() http.Handler {
 	page("GET /settings/factors/{id}/remove", c.removeFactorPage)
 	page("POST /settings/factors/{id}/remove", c.removeFactor)
 	page("POST /settings/sessions/revoke", c.revokeOthers)
+
+	page("GET /server", c.server)
+	page("POST /server/backup", c.backup)
+	page("GET /audit/people/{id}/erase", c.erasePage)
+	page("POST /audit/people/{id}/erase", c.erase)
 
 	page("GET /developers", c.apiPage)
 	page("/", func(_ http.ResponseWriter, _ *http.Request, _ *frame) error { return errNoPage })

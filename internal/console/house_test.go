@@ -17,7 +17,9 @@ import (
 
 	"github.com/pquerna/otp/totp"
 
+	"gatehouse/client"
 	"gatehouse/internal/audit"
+	"gatehouse/internal/backup"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/console"
 	"gatehouse/internal/jobs"
@@ -100,6 +102,10 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	h.connections = connection.New(connection.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Tenants: h.tenants})
 	h.runs = validation.NewRuns(validation.RunsConfig{DB: db, Audit: h.log, Connections: h.connections, Tenants: h.tenants, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud})
 	queue.start()
+	backups, err := backup.New(backup.Config{DB: db, Audit: h.log, Dir: t.TempDir(), Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	h.server = httptest.NewUnstartedServer(nil)
 	address := "http://" + strings.Replace(h.server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
 	h.operators, err = operator.New(operator.Config{DB: db, Keyring: keys, Audit: h.log, Origin: address})
@@ -107,7 +113,10 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 		t.Fatal(err)
 	}
 	h.server.Config.Handler = http.NewCrossOriginProtection().Handler(console.New(console.Config{
-		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub,
+		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
+		Doctor: func(context.Context) []client.Finding {
+			return []client.Finding{{Name: "disk", State: "passed", Detail: "12.0 GB free"}, {Name: "clock", State: "failed", Detail: "90 s off Microsoft's", Way: "set the machine's clock"}, {Name: "dns", State: "unknown", Detail: "no answer"}}
+		},
 		Limiter: operator.NewLimiter(operator.LimiterConfig{Every: time.Millisecond, Burst: 1000}), PublicURL: address, Demo: h.demo,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}))

@@ -65,7 +65,7 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 		{"credential", app + "/credential"}, {"connection-app", app}, {"connection-remove", account + "/remove"},
 		{"jobs", "/jobs"}, {"audit", "/audit"}, {"operators", "/operators"}, {"operator-new", "/operators/new"}, {"operator", "/operators/" + eve.ID},
 		{"operator-disable", "/operators/" + eve.ID + "/disable"}, {"operator-remove", "/operators/" + eve.ID + "/remove"},
-		{"explain", "/explain"}, {"developers", "/developers"}, {"settings", "/settings"}, {"factor-new", "/factors/new"}, {"not-here", "/nowhere"},
+		{"explain", "/explain"}, {"developers", "/developers"}, {"settings", "/settings"}, {"server", "/server"}, {"audit-erase", "/audit/people/" + eve.ID + "/erase"}, {"factor-new", "/factors/new"}, {"not-here", "/nowhere"},
 	}
 }
 

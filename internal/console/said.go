@@ -22,6 +22,7 @@ var said = map[string]string{
 	"disabled":          "The operator is disabled, and signed out everywhere.",
 	"enabled":           "The operator may sign in again.",
 	"operator-gone":     "The operator was removed.",
+	"erased":            "The name was erased. What was done stays, under the id.",
 	"session-ended":     "The session was ended.",
 	"sessions-ended":    "All other sessions were ended.",
 	"password":          "The password is changed, and other sessions are ended.",
