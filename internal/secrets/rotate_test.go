@@ -283,7 +283,7 @@ func TestDamagedSecretStopsRotation(t *testing.T) {
 
 func TestMain(m *testing.M) { os.Exit(dbtest.Main(m, map[string]func(){"rotating": rotating})) }
 
-// rotating is the process that TestKilledRotation kills: it rotates over and
+// rotating is the process that TestStory48RotationUnderLoad kills: it rotates over and
 // over, and writes a line after each step.
 func rotating() { fmt.Println(rotate(os.Getenv("DATABASE"), os.Getenv("KEY"))) }
 
@@ -310,8 +310,9 @@ func openQuick(ctx context.Context, db *sqldb.DB, path string) (*secrets.Keyring
 }
 
 // A process that is killed at any moment of a rotation leaves every secret
-// readable, and the next one goes on where it stood.
-func TestKilledRotation(t *testing.T) {
+// readable, and the next one goes on where it stood. Another replica reads and
+// stores secrets all the while.
+func TestStory48RotationUnderLoad(t *testing.T) {
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 0))
 	dbtest.EachAddress(t, func(t *testing.T, address string) {
@@ -332,6 +333,7 @@ func TestKilledRotation(t *testing.T) {
 		if os.Getenv("GATEHOUSE_SOAK") == "1" {
 			rounds = 100
 		}
+		served := serving(t, db, k, n)
 		for range rounds {
 			killAfter(t, address, path, 1+random.IntN(12))
 			next, err := openQuick(t.Context(), db, path)
@@ -339,6 +341,9 @@ func TestKilledRotation(t *testing.T) {
 				t.Fatalf("the start after the kill: %v", err)
 			}
 			keysInUse(t, db, next, n)
+		}
+		if reads, writes := served(); reads < rounds || writes < rounds {
+			t.Errorf("only %d secrets were read and %d stored meanwhile", reads, writes)
 		}
 		for k, err = openQuick(t.Context(), db, path); ; {
 			if err != nil {
@@ -356,6 +361,61 @@ func TestKilledRotation(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// serving reads and stores secrets, as a replica in service does, until the
+// function that it gives is called. Here keys are retired at once, and not after
+// the minutes that replicas have to learn of new ones: what was read or sealed
+// just before is read or sealed once more.
+func serving(t *testing.T, db *sqldb.DB, k *secrets.Keyring, n int) (stop func() (reads, writes int)) {
+	quit, done := make(chan struct{}), make(chan struct{})
+	reads, writes := 0, 0
+	read := func(name string) error {
+		var s sealed
+		if err := db.Read().NewSelect().Model(&s).Where("name = ?", name).Scan(t.Context()); err != nil {
+			return err
+		}
+		v, err := k.Open(t.Context(), "sealed", name, "value", s.Value)
+		if err == nil && v.Reveal() != "secret of "+name {
+			err = errors.New("another secret was read")
+		}
+		return err
+	}
+	go func() {
+		defer close(done)
+		for i := 0; ; i++ {
+			select {
+			case <-quit:
+				return
+			default:
+			}
+			name := fmt.Sprintf("%03d", i*7%n)
+			if err := read(name); err != nil && read(name) != nil {
+				t.Errorf("reading %s: %v", name, err)
+				return
+			}
+			reads++
+			var err error
+			for range 20 {
+				if err = put(t.Context(), db, k, name); !errors.Is(err, secrets.ErrRotated) {
+					break
+				}
+				if err := k.Reload(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+			if err != nil {
+				t.Errorf("storing %s: %v", name, err)
+				return
+			}
+			writes++
+		}
+	}()
+	return func() (int, int) {
+		close(quit)
+		<-done
+		return reads, writes
+	}
 }
 
 // killAfter runs the rotating process and kills it when it has made some steps.
