@@ -43,7 +43,8 @@ type parcel struct {
 	webhook  *webhookRow   // of a webhook
 	link     secrets.Value // of an invitation
 	until    time.Time     // when that ends
-	withheld string        // why it is not sent after all
+	withheld string        // why the receiver is not to have it after all
+	off      bool          // the webhook is switched off: it can be sent again later
 }
 
 // result is what became of an attempt.
@@ -109,8 +110,8 @@ func (s *Service) begin(ctx context.Context, args deliverArgs) (*parcel, error) 
 		if err := closeOpen(ctx, tx, d.ID); err != nil {
 			return err
 		}
-		if p.withheld != "" {
-			err = s.withhold(ctx, tx, p)
+		if p.withheld != "" || p.off {
+			err = s.keepBack(ctx, tx, p)
 			p = nil
 			return err
 		}
@@ -186,7 +187,7 @@ func (s *Service) packWebhook(ctx context.Context, tx *sqldb.Tx, p *parcel) (err
 	case err != nil:
 		return err
 	case !p.webhook.Enabled:
-		p.withheld = "the webhook is switched off"
+		p.off = true
 	case !p.webhook.reaches(p.notice.TenantID):
 		p.withheld = "the webhook is for other tenants by now"
 	}
@@ -212,7 +213,10 @@ func (s *Service) writeAttempt(ctx context.Context, tx *sqldb.Tx, p *parcel) err
 	return nil
 }
 
-func (s *Service) withhold(ctx context.Context, tx *sqldb.Tx, p *parcel) error {
+func (s *Service) keepBack(ctx context.Context, tx *sqldb.Tx, p *parcel) error {
+	if p.off {
+		return s.end(ctx, tx, p, Failed, "the webhook is switched off")
+	}
 	return s.end(ctx, tx, p, Withheld, p.withheld)
 }
 

@@ -124,13 +124,21 @@ func (s *Service) insert(ctx context.Context, tx *sqldb.Tx, e Event) (*noticeRow
 
 // queue writes a delivery that is due at once, and its job.
 func (s *Service) queue(ctx context.Context, tx *sqldb.Tx, n *noticeRow, d deliveryRow) (*deliveryRow, error) {
+	written, err := s.write(ctx, tx, n, d)
+	if err != nil {
+		return nil, err
+	}
+	return written, s.schedule(ctx, tx, n, written)
+}
+
+func (s *Service) write(ctx context.Context, tx *sqldb.Tx, n *noticeRow, d deliveryRow) (*deliveryRow, error) {
 	now := s.time()
 	d.ID, d.NoticeID, d.State, d.Round, d.CreatedAt, d.DueAt = newID(), n.ID, Waiting, 1, now, &now
 	d.Name, d.Address = line(d.Name, maxTitle), line(d.Address, maxTitle)
 	if _, err := tx.NewInsert().Model(&d).Exec(ctx); err != nil {
 		return nil, fmt.Errorf("publishing a notice %s: %w", n.Kind, err)
 	}
-	return &d, s.schedule(ctx, tx, n, &d)
+	return &d, nil
 }
 
 // schedule adds the job for a delivery's next attempt.

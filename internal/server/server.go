@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ import (
 	"gatehouse/internal/lease"
 	"gatehouse/internal/live"
 	"gatehouse/internal/microsoft"
+	"gatehouse/internal/notify"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/pace"
 	"gatehouse/internal/secrets"
@@ -40,6 +42,9 @@ type Config struct {
 	// Listener is listened on instead of the configured address, which may be
 	// of a port that the system chose.
 	Listener net.Listener
+	// OutsideRoots are the authorities that mail server and webhooks are checked
+	// with; nil means the system's.
+	OutsideRoots *x509.CertPool
 	// Log hears of what goes on; nothing is logged if nil.
 	Log *slog.Logger
 	// Talk is told, once, what a person has to read: the set-up link, that there
@@ -62,6 +67,7 @@ type Server struct {
 	tenants     *tenant.Service
 	connections *connection.Service
 	runs        *validation.Runs
+	notices     *notify.Service
 
 	authority *authority // of tls.mode self
 	listener  net.Listener
@@ -73,7 +79,7 @@ type Server struct {
 
 // Columns are all columns that hold sealed secrets.
 func columns() (all []secrets.Column) {
-	for _, of := range [][]secrets.Column{operator.Columns, api.Columns, tenant.Columns, connection.Columns} {
+	for _, of := range [][]secrets.Column{operator.Columns, api.Columns, tenant.Columns, connection.Columns, notify.Columns} {
 		all = append(all, of...)
 	}
 	return all
@@ -147,6 +153,7 @@ func (s *Server) buildFeatures() (err error) {
 	s.runs = validation.NewRuns(validation.RunsConfig{
 		DB: s.db, Audit: s.audit, Connections: s.connections, Tenants: s.tenants, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud,
 	})
+	s.notices = s.newNotices()
 	s.registerChores()
 	return nil
 }
