@@ -99,7 +99,7 @@ func (s *Service) Webhook(ctx context.Context, id string) (Webhook, error) {
 }
 
 // Webhooks lists webhooks by name: those of the tenants that the actor may see.
-func (s *Service) Webhooks(ctx context.Context, p tenant.Page) ([]Webhook, string, error) {
+func (s *Service) Webhooks(ctx context.Context, p Page) ([]Webhook, string, error) {
 	scope, err := audit.Tenants(ctx, audit.NotifyView)
 	if err != nil {
 		return nil, "", err

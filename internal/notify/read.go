@@ -89,7 +89,7 @@ func (n *noticeRow) notice() Notice {
 // List gives notices with their deliveries, the newest first: those of the
 // tenants that the actor may see. The cursor of the next page is "" after the
 // last one.
-func (s *Service) List(ctx context.Context, f Filter, p tenant.Page) ([]Notice, string, error) {
+func (s *Service) List(ctx context.Context, f Filter, p Page) ([]Notice, string, error) {
 	scope, err := audit.Tenants(ctx, audit.NotifyView)
 	if err != nil {
 		return nil, "", err
@@ -226,3 +226,6 @@ func (s *Service) delivery(ctx context.Context, id string) (Delivery, error) {
 	out.Attempts, err = s.attempts(ctx, id)
 	return out, err
 }
+
+// Page asks for a part of a list.
+type Page = tenant.Page

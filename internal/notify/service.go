@@ -17,7 +17,7 @@ type Service struct {
 	Config
 	deliver *jobs.Kind[deliverArgs]
 	outside *http.Client
-	tests   *operator.Limiter // by operator
+	tests   *operator.Limiter // of all operators together
 }
 
 // sending bounds one attempt of either channel.
@@ -31,7 +31,7 @@ func New(c Config) *Service {
 	if c.Draw == nil {
 		c.Draw = rand.Float64 //nolint:gosec // spreads load, guards nothing
 	}
-	s := &Service{Config: c, tests: operator.NewLimiter(operator.LimiterConfig{Every: 5 * time.Second, Burst: 10, Now: c.Now})}
+	s := &Service{Config: c, tests: operator.NewLimiter(operator.LimiterConfig{Every: 3 * time.Second, Burst: 20, Now: c.Now})}
 	s.outside = egress.New(egress.Config{Allow: c.Outside.Allow, Roots: c.Outside.Roots, Resolver: c.Outside.Resolver, MaxBytes: maxAnswer, Timeout: sending / 2})
 	// An answer that sends on is not followed: the address that was entered is
 	// the one that is meant, and the only one that gets what is signed for it.

@@ -46,7 +46,7 @@ func (s *Service) TestMail(ctx context.Context) (Delivery, error) {
 
 // test sends what is packed and gives what became of it.
 func (s *Service) test(ctx context.Context, pack func(context.Context, *sqldb.Tx) (*parcel, error)) (Delivery, error) {
-	if err := s.tests.Take(actor(ctx)); err != nil {
+	if err := s.tests.Take(""); err != nil {
 		return Delivery{}, err
 	}
 	var p *parcel
