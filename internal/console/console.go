@@ -10,6 +10,7 @@ import (
 	"gatehouse/internal/connection"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
+	"gatehouse/internal/notify"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
@@ -22,6 +23,7 @@ type Config struct {
 	Tenants     *tenant.Service
 	Connections *connection.Service
 	Runs        *validation.Runs
+	Notices     *notify.Service
 	Operators   *operator.Service
 	Audit       *audit.Log
 	Jobs        *jobs.Queue
@@ -135,6 +137,8 @@ func (c *console) routes() http.Handler {
 	page("GET /settings/factors/{id}/remove", c.removeFactorPage)
 	page("POST /settings/factors/{id}/remove", c.removeFactor)
 	page("POST /settings/sessions/revoke", c.revokeOthers)
+
+	c.noticeRoutes(page)
 
 	page("GET /developers", c.apiPage)
 	page("/", func(_ http.ResponseWriter, _ *http.Request, _ *frame) error { return errNoPage })

@@ -229,3 +229,36 @@ func (s *Service) delivery(ctx context.Context, id string) (Delivery, error) {
 
 // Page asks for a part of a list.
 type Page = tenant.Page
+
+// Standing is how deliveries fare since a moment.
+type Standing struct{ Delivered, Waiting, Failed int }
+
+// Standing counts the deliveries of notices published since a moment, in the
+// tenants that the actor may see.
+func (s *Service) Standing(ctx context.Context, since time.Time) (Standing, error) {
+	scope, err := audit.Tenants(ctx, audit.NotifyView)
+	if err != nil {
+		return Standing{}, err
+	}
+	var rows []struct {
+		State string
+		Count int
+	}
+	q := s.DB.Read().NewSelect().TableExpr("notice_deliveries AS d").Join("JOIN notices AS n ON n.id = d.notice_id").
+		ColumnExpr("d.state AS state, count(*) AS count").Where("n.created_at >= ?", since.UTC()).Where("n.kind <> ?", Test).GroupExpr("d.state")
+	if err := scope.Filter(q, "n.tenant_id").Scan(ctx, &rows); err != nil {
+		return Standing{}, fmt.Errorf("counting deliveries: %w", err)
+	}
+	var out Standing
+	for _, r := range rows {
+		switch r.State {
+		case Delivered:
+			out.Delivered = r.Count
+		case Waiting:
+			out.Waiting = r.Count
+		case Failed:
+			out.Failed = r.Count
+		}
+	}
+	return out, nil
+}
