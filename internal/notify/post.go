@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/internal/egress"
 	"gatehouse/internal/secrets"
 )
 
@@ -155,7 +156,11 @@ func (s *Service) request(ctx context.Context, p *parcel) (*http.Request, error)
 // which may hold a key.
 func withoutAddress(err error) string {
 	var about *url.Error
-	if errors.As(err, &about) {
+	var refused *egress.Refused
+	switch {
+	case errors.As(err, &refused):
+		err = refused
+	case errors.As(err, &about):
 		err = about.Err
 	}
 	return err.Error()
