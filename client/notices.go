@@ -61,6 +61,7 @@ type Notice struct {
 	Title      string     `json:"title"`
 	Text       string     `json:"text"`
 	Path       string     `json:"path,omitempty" doc:"Page of the console"`
+	WhoActs    string     `json:"who_acts,omitempty"`
 	At         time.Time  `json:"at" doc:"When it happened"`
 	CreatedAt  time.Time  `json:"created_at"`
 	Deliveries []Delivery `json:"deliveries" nullable:"false"`

@@ -43,7 +43,7 @@ func (f *face) webhooks(h huma.API) {
 }
 
 func noticeOf(n notify.Notice) client.Notice {
-	out := client.Notice{ID: n.ID, Kind: n.Kind, Key: n.Key, TenantID: n.TenantID, TenantName: n.TenantName, Title: n.Title, Text: n.Text, Path: n.Path, At: n.At, CreatedAt: n.CreatedAt, Deliveries: []client.Delivery{}}
+	out := client.Notice{ID: n.ID, Kind: n.Kind, Key: n.Key, TenantID: n.TenantID, TenantName: n.TenantName, Title: n.Title, Text: n.Text, Path: n.Path, WhoActs: n.WhoActs, At: n.At, CreatedAt: n.CreatedAt, Deliveries: []client.Delivery{}}
 	for _, d := range n.Deliveries {
 		out.Deliveries = append(out.Deliveries, deliveryOf(d))
 	}

@@ -70,6 +70,7 @@ var known = []struct {
 	{notify.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{notify.ErrConflict, http.StatusConflict, client.ProblemConflict},
 	{notify.ErrNoMail, http.StatusConflict, client.ProblemConflict},
+	{notify.ErrOff, http.StatusConflict, client.ProblemConflict},
 	{notify.ErrOnce, http.StatusConflict, client.ProblemConflict},
 	{notify.ErrUnderWay, http.StatusConflict, client.ProblemConflict},
 	{jobs.ErrMissing, http.StatusNotFound, client.ProblemNotFound},

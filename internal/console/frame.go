@@ -282,7 +282,7 @@ func missing(err error) bool {
 // plain gives the words of errors that were written for the person.
 func plain(err error) (string, bool) {
 	for _, known := range []error{operator.ErrLastAdministrator, operator.ErrTaken, operator.ErrNoFactor, operator.ErrOnlyFactor, operator.ErrManyFactors, tenant.ErrNoReader, tenant.ErrPaused, jobs.ErrFinished, jobs.ErrRunning,
-		notify.ErrConflict, notify.ErrNoMail, notify.ErrOnce, notify.ErrUnderWay} {
+		notify.ErrConflict, notify.ErrNoMail, notify.ErrOnce, notify.ErrUnderWay, notify.ErrOff} {
 		if errors.Is(err, known) {
 			return known.Error(), true
 		}

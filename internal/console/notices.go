@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -181,9 +182,9 @@ func attemptState(a notify.Attempt) state {
 func standingState(s notify.Standing) state {
 	switch {
 	case s.Failed > 0:
-		return state{bad, "cross", count(s.Failed, "notice") + " of the last 7 days reached nobody at the address meant"}
+		return state{bad, "cross", deliveries(s.Failed) + " of the last 7 days did not get through"}
 	case s.Waiting > 0:
-		return state{none, "half", count(s.Waiting, "notice") + " on the way or waiting for another attempt"}
+		return state{none, "half", deliveries(s.Waiting) + " on the way, or waiting for another attempt"}
 	case s.Delivered > 0:
 		return state{good, "check", "All notices of the last 7 days arrived"}
 	default:
@@ -235,4 +236,11 @@ func noticesHref(f *frame) string {
 		return "/settings/notices"
 	}
 	return notify.ChoosePath
+}
+
+func deliveries(n int) string {
+	if n == 1 {
+		return "1 delivery"
+	}
+	return strconv.Itoa(n) + " deliveries"
 }

@@ -103,7 +103,7 @@ func TestWebhookStory(t *testing.T) {
 	h.publish(notify.Event{Kind: notify.IncidentOpened, TenantID: at.ID, Key: "story", Title: "3 connections are stopped"})
 	v.get(one).has(t, "Switched off by Gatehouse", "it answered 410 Gone", "Who looks after the receiver acts")
 	list := v.get("/settings/notices?state=failed")
-	list.has(t, "1 notice of the last 7 days", "3 connections are stopped", "Send again what failed")
+	list.has(t, "1 delivery of the last 7 days did not get through", "3 connections are stopped", "Send again what failed")
 	failed, _, err := h.notices.List(h.boss(), notify.Filter{State: notify.Failed}, notify.Page{})
 	detail := v.get("/settings/notices/" + must(t, failed, err)[0].ID)
 	detail.has(t, "410", "&lt;script&gt;alert(1)&lt;/script&gt;", "Send again")

@@ -40,10 +40,55 @@ func (s *Service) Forget(ctx context.Context, before time.Time) (int, error) {
 	}
 }
 
+// patienceWithJobs is how long a delivery may be overdue before it is looked
+// after.
+const patienceWithJobs = 15 * time.Minute
+
 // Sweep erases what is over: links of invitations, secrets that sign no more,
-// and tests whose outcome nobody noted, as the server ended meanwhile.
+// and tests whose outcome nobody noted, as the server ended meanwhile. What waits
+// and has no job any more, as somebody cancelled it or it failed too often while
+// the database was away, gets one.
 func (s *Service) Sweep(ctx context.Context) error {
 	now := s.time()
+	if err := s.erase(ctx, now); err != nil {
+		return err
+	}
+	for after := ""; ; {
+		next := ""
+		err := s.DB.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
+			next, err = s.revive(ctx, tx, now.Add(-patienceWithJobs), after)
+			return err
+		})
+		if err != nil || next == "" {
+			return err
+		}
+		after = next
+	}
+}
+
+// revive adds the jobs of some deliveries that are overdue: one that is there
+// still stays the only one. It gives the last of them, "" if there were no more.
+func (s *Service) revive(ctx context.Context, tx *sqldb.Tx, before time.Time, after string) (string, error) {
+	var overdue []*deliveryRow
+	if err := tx.NewSelect().Model(&overdue).Where("state = ?", Waiting).Where("due_at < ?", before).Where("id > ?", after).Order("id").Limit(forgetAtOnce).Scan(ctx); err != nil {
+		return "", fmt.Errorf("looking for deliveries without a job: %w", err)
+	}
+	for _, d := range overdue {
+		n, err := findNotice(ctx, tx, d.NoticeID)
+		if err != nil {
+			return "", err
+		}
+		if err := s.schedule(ctx, tx, n, d); err != nil {
+			return "", err
+		}
+	}
+	if len(overdue) < forgetAtOnce {
+		return "", nil
+	}
+	return overdue[len(overdue)-1].ID, nil
+}
+
+func (s *Service) erase(ctx context.Context, now time.Time) error {
 	return s.DB.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		for _, query := range []struct {
 			text string

@@ -24,7 +24,7 @@ type Event struct {
 	Title, Text string         // plain words, no secrets
 	Path        string         // page of the console, "/incidents/…"; "" for none
 	At          time.Time      // when it happened; now if zero
-	Data        map[string]any // for webhooks; no secrets
+	Data        map[string]any // for webhooks; no secrets. [WhoActs] is shown in mails, too
 }
 
 // The kinds of notices.
@@ -117,6 +117,8 @@ var (
 	ErrConflict = errors.New("the webhook was changed meanwhile: load it again")
 	// ErrUnderWay says that a delivery is not over yet.
 	ErrUnderWay = errors.New("the delivery is still being tried: wait for its end")
+	// ErrOff says that a webhook is sent nothing.
+	ErrOff = errors.New("the webhook is switched off: switch it on first")
 	// ErrOnce says that a notice cannot be sent again.
 	ErrOnce = errors.New("an invitation or a test is sent once: make a new one")
 )

@@ -350,6 +350,27 @@ func TestList(t *testing.T) {
 	})
 }
 
+// A delivery whose job was cancelled is not forgotten; one that has its job gets
+// no second one.
+func TestRevived(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.webhook(notify.WebhookRequest{})
+		h.publish(opened(""))
+		h.pass(time.Hour)
+		if err := h.Sweep(t.Context()); err != nil || len(h.waiting()) != 1 {
+			t.Fatalf("%v, %d jobs", err, len(h.waiting()))
+		}
+		first := h.waiting()[0].ID
+		if err := h.db.Change(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error { return h.queue.Cancel(ctx, tx, first) }); err != nil {
+			t.Fatal(err)
+		}
+		h.seen[first] = true
+		if err := h.Sweep(t.Context()); err != nil || h.work() != 1 || len(h.hooks.Hooks()) != 1 {
+			t.Errorf("%v, %d webhooks", err, len(h.hooks.Hooks()))
+		}
+	})
+}
+
 // The notices of a tenant that is removed go with it.
 func TestTenantRemoved(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {

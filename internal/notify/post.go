@@ -159,11 +159,11 @@ func withoutAddress(err error) string {
 	var refused *egress.Refused
 	switch {
 	case errors.As(err, &refused):
-		err = refused
+		return "it may not be reached: " + refused.Error()
 	case errors.As(err, &about):
 		err = about.Err
 	}
-	return err.Error()
+	return "it could not be reached: " + err.Error()
 }
 
 // read tells from an answer what became of a webhook.

@@ -23,6 +23,7 @@ type Notice struct {
 	Title      string
 	Text       string
 	Path       string // page of the console; "" for none
+	WhoActs    string // "" if nobody is named
 	At         time.Time
 	CreatedAt  time.Time
 	Deliveries []Delivery
@@ -83,7 +84,7 @@ func findNotice(ctx context.Context, db bun.IDB, id string) (*noticeRow, error) 
 }
 
 func (n *noticeRow) notice() Notice {
-	return Notice{ID: n.ID, Kind: n.Kind, Key: n.Key, TenantID: n.TenantID, TenantName: n.TenantName, Title: n.Title, Text: n.Text, Path: n.Path, At: n.At.UTC(), CreatedAt: n.CreatedAt.UTC()}
+	return Notice{ID: n.ID, Kind: n.Kind, Key: n.Key, TenantID: n.TenantID, TenantName: n.TenantName, Title: n.Title, Text: n.Text, Path: n.Path, WhoActs: whoActs(n.Data), At: n.At.UTC(), CreatedAt: n.CreatedAt.UTC()}
 }
 
 // List gives notices with their deliveries, the newest first: those of the

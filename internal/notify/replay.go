@@ -8,13 +8,12 @@ import (
 	"github.com/uptrace/bun"
 
 	"gatehouse/internal/audit"
-	"gatehouse/internal/fault"
 	"gatehouse/internal/sqldb"
 )
 
 // Replay sends a delivery that has ended once more, with a day of attempts
 // before it and with the same id: a receiver that had it already can tell.
-// [ErrUnderWay] if it has not ended.
+// [ErrUnderWay] if it has not ended, [ErrOff] if its webhook is switched off.
 func (s *Service) Replay(ctx context.Context, deliveryID string) error {
 	return s.DB.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		d, err := findDelivery(ctx, tx, deliveryID)
@@ -51,7 +50,7 @@ func (s *Service) mustBeOn(ctx context.Context, db bun.IDB, webhookID string) er
 	}
 	w, err := findWebhook(ctx, db, webhookID)
 	if err == nil && !w.Enabled {
-		return fault.Of("webhook", "is switched off", "switch it on first")
+		return ErrOff
 	}
 	return err
 }

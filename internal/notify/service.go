@@ -36,7 +36,7 @@ func New(c Config) *Service {
 	// An answer that sends on is not followed: the address that was entered is
 	// the one that is meant, and the only one that gets what is signed for it.
 	s.outside.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	s.deliver = jobs.Register(c.Jobs, jobs.Kind[deliverArgs]{Name: "notice_deliver", Work: s.work, Timeout: 2 * sending})
+	s.deliver = jobs.Register(c.Jobs, jobs.Kind[deliverArgs]{Name: "notice_deliver", Work: s.work, Timeout: 2 * sending, Unique: true})
 	return s
 }
 

@@ -186,11 +186,10 @@ func TestSwitchedOff(t *testing.T) {
 		if err != nil || len(failed) == 0 {
 			t.Fatal(len(failed), err)
 		}
-		var f fault.List
-		if err := h.Replay(h.boss(), failed[0].Deliveries[0].ID); !errors.As(err, &f) {
+		if err := h.Replay(h.boss(), failed[0].Deliveries[0].ID); !errors.Is(err, notify.ErrOff) {
 			t.Errorf("replayed to a webhook that is off: %v", err)
 		}
-		if _, err := h.ReplayFailed(h.boss(), h.now(), w.ID); !errors.As(err, &f) {
+		if _, err := h.ReplayFailed(h.boss(), h.now(), w.ID); !errors.Is(err, notify.ErrOff) {
 			t.Errorf("replayed to a webhook that is off: %v", err)
 		}
 		if n, err := h.ReplayFailed(h.boss(), h.now().AddDate(0, -1, 0), ""); n != 0 || err != nil {
