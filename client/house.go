@@ -7,13 +7,14 @@ import (
 
 // Finding is what was looked at on the server's machine.
 type Finding struct {
-	Name   string `json:"name" enum:"clock,disk,database,key,egress,dns"`
+	Name   string `json:"name" enum:"clock,disk,database,key,mail,egress,dns"`
 	State  string `json:"state" enum:"passed,warning,failed,unknown"`
 	Detail string `json:"detail"`
 	Way    string `json:"way,omitempty" doc:"What to do"`
 }
 
-// Doctor looks after the server: clock, disk, database, key, egress, DNS.
+// Doctor looks after the server: clock, disk, database, key,
+// mail server, egress, DNS.
 func (c *Client) Doctor(ctx context.Context) ([]Finding, error) {
 	l, err := call[List[Finding]](ctx, c, request{method: http.MethodGet, path: "/doctor"})
 	return l.Items, err

@@ -25,6 +25,7 @@ import (
 	"gatehouse/internal/connection"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
+	"gatehouse/internal/notify"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
@@ -41,6 +42,7 @@ type Config struct {
 	Tenants     *tenant.Service
 	Connections *connection.Service
 	Runs        *validation.Runs
+	Notices     *notify.Service
 	Jobs        *jobs.Queue
 	Live        *live.Hub
 	Backups     *backup.Service
@@ -125,6 +127,7 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 	f.tenants(h)
 	f.connections(h)
 	f.validations(h)
+	f.notices(h)
 	f.audits(h)
 	f.jobs(h)
 	f.house(h)
@@ -146,6 +149,8 @@ var tags = []*huma.Tag{
 	{Name: "Tenants", Description: "The Microsoft 365 tenants that are looked after."},
 	{Name: "Connections", Description: "The identities that reach services of a tenant."},
 	{Name: "Validations", Description: "Whether an identity gets in, and what stops it."},
+	{Name: "Notices", Description: "What was told to whom, by mail and webhook."},
+	{Name: "Webhooks", Description: "Other software that is told what happens."},
 	{Name: "Audit", Description: "Who did what."},
 	{Name: "Jobs", Description: "Work in the background."},
 	{Name: "Server", Description: "The server itself."},

@@ -16,7 +16,7 @@ type doctor func(ctx context.Context) []client.Finding
 
 func (f *face) house(h huma.API) {
 	const tag = "Server"
-	add(f, h, route{access: needs(audit.SettingsView), method: http.MethodGet, path: "/doctor", id: "doctor", tag: tag, summary: "Look after clock, disk, database, key, egress and DNS"}, f.examine)
+	add(f, h, route{access: needs(audit.SettingsView), method: http.MethodGet, path: "/doctor", id: "doctor", tag: tag, summary: "Look after clock, disk, database, key, mail server, egress and DNS"}, f.examine)
 	add(f, h, route{access: needs(audit.KeysRotate), method: http.MethodPost, path: "/keys/rotate", id: "rotate-keys", tag: tag, summary: "Begin to replace the key that seals secrets",
 		long: "The server goes on with it by itself; it takes some minutes."}, f.rotateKeys)
 }

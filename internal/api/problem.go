@@ -19,6 +19,7 @@ import (
 	"gatehouse/internal/fault"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/microsoft"
+	"gatehouse/internal/notify"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/pace"
 	"gatehouse/internal/secrets"
@@ -68,6 +69,12 @@ var known = []struct {
 	{connection.ErrReplaced, http.StatusConflict, client.ProblemConflict},
 	{connection.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{validation.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
+	{notify.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
+	{notify.ErrConflict, http.StatusConflict, client.ProblemConflict},
+	{notify.ErrNoMail, http.StatusConflict, client.ProblemConflict},
+	{notify.ErrOff, http.StatusConflict, client.ProblemConflict},
+	{notify.ErrOnce, http.StatusConflict, client.ProblemConflict},
+	{notify.ErrUnderWay, http.StatusConflict, client.ProblemConflict},
 	{jobs.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{jobs.ErrFinished, http.StatusConflict, client.ProblemConflict},
 	{jobs.ErrRunning, http.StatusConflict, client.ProblemConflict},

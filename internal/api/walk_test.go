@@ -66,6 +66,10 @@ var requests = map[string]struct{ query, body string }{
 	"set-credential":    {body: `{"password":"y"}`},
 	"invite-operator":   {body: `{"email":"new@contoso.example","name":"New Person","roles":{"{tenant}":"viewer"}}`},
 	"set-role":          {body: `{"role":"viewer"}`},
+	"add-webhook":       {body: `{"tenant_id":"{tenant}","name":"Walk","url":"https://127.0.0.1:1/","kinds":["incident.opened"]}`},
+	"change-webhook":    {body: `{"name":"Walk","kinds":["incident.opened"],"enabled":true,"version":999}`},
+	"choose-my-notices": {body: `{"kinds":["incident.opened"]}`},
+	"replay-failed":     {body: `{"since":"2026-01-01T00:00:00Z"}`},
 	"sign-in":           {body: `{"email":"nobody@contoso.example","password":"wrong"}`},
 	"set-up":            {body: `{"link":"none","password":"wrong"}`},
 	"give-code":         {body: `{"code":"000000"}`},
@@ -82,6 +86,9 @@ type walk struct {
 	run        string
 	job        string
 	somebody   string // an operator
+	webhook    string
+	notice     string
+	delivery   string
 }
 
 func newWalk(t *testing.T, e *testenv.Env) *walk {
@@ -111,13 +118,22 @@ func newWalk(t *testing.T, e *testenv.Env) *walk {
 	if err != nil {
 		t.Fatal(err)
 	}
+	hook, err := e.AddWebhook(ctx, client.WebhookRequest{TenantID: added.ID, Name: "Tickets", URL: "https://127.0.0.1:1/", Kinds: []string{"incident.opened"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := e.TestWebhook(ctx, hook.Webhook.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.webhook, w.notice, w.delivery = hook.Webhook.ID, d.NoticeID, d.ID
 	w.connection, w.run, w.job, w.somebody = c.ID, v.ID, fmt.Sprint(jobs[0].ID), i.Operator.ID
 	return w
 }
 
 // object is the id of what an operation is about.
 func (w *walk) object(op operation) string {
-	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "jobs": w.job, "operators": w.somebody} {
+	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "jobs": w.job, "operators": w.somebody, "webhooks": w.webhook, "notices": w.notice, "deliveries": w.delivery} {
 		if strings.HasPrefix(op.path, "/api/v1/"+prefix+"/") {
 			return id
 		}
@@ -306,7 +322,7 @@ func walkAll(t *testing.T, e *testenv.Env) {
 // the tenants: the object belongs to none, or to several.
 func ownRules(op operation) bool {
 	return slices.Contains([]string{"invite-operator", "relink-operator", "disable-operator", "enable-operator", "remove-operator", "erase-operator", "set-role", "add-tenant", "detect-tenant", "doctor", "rotate-keys",
-		"verify-audit", "checkpoint-audit", "export-audit", "make-backup"}, op.id)
+		"replay-failed", "verify-audit", "checkpoint-audit", "export-audit", "make-backup"}, op.id)
 }
 
 // Every list shows what is in the caller's tenants and nothing else.
@@ -339,7 +355,7 @@ func listsFilter(t *testing.T, e *testenv.Env) {
 		if status != http.StatusOK {
 			t.Errorf("%s: %d %s", op.id, status, body)
 		}
-		for _, id := range []string{w.tenant, w.connection, w.run, w.somebody} {
+		for _, id := range []string{w.tenant, w.connection, w.run, w.somebody, w.webhook, w.notice, w.delivery} {
 			if bytes.Contains(body, []byte(id)) {
 				t.Errorf("%s shows another's tenant: %s", op.id, body)
 			}

@@ -85,7 +85,7 @@ func newDoctor(env Env) *cobra.Command {
 	var here bool
 	var file string
 	cmd := &cobra.Command{
-		Use: "doctor", Short: "Look after clock, disk, database, key, egress and DNS", Args: cobra.NoArgs,
+		Use: "doctor", Short: "Look after clock, disk, database, key, mail, egress, DNS", Args: cobra.NoArgs,
 		Long: `Doctor has the server look after what it needs of its machine. With --here it
 needs no server and looks at this machine: disk, DNS, egress, clock.
 

@@ -35,6 +35,7 @@ type Config struct {
 	// like at.
 	EgressAllow []netip.Prefix
 	Metrics     Metrics
+	Mail        Mail
 	Log         Log
 	Retention   Retention
 
@@ -62,6 +63,25 @@ type Metrics struct {
 	Listen string // host:port, plain HTTP; "" for nowhere
 }
 
+// MailTLS says how the connection to the mail server is secured.
+type MailTLS string
+
+// The ways.
+const (
+	MailStartTLS MailTLS = "starttls" // plain, then TLS: nothing is sent if it is not offered
+	MailTLSWhole MailTLS = "tls"      // from the first byte
+	MailPlain    MailTLS = "none"     // only for a mail server on this machine
+)
+
+// Mail is the mail server that notices and invitations go through.
+type Mail struct {
+	Server   string // host:port; "" for none
+	From     string // address, with or without a name
+	Username string // "" to send without signing in
+	Password secrets.Value
+	TLS      MailTLS
+}
+
 // Log is how the server logs.
 type Log struct {
 	Level  string // debug, info, warn, error
@@ -73,6 +93,7 @@ type Retention struct {
 	AuditUses   int // sums of frequent uses in the audit log
 	Jobs        int // jobs that failed or were cancelled
 	Validations int // validations; the last of each connection stays
+	Notices     int // notices with their deliveries; what is being delivered stays
 }
 
 // fill sets what follows from other settings.

@@ -58,6 +58,12 @@ trusted_proxies: [] # default
 egress_allow: [] # default
 metrics:
   listen: "" # default
+mail:
+  server: "" # default
+  from: "" # default
+  username: "" # default
+  password: "" # default
+  tls: "starttls" # default
 log:
   level: "info" # default
   format: "text" # default
@@ -65,6 +71,7 @@ retention:
   audit_uses: "90" # default
   jobs: "14" # default
   validations: "365" # default
+  notices: "90" # default
 `
 	if diff := cmp.Diff(want, printed(t, c)); diff != "" {
 		t.Error(diff)
@@ -85,8 +92,9 @@ egress_allow:
   - fd12::1
 log:
   level: debug
+mail: {tls: tls}
 `)
-	c, err := config.Load([]string{"GATEHOUSE_DATA_DIR=/var/lib/gatehouse", "GATEHOUSE_DATABASE_FILE=" + secret, "GATEHOUSE_TRUSTED_PROXIES=10.1.1.1, 10.2.0.0/16", "GATEHOUSE_LOG_FORMAT=json"}, file)
+	c, err := config.Load([]string{"GATEHOUSE_MAIL_SERVER=smtp.example:587", "GATEHOUSE_MAIL_FROM=Gatehouse <gatehouse@contoso.example>", "GATEHOUSE_MAIL_USERNAME=gate", "GATEHOUSE_MAIL_PASSWORD=planted-password", "GATEHOUSE_DATA_DIR=/var/lib/gatehouse", "GATEHOUSE_DATABASE_FILE=" + secret, "GATEHOUSE_TRUSTED_PROXIES=10.1.1.1, 10.2.0.0/16", "GATEHOUSE_LOG_FORMAT=json"}, file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,6 +116,12 @@ trusted_proxies: ["10.1.1.1/32", "10.2.0.0/16"] # GATEHOUSE_TRUSTED_PROXIES
 egress_allow: ["10.0.0.0/8", "fd12::1/128"] # %[1]s, line 7
 metrics:
   listen: "" # default
+mail:
+  server: "smtp.example:587" # GATEHOUSE_MAIL_SERVER
+  from: "Gatehouse <gatehouse@contoso.example>" # GATEHOUSE_MAIL_FROM
+  username: "gate" # GATEHOUSE_MAIL_USERNAME
+  password: "••••••" # GATEHOUSE_MAIL_PASSWORD
+  tls: "tls" # %[1]s, line 11
 log:
   level: "debug" # %[1]s, line 10
   format: "json" # GATEHOUSE_LOG_FORMAT
@@ -115,6 +129,7 @@ retention:
   audit_uses: "90" # default
   jobs: "14" # default
   validations: "365" # default
+  notices: "90" # default
 `, file)
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Error(diff)
@@ -219,6 +234,12 @@ func TestOneFault(t *testing.T) {
 		"twice":            {file: "cloud: a\ncloud: b\n", want: "cloud"},
 		"proxy":            {environ: []string{"GATEHOUSE_TLS_MODE=proxy"}, want: "trusted_proxies (default): is missing"},
 		"idle files":       {environ: []string{"GATEHOUSE_TLS_KEY=k.pem"}, want: "tls.key (GATEHOUSE_TLS_KEY): has no effect with tls.mode self"},
+		"mail server":      {environ: []string{"GATEHOUSE_MAIL_SERVER=smtp.example", "GATEHOUSE_MAIL_FROM=g@contoso.example"}, want: "mail.server (GATEHOUSE_MAIL_SERVER): \"smtp.example\" is no mail server: write host:port"},
+		"mail from":        {environ: []string{"GATEHOUSE_MAIL_SERVER=smtp.example:587", "GATEHOUSE_MAIL_FROM=nobody"}, want: "mail.from (GATEHOUSE_MAIL_FROM): \"nobody\" is no e-mail address"},
+		"mail from nobody": {environ: []string{"GATEHOUSE_MAIL_SERVER=smtp.example:587"}, want: "mail.from (default): is missing"},
+		"idle mail":        {environ: []string{"GATEHOUSE_MAIL_PASSWORD=planted"}, want: "mail.password (GATEHOUSE_MAIL_PASSWORD): has no effect without mail.server"},
+		"half a sign-in":   {environ: []string{"GATEHOUSE_MAIL_SERVER=smtp.example:587", "GATEHOUSE_MAIL_FROM=g@contoso.example", "GATEHOUSE_MAIL_USERNAME=gate"}, want: "mail.password (default): is missing"},
+		"plain mail":       {environ: []string{"GATEHOUSE_MAIL_SERVER=smtp.example:587", "GATEHOUSE_MAIL_FROM=g@contoso.example", "GATEHOUSE_MAIL_TLS=none"}, want: ", with which anybody on the way could read along"},
 		"port":             {environ: []string{"GATEHOUSE_LISTEN=:70000"}, want: "is no address to listen on"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -266,7 +287,7 @@ func FuzzFile(f *testing.F) {
 			t.Fatal(err)
 		}
 		again, err := config.Read("f", b.Bytes())
-		if strings.Contains(c.Database.Reveal(), "://") { // masked
+		if strings.Contains(c.Database.Reveal(), "://") || !c.Mail.Password.Empty() { // masked
 			return
 		}
 		if err != nil {

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/mail"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -48,11 +49,26 @@ var settings = []setting{
 	prefixes("trusted_proxies", func(c *Config) *[]netip.Prefix { return &c.TrustedProxies }),
 	prefixes("egress_allow", func(c *Config) *[]netip.Prefix { return &c.EgressAllow }),
 	text("metrics.listen", "", func(c *Config) *string { return &c.Metrics.Listen }, listenAddress),
+	text("mail.server", "", func(c *Config) *string { return &c.Mail.Server }, mailServer),
+	text("mail.from", "", func(c *Config) *string { return &c.Mail.From }, mailFrom),
+	text("mail.username", "", func(c *Config) *string { return &c.Mail.Username }, nil),
+	{
+		name: "mail.password", secret: true,
+		set: func(c *Config, v string) error { c.Mail.Password = secrets.New(v); return nil },
+		get: func(c *Config) string {
+			if c.Mail.Password.Empty() {
+				return ""
+			}
+			return dots
+		},
+	},
+	text("mail.tls", string(MailStartTLS), func(c *Config) *string { return (*string)(&c.Mail.TLS) }, one("starttls", "tls", "none")),
 	text("log.level", "info", func(c *Config) *string { return &c.Log.Level }, one("debug", "info", "warn", "error")),
 	text("log.format", "text", func(c *Config) *string { return &c.Log.Format }, one("text", "json")),
 	days("retention.audit_uses", 90, func(c *Config) *int { return &c.Retention.AuditUses }),
 	days("retention.jobs", 14, func(c *Config) *int { return &c.Retention.Jobs }),
 	days("retention.validations", 365, func(c *Config) *int { return &c.Retention.Validations }),
+	days("retention.notices", 90, func(c *Config) *int { return &c.Retention.Notices }),
 }
 
 func text(name, normal string, at func(*Config) *string, check func(string) error) setting {
@@ -119,6 +135,20 @@ func cutPort(address string) (host, port string, ok bool) {
 func listenAddress(v string) error {
 	if host, _, ok := cutPort(v); !ok || strings.ContainsAny(host, "/ ") {
 		return fmt.Errorf("%q is no address to listen on: write host:port, such as 127.0.0.1:8443, or :8443 for all interfaces", v)
+	}
+	return nil
+}
+
+func mailServer(v string) error {
+	if host, port, ok := cutPort(v); !ok || host == "" || port == "0" || strings.ContainsAny(host, "/ @") {
+		return fmt.Errorf("%q is no mail server: write host:port, such as smtp.example.com:587", v)
+	}
+	return nil
+}
+
+func mailFrom(v string) error {
+	if _, err := mail.ParseAddress(v); err != nil {
+		return fmt.Errorf("%q is no e-mail address: write gatehouse@example.com, or Gatehouse <gatehouse@example.com>", v)
 	}
 	return nil
 }

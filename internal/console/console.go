@@ -13,6 +13,7 @@ import (
 	"gatehouse/internal/connection"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
+	"gatehouse/internal/notify"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
@@ -25,6 +26,7 @@ type Config struct {
 	Tenants     *tenant.Service
 	Connections *connection.Service
 	Runs        *validation.Runs
+	Notices     *notify.Service
 	Operators   *operator.Service
 	Audit       *audit.Log
 	Jobs        *jobs.Queue
@@ -147,6 +149,8 @@ func (c *console) routes() http.Handler {
 	page("POST /server/backup", c.backup)
 	page("GET /audit/people/{id}/erase", c.erasePage)
 	page("POST /audit/people/{id}/erase", c.erase)
+
+	c.noticeRoutes(page)
 
 	page("GET /developers", c.apiPage)
 	page("/", func(_ http.ResponseWriter, _ *http.Request, _ *frame) error { return errNoPage })

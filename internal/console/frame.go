@@ -21,6 +21,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/jobs"
+	"gatehouse/internal/notify"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
@@ -275,12 +276,13 @@ func explainTrouble(err error) trouble {
 
 func missing(err error) bool {
 	return errors.Is(err, operator.ErrMissing) || errors.Is(err, jobs.ErrMissing) || sqldb.Missing(err) ||
-		errors.Is(err, tenant.ErrMissing) || errors.Is(err, connection.ErrMissing) || errors.Is(err, validation.ErrMissing)
+		errors.Is(err, tenant.ErrMissing) || errors.Is(err, connection.ErrMissing) || errors.Is(err, validation.ErrMissing) || errors.Is(err, notify.ErrMissing)
 }
 
 // plain gives the words of errors that were written for the person.
 func plain(err error) (string, bool) {
-	for _, known := range []error{operator.ErrLastAdministrator, operator.ErrTaken, operator.ErrNoFactor, operator.ErrOnlyFactor, operator.ErrManyFactors, tenant.ErrNoReader, tenant.ErrPaused, jobs.ErrFinished, jobs.ErrRunning} {
+	for _, known := range []error{operator.ErrLastAdministrator, operator.ErrTaken, operator.ErrNoFactor, operator.ErrOnlyFactor, operator.ErrManyFactors, tenant.ErrNoReader, tenant.ErrPaused, jobs.ErrFinished, jobs.ErrRunning,
+		notify.ErrConflict, notify.ErrNoMail, notify.ErrOnce, notify.ErrUnderWay, notify.ErrOff} {
 		if errors.Is(err, known) {
 			return known.Error(), true
 		}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -26,6 +27,8 @@ import (
 	"gatehouse/internal/lease"
 	"gatehouse/internal/live"
 	"gatehouse/internal/microsoft"
+	"gatehouse/internal/notify"
+	"gatehouse/internal/notify/notifytest"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/pace"
 	"gatehouse/internal/secrets"
@@ -55,6 +58,9 @@ type house struct {
 	tenants     *tenant.Service
 	connections *connection.Service
 	runs        *validation.Runs
+	notices     *notify.Service
+	mail        *notifytest.MailServer
+	hooks       *notifytest.Receiver
 }
 
 // in is the house within a part of a test.
@@ -85,7 +91,7 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	}
 	h.log = audit.New(audit.Config{DB: db})
 	var columns []secrets.Column
-	for _, of := range [][]secrets.Column{operator.Columns, tenant.Columns, connection.Columns} {
+	for _, of := range [][]secrets.Column{operator.Columns, tenant.Columns, connection.Columns, notify.Columns} {
 		columns = append(columns, of...)
 	}
 	keys, err := secrets.OpenKeyring(t.Context(), secrets.Config{DB: db, Wrapper: secrets.NewFileKey(filepath.Join(t.TempDir(), "master.key")), Audit: h.log, Columns: columns})
@@ -101,7 +107,6 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	h.tenants = tenant.New(tenant.Config{DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud})
 	h.connections = connection.New(connection.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Tenants: h.tenants})
 	h.runs = validation.NewRuns(validation.RunsConfig{DB: db, Audit: h.log, Connections: h.connections, Tenants: h.tenants, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud})
-	queue.start()
 	backups, err := backup.New(backup.Config{DB: db, Audit: h.log, Dir: t.TempDir(), Version: "test"})
 	if err != nil {
 		t.Fatal(err)
@@ -112,8 +117,15 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.mail, h.hooks = notifytest.Mail(t, notifytest.Behaviour{}), notifytest.Receive(t, "127.0.0.1")
+	h.notices = notify.New(notify.Config{
+		DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Operators: h.operators, PublicURL: address,
+		Mail:    notify.Mail{Server: h.mail.Address, From: "gatehouse@gatehouse.example", Roots: notifytest.Roots(t)},
+		Outside: notify.Outside{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Roots: notifytest.Roots(t)},
+	})
+	queue.start()
 	h.server.Config.Handler = http.NewCrossOriginProtection().Handler(console.New(console.Config{
-		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
+		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
 		Doctor: func(context.Context) []client.Finding {
 			return []client.Finding{{Name: "disk", State: "passed", Detail: "12.0 GB free"}, {Name: "clock", State: "failed", Detail: "90 s off Microsoft's", Way: "set the machine's clock"}, {Name: "dns", State: "unknown", Detail: "no answer"}}
 		},

@@ -56,8 +56,9 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 		_, err = h.tenants.CheckReader(h.boss(), tenants["Azure Quay"].ID) // Microsoft does not know it
 	}
 	must(t, 0, err)
+	notices := h.tell(first)
 	account, app, off := "/connections/"+shown["Admin tool"].ID, "/connections/"+made.ID, "/tenants/"+tenants["Azure Quay"].ID
-	return h, cookie, []screen{
+	return h, cookie, append([]screen{
 		{"overview", "/"}, {"tenants", "/tenants"}, {"tenants-none-fit", "/tenants?search=zzz"}, {"tenant-new", "/tenants/new"}, {"tenant", "/tenants/" + first.ID}, {"tenant-without-rules", off},
 		{"reader", "/tenants/" + first.ID + "/reader"}, {"reader-broken", off + "/reader"}, {"reader-remove", "/tenants/" + first.ID + "/reader/remove"}, {"tenant-remove", "/tenants/" + first.ID + "/remove"},
 		{"connections", "/connections"}, {"connection-new", "/connections/new"}, {"connection", account}, {"connection-works", "/connections/" + shown["Nightly backup"].ID},
@@ -66,7 +67,7 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 		{"jobs", "/jobs"}, {"audit", "/audit"}, {"operators", "/operators"}, {"operator-new", "/operators/new"}, {"operator", "/operators/" + eve.ID},
 		{"operator-disable", "/operators/" + eve.ID + "/disable"}, {"operator-remove", "/operators/" + eve.ID + "/remove"},
 		{"explain", "/explain"}, {"developers", "/developers"}, {"settings", "/settings"}, {"server", "/server"}, {"audit-erase", "/audit/people/" + eve.ID + "/erase"}, {"factor-new", "/factors/new"}, {"not-here", "/nowhere"},
-	}
+	}, notices...)
 }
 
 // TestScreens looks at every page in both themes and at five widths: axe-core
@@ -106,7 +107,7 @@ func TestEmpty(t *testing.T) {
 		teaches string
 	}{
 		{screen{"empty-overview", "/"}, "Three steps to the first answer"}, {screen{"empty-tenants", "/tenants"}, "Add the first tenant"}, {screen{"empty-connections", "/connections"}, "First add a tenant"},
-		{screen{"empty-jobs", "/jobs"}, "No job"}, {screen{"empty-connection-new", "/connections/new"}, "First add a tenant"},
+		{screen{"empty-jobs", "/jobs"}, "No job"}, {screen{"empty-notices", "/settings/notices"}, "Nothing was told yet"}, {screen{"empty-webhooks", "/settings/webhooks"}, "Add the first webhook"}, {screen{"empty-connection-new", "/connections/new"}, "First add a tenant"},
 	} {
 		b.look(s.screen)
 		b.sees(s.teaches)

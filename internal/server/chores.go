@@ -21,6 +21,7 @@ func (s *Server) registerChores() {
 		return api.Sweep(ctx, s.db, time.Now())
 	}})
 	jobs.Every(s.queue, 24*time.Hour, jobs.Kind[jobs.Tick]{Name: "audit_checkpoint", Work: s.checkpoint})
+	s.registerNotices()
 	s.retain("audit_uses", s.c.Retention.AuditUses, func(ctx context.Context, before time.Time) error { return s.audit.ForgetUses(ctx, before) })
 	s.retain("validation", s.c.Retention.Validations, func(ctx context.Context, before time.Time) error {
 		_, err := s.runs.Forget(ctx, before)

@@ -34,9 +34,9 @@ const (
 )
 
 // Examine looks after what the server needs of its machine: clock, disk,
-// database, key, egress, DNS.
+// database, key, mail server, egress, DNS.
 func (s *Server) Examine(ctx context.Context) []client.Finding {
-	return append([]client.Finding{s.examineDatabase(ctx), s.examineKey(ctx)}, ExamineMachine(ctx, s.c.DataDir, s.c.Cloud)...)
+	return append([]client.Finding{s.examineDatabase(ctx), s.examineKey(ctx), s.examineMail(ctx)}, ExamineMachine(ctx, s.c.DataDir, s.c.Cloud)...)
 }
 
 // ExamineMachine looks after what needs no running server.

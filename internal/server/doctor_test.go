@@ -16,7 +16,7 @@ import (
 	"gatehouse/internal/testenv"
 )
 
-// The doctor looks after six things, and says what is the matter.
+// The doctor looks after seven things, and says what is the matter.
 func TestDoctor(t *testing.T) {
 	e := testenv.Start(t)
 	findings, err := e.Doctor(t.Context())
@@ -30,7 +30,7 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	for _, name := range []string{"clock", "disk", "database", "key", "egress", "dns"} {
+	for _, name := range []string{"clock", "disk", "database", "key", "mail", "egress", "dns"} {
 		if seen[name] == "" {
 			t.Errorf("%s is not looked after", name)
 		}

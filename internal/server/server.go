@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ import (
 	"gatehouse/internal/lease"
 	"gatehouse/internal/live"
 	"gatehouse/internal/microsoft"
+	"gatehouse/internal/notify"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/pace"
 	"gatehouse/internal/secrets"
@@ -41,6 +43,9 @@ type Config struct {
 	// Listener is listened on instead of the configured address, which may be
 	// of a port that the system chose.
 	Listener net.Listener
+	// OutsideRoots are the authorities that mail server and webhooks are checked
+	// with; nil means the system's.
+	OutsideRoots *x509.CertPool
 	// Log hears of what goes on; nothing is logged if nil.
 	Log *slog.Logger
 	// Talk is told, once, what a person has to read: the set-up link, that there
@@ -65,6 +70,7 @@ type Server struct {
 	runs        *validation.Runs
 	backups     *backup.Service
 	metrics     *metrics
+	notices     *notify.Service
 
 	authority *authority // of tls.mode self
 	listener  net.Listener
@@ -76,7 +82,7 @@ type Server struct {
 
 // Columns are all columns that hold sealed secrets.
 func columns() (all []secrets.Column) {
-	for _, of := range [][]secrets.Column{operator.Columns, api.Columns, tenant.Columns, connection.Columns} {
+	for _, of := range [][]secrets.Column{operator.Columns, api.Columns, tenant.Columns, connection.Columns, notify.Columns} {
 		all = append(all, of...)
 	}
 	return all
@@ -158,6 +164,7 @@ func (s *Server) buildFeatures() (err error) {
 		return err
 	}
 	s.operator.OnErase(s.tenants.Erase, s.runs.Erase)
+	s.notices = s.newNotices()
 	s.registerChores()
 	return nil
 }
