@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/uptrace/bun"
+
 	"gatehouse/internal/sqldb"
 )
 
@@ -105,4 +107,14 @@ func (s *Service) erase(ctx context.Context, now time.Time) error {
 		}
 		return nil
 	})
+}
+
+// Erase takes a person out of what was sent to them: by their id, and of
+// invitations by name. It is an [gatehouse/internal/operator.Eraser].
+func (s *Service) Erase(ctx context.Context, tx *sqldb.Tx, id string, names []string) error {
+	_, err := tx.NewRaw("UPDATE notice_deliveries SET name = '', address = '' WHERE channel = ? AND (operator_id = ? OR operator_id = '' AND name IN (?))", ByMail, id, bun.List(names)).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("erasing a person from notices: %w", err)
+	}
+	return nil
 }

@@ -2,47 +2,22 @@ package notify
 
 import (
 	"context"
-	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
-	html "html/template"
 	"net/mail"
 	"net/textproto"
 	"net/url"
 	"strings"
-	text "text/template"
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
 	"golang.org/x/net/idna"
 )
 
-//go:embed templates
-var templates embed.FS
-
-var (
-	asText = text.Must(text.ParseFS(templates, "templates/notice.txt"))
-	asHTML = html.Must(html.ParseFS(templates, "templates/notice.html"))
-)
-
 // maxSubject is how many characters a subject has at most (RFC 5322 §2.1.1
 // bounds lines to 78).
 const maxSubject = 78
-
-// letter is what the templates show.
-type letter struct {
-	Title    string
-	Tenant   string // "" for the whole server
-	Text     []string
-	WhoActs  string
-	At       string
-	Link     string // page of the console, or the link of an invitation; "" for none
-	LinkText string
-	Until    string // when the link ends
-	Server   string // address of the console
-	Choose   string // page where notices are chosen; "" where there is nothing to choose
-}
 
 // mail sends a notice by mail. Its Message-ID is the delivery's: the same in each
 // attempt and replay.
@@ -50,7 +25,7 @@ func (s *Service) mail(ctx context.Context, p *parcel) result {
 	if !s.HasMail() {
 		return result{reason: ErrNoMail.Error()}
 	}
-	m, err := s.compose(p)
+	m, err := s.compose(ctx, p)
 	if err != nil {
 		return result{reason: err.Error(), hopeless: true}
 	}
@@ -85,7 +60,7 @@ func said(err error) result {
 }
 
 // compose writes the letter.
-func (s *Service) compose(p *parcel) (*gomail.Msg, error) {
+func (s *Service) compose(ctx context.Context, p *parcel) (*gomail.Msg, error) {
 	from, err := Address(s.Mail.From)
 	if err != nil {
 		return nil, fmt.Errorf("reading mail.from: %w", err)
@@ -109,12 +84,12 @@ func (s *Service) compose(p *parcel) (*gomail.Msg, error) {
 	if l.Choose != "" {
 		m.SetListUnsubscribe(l.Choose)
 	}
-	if err := m.SetBodyTextTemplate(asText, l); err != nil {
+	m.SetBodyString(gomail.TypeTextPlain, l.plain())
+	var page strings.Builder
+	if err := l.page().Render(ctx, &page); err != nil {
 		return nil, fmt.Errorf("writing the letter: %w", err)
 	}
-	if err := m.AddAlternativeHTMLTemplate(asHTML, l); err != nil {
-		return nil, fmt.Errorf("writing the letter: %w", err)
-	}
+	m.AddAlternativeString(gomail.TypeTextHTML, page.String())
 	return m, nil
 }
 

@@ -163,8 +163,8 @@ func (s *Server) buildFeatures() (err error) {
 	if s.backups, err = backup.New(backup.Config{DB: s.db, Audit: s.audit, Dir: s.c.DataDir, Version: s.c.Version}); err != nil {
 		return err
 	}
-	s.operator.OnErase(s.tenants.Erase, s.runs.Erase)
 	s.notices = s.newNotices()
+	s.operator.OnErase(s.tenants.Erase, s.runs.Erase, s.notices.Erase)
 	s.registerChores()
 	return nil
 }
