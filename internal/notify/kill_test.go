@@ -26,7 +26,7 @@ import (
 )
 
 // process is a service whose queue works, as in a server.
-func process(address, keyFile, rootFile string) (*notify.Service, *jobs.Queue, *sqldb.DB) {
+func process(address, keyFile, rootFile string) (*notify.Service, *sqldb.DB) {
 	fail := func(err error) {
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -44,7 +44,7 @@ func process(address, keyFile, rootFile string) (*notify.Service, *jobs.Queue, *
 	fail(err)
 	q, err := jobs.New(jobs.Config{DB: db, Replica: r, Log: slog.New(slog.DiscardHandler)})
 	fail(err)
-	pem, err := os.ReadFile(rootFile)
+	pem, err := os.ReadFile(rootFile) //nolint:gosec // a file of the test
 	fail(err)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
@@ -54,7 +54,7 @@ func process(address, keyFile, rootFile string) (*notify.Service, *jobs.Queue, *
 		go func() { fail(r.Run(ctx)) }()
 		fail(q.Start(ctx))
 	}
-	return s, q, db
+	return s, db
 }
 
 func senderProcess() {
@@ -69,7 +69,7 @@ func senderProcess() {
 func TestKilledBetweenSendingAndNoting(t *testing.T) {
 	dbtest.EachAddress(t, func(t *testing.T, address string) {
 		key, root := filepath.Join(t.TempDir(), "master.key"), notifytest.RootFile(t)
-		s, _, db := process(address, key, root)
+		s, db := process(address, key, root)
 		defer db.Close()
 		ctx := audit.AsSystem(t.Context(), "test")
 		receiver := notifytest.Receive(t, "127.0.0.1")

@@ -190,7 +190,7 @@ func read(response *http.Response, now time.Time) result {
 // retryAfter reads the header: seconds or a moment (RFC 9110 §10.2.3).
 func retryAfter(text string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second //nolint:gosec // 31 bits
+		return time.Duration(seconds) * time.Second
 	}
 	if at, err := http.ParseTime(text); err == nil {
 		return max(0, at.Sub(now))

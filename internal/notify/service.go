@@ -29,7 +29,7 @@ func New(c Config) *Service {
 		c.Now = time.Now
 	}
 	if c.Draw == nil {
-		c.Draw = rand.Float64 //nolint:gosec // spreads load, guards nothing
+		c.Draw = rand.Float64 // spreads load, guards nothing
 	}
 	s := &Service{Config: c, tests: operator.NewLimiter(operator.LimiterConfig{Every: 3 * time.Second, Burst: 20, Now: c.Now})}
 	s.outside = egress.New(egress.Config{Allow: c.Outside.Allow, Roots: c.Outside.Roots, Resolver: c.Outside.Resolver, MaxBytes: maxAnswer, Timeout: sending / 2})

@@ -137,8 +137,8 @@ func TestSwitchedOff(t *testing.T) {
 		}
 		h.hooks.Status(http.StatusGone)
 		h.publish(opened(contoso))
-		if h.work() != 1 || h.work() != 1 {
-			t.Fatal("its owner is not told")
+		if sent, told := h.work(), h.work(); sent != 1 || told != 1 {
+			t.Fatalf("%d webhooks, and its owner is told %d times", sent, told)
 		}
 		if w, err := h.Webhook(h.boss(), gone.ID); err != nil || w.Enabled || !strings.Contains(w.DisabledWhy, "410") {
 			t.Errorf("%+v %v", w, err)
