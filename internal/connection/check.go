@@ -99,14 +99,8 @@ func (f *faults) credential(kind Kind, p Profile, in CredentialRequest, as Crede
 	}
 	f.fits(in, as)
 	f.sharePoint(as, p, existing)
-	for field, v := range map[string]secrets.Value{"password": in.Password, "secret": in.Secret} {
-		if text := v.Reveal(); len(text) > maxSecret || strings.ContainsAny(text, "\x00\r\n") {
-			f.Add(field, "is too long or holds line ends", "enter it as Microsoft shows it, in one line")
-		}
-	}
-	if as == AppPassword && !in.Password.Empty() && !appPasswordShape.MatchString(in.Password.Reveal()) {
-		f.Add("password", "does not have the form of an app password", "enter its sixteen lower-case letters without blanks")
-	}
+	f.password(in.Password.Reveal(), as)
+	f.secret(in.Secret.Reveal())
 	f.holder(as, p, given == 1)
 }
 
@@ -227,9 +221,7 @@ func (c Connection) profileWarnings() []string {
 		out = append(out, "An app password no longer opens SharePoint (since May 2026), and never opened a modern sign-in: move to an app with a certificate.")
 	}
 	if c.Kind == ServiceAccount && c.MFA {
-		out = append(out,
-			"With the MFA flag the account must be Global Administrator or SharePoint Administrator; an app with a certificate needs neither.",
-			"A profile with the MFA flag cannot invite Microsoft 365 users or groups, and some management features do not work with it. Clear the flag and enter the ordinary password to convert it.")
+		out = append(out, "The profile has the MFA flag, which brings limits with it: convert it to a common profile, or to an app with a certificate.")
 	}
 	if c.Kind == ServiceAccount && c.Credential == Password {
 		out = append(out, "Signing in with a password that software sends is a way that Microsoft is closing: plan the move to an app with a certificate.")

@@ -59,8 +59,7 @@ type UpdateRequest struct {
 // Create makes a connection. Faults in what was entered are [Faults].
 func (s *Service) Create(ctx context.Context, in CreateRequest) (Connection, error) {
 	in.tidy()
-	r := &row{ID: newID(), TenantID: in.TenantID, Kind: in.Kind, CreatedAt: s.time(), Version: 1, CredentialVersion: 1, Warnings: "[]"}
-	r.apply(in.Profile)
+	r := &row{ID: newID(), TenantID: in.TenantID, Kind: in.Kind, CreatedAt: s.time(), Version: 1, CredentialVersion: 1, Warnings: "[]", PreviousSecret: []byte{}}
 	if _, err := s.Tenants.Directory(ctx, in.TenantID); err != nil {
 		return Connection{}, err
 	}
@@ -71,6 +70,10 @@ func (s *Service) Create(ctx context.Context, in CreateRequest) (Connection, err
 	if err != nil {
 		return Connection{}, err
 	}
+	if r.AdminProbe, err = s.askAdmin(ctx, in.TenantID, &in.Profile); err != nil {
+		return Connection{}, err
+	}
+	r.apply(in.Profile)
 	err = s.DB.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if err := s.Audit.Act(ctx, tx, r.entry(audit.ConnectionManage, "connection.created", map[string]any{"kind": r.Kind, "credential": c.kind, "services": in.Services})); err != nil {
 			return err
@@ -146,7 +149,11 @@ func (s *Service) change(ctx context.Context, id, action string, details map[str
 // meanwhile. With another user name the password counts as a new one.
 func (s *Service) Update(ctx context.Context, id string, in UpdateRequest) (Connection, error) {
 	in.tidy()
-	err := s.change(ctx, id, "connection.changed", map[string]any{"services": in.Services}, func(ctx context.Context, tx *sqldb.Tx, r *row) error {
+	probe, asked, err := s.askAnew(ctx, id, &in.Profile)
+	if err != nil {
+		return Connection{}, err
+	}
+	err = s.change(ctx, id, "connection.changed", map[string]any{"services": in.Services}, func(ctx context.Context, tx *sqldb.Tx, r *row) error {
 		if r.Version != in.Version {
 			return ErrConflict
 		}
@@ -164,12 +171,15 @@ func (s *Service) Update(ctx context.Context, id string, in UpdateRequest) (Conn
 		another := !strings.EqualFold(r.Username, in.Username)
 		r.apply(in.Profile)
 		r.Version++
+		if asked {
+			r.AdminProbe = probe
+		}
 		if another {
 			r.CredentialVersion++
 			r.Parked, r.ParkedReason = false, ""
 		}
 		return r.save(ctx, tx, in.Version, "name", "description", "mfa", "username", "client_id", "services", "site", "admin_url", "environment", "company", "consumer", "search", "version",
-			"credential_version", "parked", "parked_reason")
+			"credential_version", "parked", "parked_reason", "admin_probe")
 	})
 	if err != nil {
 		return Connection{}, err
