@@ -9,9 +9,7 @@ import (
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
-	"gatehouse/internal/microsoft/graph"
 	"gatehouse/internal/microsoft/sharepoint"
-	"gatehouse/internal/secrets"
 	"gatehouse/internal/tenant"
 )
 
@@ -69,13 +67,4 @@ func (s *Service) nameOf(ctx context.Context, directory string) string {
 		return directory
 	}
 	return all[0].Name + " (" + directory + ")"
-}
-
-// client is Graph as the tenant's reader.
-func (s *Service) client(ctx context.Context, directory string, reading *tenant.Reading) (*graph.Client, error) {
-	token, err := s.login.Certificate(ctx, directory, reading.ClientID, *reading.Certificate, []string{s.Cloud.GraphResource + "/.default"})
-	if err != nil {
-		return nil, err
-	}
-	return graph.New(graph.Config{Cloud: s.Cloud, Pace: s.Pace, Tenant: directory, Token: func(context.Context) (secrets.Value, error) { return token.Access, nil }})
 }

@@ -13,7 +13,6 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/live"
 	"gatehouse/internal/microsoft"
-	"gatehouse/internal/microsoft/login"
 	"gatehouse/internal/microsoft/sharepoint"
 	"gatehouse/internal/microsoft/web"
 	"gatehouse/internal/pace"
@@ -76,17 +75,14 @@ type Config struct {
 }
 
 // Service finds hosts and keeps what it found.
-type Service struct {
-	Config
-	login *login.Client
-}
+type Service struct{ Config }
 
 // New makes the service.
 func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Service{c, login.New(login.Config{Cloud: c.Cloud, Pace: c.Pace})}
+	return &Service{c}
 }
 
 type row struct {
@@ -187,7 +183,7 @@ func (s *Service) fromGraph(ctx context.Context, tenantID, directory string) ([]
 	if reading == nil {
 		return nil, errNoReader
 	}
-	client, err := s.client(ctx, directory, reading)
+	client, err := s.Tenants.Graph(ctx, directory, reading)
 	if err != nil {
 		return nil, err
 	}
