@@ -18,6 +18,9 @@ import (
 // have 256 characters at most.
 const maxSecret = 1024
 
+// maxPublic bounds the text of a certificate or signing request, in bytes.
+const maxPublic = 32 << 10
+
 // certificateLife is how long a certificate made here is valid.
 const certificateLife = 2 * 365 * 24 * time.Hour
 
@@ -47,6 +50,14 @@ func (s *Service) prepare(kind Kind, p Profile, in CredentialRequest, existing b
 		if made, err = login.SplitCertificate(in.CertificatePEM); err != nil {
 			return c, tenant.Fault("certificate", "cannot be used ("+err.Error()+")", "upload one PEM file with certificate and unencrypted private key, or let Gatehouse make one")
 		}
+	case in.Public != "":
+		if made, err = login.ReadPublic(in.Public, s.Now()); err != nil {
+			return c, tenant.Fault("public", "cannot be used: "+err.Error(), "paste the certificate that the software shows, without its key")
+		}
+	case in.Signing != "":
+		if made, err = login.Certify(in.Signing, "Gatehouse "+p.Name, s.Now(), certificateLife); err != nil {
+			return c, tenant.Fault("signing", "cannot be used: "+err.Error(), "paste the request that the software made (PKCS #10, RSA)")
+		}
 	case c.kind == Secret:
 		c.secret, c.notAfter = in.Secret, in.NotAfter
 	default:
@@ -63,7 +74,7 @@ func (in CredentialRequest) kind(kind Kind) CredentialKind {
 	switch {
 	case in.Kind != "":
 		return in.Kind
-	case in.Generate || !in.CertificatePEM.Empty():
+	case in.Generate || !in.CertificatePEM.Empty() || in.Public+in.Signing != "":
 		return Certificate
 	case !in.Secret.Empty():
 		return Secret
@@ -84,6 +95,14 @@ func (f *faults) credential(kind Kind, p Profile, in CredentialRequest, as Crede
 		if set {
 			given++
 		}
+	}
+	if in.Public != "" && in.Signing != "" || in.Public+in.Signing != "" && (given > 0 || as != Certificate || p.Consumer.HoldsCredential != HeldByConsumer) {
+		f.Add("credential", "is given in more than one form", "with a certificate of the consumer's own, nothing else is kept here")
+		return
+	}
+	if len(in.Public)+len(in.Signing) > maxPublic {
+		f.Add("credential", "is too long", "paste one certificate or request")
+		return
 	}
 	if given > 1 {
 		f.Add("credential", "is given in more than one form", "give one password, secret or certificate")

@@ -172,3 +172,20 @@ func (s *Service) Accepted(ctx context.Context, tx *sqldb.Tx, id string, version
 	}
 	return s.announce(ctx, tx, r, "converted")
 }
+
+// Retire takes a profile that was converted to an app out of use, in the
+// transaction that notes it: it is parked, so that nothing here signs in with it
+// any more. [Service.Unpark] brings it back.
+func (s *Service) Retire(ctx context.Context, tx *sqldb.Tx, id, reason string) error {
+	r, err := find(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	if err := s.Audit.Act(ctx, tx, r.entry(audit.ConnectionManage, "connection.retired", map[string]any{"reason": reason})); err != nil {
+		return err
+	}
+	if _, err := tx.NewRaw("UPDATE connections SET parked = ?, parked_reason = ?, version = version + 1 WHERE id = ?", true, reason, id).Exec(ctx); err != nil {
+		return fmt.Errorf("retiring a connection: %w", err)
+	}
+	return s.announce(ctx, tx, r, "retired")
+}

@@ -48,6 +48,9 @@ type CredentialRequest struct {
 	CertificatePEM secrets.Value // certificate and private key
 	Generate       bool          // make a certificate here
 	NotAfter       *time.Time    // when a client secret ends, if that is known
+	// Public is a certificate (PEM) whose key the consumer alone has, Signing its
+	// request for one.
+	Public, Signing string
 }
 
 // UpdateRequest is a profile in place of the one that had a version.
@@ -58,6 +61,11 @@ type UpdateRequest struct {
 
 // Create makes a connection. Faults in what was entered are [Faults].
 func (s *Service) Create(ctx context.Context, in CreateRequest) (Connection, error) {
+	return s.CreateAnd(ctx, in, func(context.Context, *sqldb.Tx, string) error { return nil })
+}
+
+// CreateAnd is [Service.Create] with what else is to happen in its transaction.
+func (s *Service) CreateAnd(ctx context.Context, in CreateRequest, also func(ctx context.Context, tx *sqldb.Tx, id string) error) (Connection, error) {
 	in.tidy()
 	r := &row{ID: newID(), TenantID: in.TenantID, Kind: in.Kind, CreatedAt: s.time(), Version: 1, CredentialVersion: 1, Warnings: "[]", PreviousSecret: []byte{}}
 	if _, err := s.Tenants.Directory(ctx, in.TenantID); err != nil {
@@ -86,6 +94,9 @@ func (s *Service) Create(ctx context.Context, in CreateRequest) (Connection, err
 				return ErrTaken
 			}
 			return fmt.Errorf("making a connection: %w", err)
+		}
+		if err := also(ctx, tx, r.ID); err != nil {
+			return err
 		}
 		return s.announce(ctx, tx, r, "created")
 	})
@@ -204,6 +215,12 @@ func (r *row) save(ctx context.Context, tx *sqldb.Tx, version int64, columns ...
 
 // SetCredential gives a connection a new credential and takes it out of park.
 func (s *Service) SetCredential(ctx context.Context, id string, in CredentialRequest) (Connection, error) {
+	return s.SetCredentialAnd(ctx, id, in, func(context.Context, *sqldb.Tx, string) error { return nil })
+}
+
+// SetCredentialAnd is [Service.SetCredential] with what else is to happen in its
+// transaction.
+func (s *Service) SetCredentialAnd(ctx context.Context, id string, in CredentialRequest, also func(ctx context.Context, tx *sqldb.Tx, id string) error) (Connection, error) {
 	before, err := find(ctx, s.DB.Read(), id)
 	if err != nil {
 		return Connection{}, err
@@ -227,6 +244,9 @@ func (s *Service) SetCredential(ctx context.Context, id string, in CredentialReq
 		r.Version++
 		r.CredentialVersion++
 		r.Parked, r.ParkedReason = false, ""
+		if err := also(ctx, tx, id); err != nil {
+			return err
+		}
 		return r.save(ctx, tx, version, "credential", "certificate", "thumbprint", "credential_not_after", "secret", "version", "credential_version", "parked", "parked_reason")
 	})
 	if err != nil {
