@@ -22,6 +22,8 @@ import (
 	"gatehouse/client"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/conversion"
+	"gatehouse/internal/hosts"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
 	"gatehouse/internal/operator"
@@ -40,6 +42,8 @@ type Config struct {
 	Tenants     *tenant.Service
 	Connections *connection.Service
 	Runs        *validation.Runs
+	Hosts       *hosts.Service
+	Conversions *conversion.Service
 	Jobs        *jobs.Queue
 	Live        *live.Hub
 	// Doctor looks after the machine.
@@ -122,6 +126,7 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 	f.operators(h)
 	f.tenants(h)
 	f.connections(h)
+	f.conversions(h)
 	f.validations(h)
 	f.audits(h)
 	f.jobs(h)
@@ -142,6 +147,7 @@ var tags = []*huma.Tag{
 	{Name: "Operators", Description: "Who signs in to Gatehouse."},
 	{Name: "Tenants", Description: "The Microsoft 365 tenants that are looked after."},
 	{Name: "Connections", Description: "The identities that reach services of a tenant."},
+	{Name: "Conversions", Description: "From old profiles to common ones, and to apps; what there is to know of a profile."},
 	{Name: "Validations", Description: "Whether an identity gets in, and what stops it."},
 	{Name: "Audit", Description: "Who did what."},
 	{Name: "Jobs", Description: "Work in the background."},

@@ -8,6 +8,8 @@ import (
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/conversion"
+	"gatehouse/internal/hosts"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
 	"gatehouse/internal/operator"
@@ -22,6 +24,8 @@ type Config struct {
 	Tenants     *tenant.Service
 	Connections *connection.Service
 	Runs        *validation.Runs
+	Hosts       *hosts.Service
+	Conversions *conversion.Service
 	Operators   *operator.Service
 	Audit       *audit.Log
 	Jobs        *jobs.Queue
@@ -111,6 +115,16 @@ func (c *console) routes() http.Handler {
 	page("GET /connections/{id}/certificate.pem", c.certificate)
 	page("POST /connections/{id}/validate", c.validate)
 	page("POST /connections/{id}/unpark", c.unpark)
+	page("POST /connections/{id}/sharepoint", c.findHosts)
+	page("POST /connections/{id}/owner", c.lookAtOwner)
+	page("GET /connections/{id}/convert", c.convertPage)
+	page("POST /connections/{id}/convert/common", c.toCommon)
+	page("POST /connections/{id}/convert/undo", c.undoCommon)
+	page("GET /connections/{id}/convert/app", c.conversionPage)
+	page("POST /connections/{id}/convert/app", c.startConversion)
+	page("POST /connections/{id}/convert/app/{step}", c.conversionStep)
+	page("POST /connections/{id}/convert/package", c.handOver)
+	page("GET /connections/{id}/convert/sheet", c.sheetPage)
 	page("GET /connections/{id}/remove", c.removeConnectionPage)
 	page("POST /connections/{id}/remove", c.removeConnection)
 

@@ -20,6 +20,8 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/console"
+	"gatehouse/internal/conversion"
+	"gatehouse/internal/hosts"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/lease"
 	"gatehouse/internal/live"
@@ -44,6 +46,7 @@ type house struct {
 	t           testing.TB
 	address     string // of the database; a new SQLite file if empty
 	demo        bool
+	everywhere  bool              // SharePoint and Business Central are reached too
 	register    func(*jobs.Queue) // adds jobs of the test
 	db          *sqldb.DB
 	server      *httptest.Server
@@ -53,6 +56,8 @@ type house struct {
 	tenants     *tenant.Service
 	connections *connection.Service
 	runs        *validation.Runs
+	sites       *hosts.Service
+	conversions *conversion.Service
 }
 
 // in is the house within a part of a test.
@@ -96,9 +101,14 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 		h.register(queue.Queue)
 	}
 	cloud := microsoft.Cloud{Name: "lab", Login: h.lab.URL(), Graph: h.lab.URL(), GraphResource: "https://graph.microsoft.com", Roots: h.lab.Roots()}
+	if h.everywhere {
+		cloud = microsoft.At("lab", h.lab.URL(), h.lab.Roots())
+	}
 	h.tenants = tenant.New(tenant.Config{DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud})
-	h.connections = connection.New(connection.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Tenants: h.tenants})
-	h.runs = validation.NewRuns(validation.RunsConfig{DB: db, Audit: h.log, Connections: h.connections, Tenants: h.tenants, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud})
+	h.sites = hosts.New(hosts.Config{DB: db, Audit: h.log, Live: hub, Tenants: h.tenants, Pace: governor, Cloud: cloud})
+	h.connections = connection.New(connection.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Tenants: h.tenants, AdminURL: h.sites.CheckAdmin})
+	h.runs = validation.NewRuns(validation.RunsConfig{DB: db, Audit: h.log, Connections: h.connections, Tenants: h.tenants, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud, KnownHost: h.sites.Known, FoundHosts: h.sites.Learn})
+	h.conversions = conversion.New(conversion.Config{DB: db, Audit: h.log, Live: hub, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Cloud: cloud})
 	queue.start()
 	h.server = httptest.NewUnstartedServer(nil)
 	address := "http://" + strings.Replace(h.server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
@@ -107,7 +117,7 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 		t.Fatal(err)
 	}
 	h.server.Config.Handler = http.NewCrossOriginProtection().Handler(console.New(console.Config{
-		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub,
+		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Hosts: h.sites, Conversions: h.conversions, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub,
 		Limiter: operator.NewLimiter(operator.LimiterConfig{Every: time.Millisecond, Burst: 1000}), PublicURL: address, Demo: h.demo,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}))

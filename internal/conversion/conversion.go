@@ -79,7 +79,7 @@ var (
 	ErrOrder      = errors.New("the step before it is not done yet")
 	ErrHanded     = errors.New("the certificate was handed over already, once: make another one to hand over again")
 	ErrNothing    = errors.New("there is no key here to hand over: the consumer has its own, or you entered a secret")
-	ErrUsed       = errors.New("the connection is the app of a conversion that is open: finish or give it up first")
+	ErrNone       = errors.New("there is no conversion of this connection: start one")
 	errStaleWrite = errors.New("the conversion was changed meanwhile: load it again")
 )
 
@@ -174,6 +174,23 @@ func (s *Service) Of(ctx context.Context, connectionID string) (*Conversion, err
 	}
 	out, err := rows[0].conversion()
 	return &out, err
+}
+
+// Last is [Service.Of] where there has to be one, for what needs a permission:
+// [ErrNone] if there is none.
+func (s *Service) Last(ctx context.Context, connectionID string, p audit.Permission) (Conversion, error) {
+	of, err := s.Connections.Get(ctx, connectionID)
+	if err != nil {
+		return Conversion{}, err
+	}
+	if err := s.Audit.Allow(ctx, of.TenantID, p); err != nil {
+		return Conversion{}, err
+	}
+	c, err := s.Of(ctx, connectionID)
+	if err == nil && c == nil {
+		err = ErrNone
+	}
+	return orNone(c), err
 }
 
 // Start begins the conversion of a service account's profile; if one is open, it

@@ -17,6 +17,8 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/conversion"
+	"gatehouse/internal/hosts"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/lease"
 	"gatehouse/internal/live"
@@ -62,6 +64,8 @@ type Server struct {
 	tenants     *tenant.Service
 	connections *connection.Service
 	runs        *validation.Runs
+	sites       *hosts.Service
+	conversions *conversion.Service
 
 	authority *authority // of tls.mode self
 	listener  net.Listener
@@ -143,10 +147,13 @@ func (s *Server) buildFeatures() (err error) {
 	}
 	governor := pace.New(pace.Config{DB: s.db, Log: s.log})
 	s.tenants = tenant.New(tenant.Config{DB: s.db, Audit: s.audit, Keys: s.keys, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud})
-	s.connections = connection.New(connection.Config{DB: s.db, Audit: s.audit, Keys: s.keys, Live: s.hub, Tenants: s.tenants})
+	s.sites = hosts.New(hosts.Config{DB: s.db, Audit: s.audit, Live: s.hub, Tenants: s.tenants, Pace: governor, Cloud: s.c.Cloud})
+	s.connections = connection.New(connection.Config{DB: s.db, Audit: s.audit, Keys: s.keys, Live: s.hub, Tenants: s.tenants, AdminURL: s.sites.CheckAdmin})
 	s.runs = validation.NewRuns(validation.RunsConfig{
 		DB: s.db, Audit: s.audit, Connections: s.connections, Tenants: s.tenants, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud,
+		KnownHost: s.sites.Known, FoundHosts: s.sites.Learn,
 	})
+	s.conversions = conversion.New(conversion.Config{DB: s.db, Audit: s.audit, Live: s.hub, Tenants: s.tenants, Connections: s.connections, Runs: s.runs, Cloud: s.c.Cloud})
 	s.registerChores()
 	return nil
 }
