@@ -167,19 +167,19 @@ func messageOf(v connectionView) int {
 	if v.Kind != connection.ServiceAccount || v.Run == nil || v.Run.Result == nil || v.Run.Result.Diagnosis == nil {
 		return 0
 	}
-	switch d := v.Run.Result.Diagnosis; d.Category {
+	d := v.Run.Result.Diagnosis
+	if d.Code != nil && *d.Code == "app_password_retired" {
+		return 2
+	}
+	switch d.Category {
 	case "conditional_access_block", "conditional_access_device", "legacy_auth_blocked":
 		return 1
-	case "mfa_required", "mfa_enrollment", "reauth_required":
-		return 3
 	case "bad_credentials":
 		return 2
-	default:
-		if code := d.Code; code != nil && (strings.HasSuffix(*code, "50126") || *code == "app_password_retired") {
-			return 2
-		}
-		return 0
+	case "mfa_required", "mfa_enrollment", "reauth_required":
+		return 3
 	}
+	return 0
 }
 
 // refusal is why a password may be refused here although it opens the browser.
