@@ -80,7 +80,7 @@ func (l *Lab) describe(st *state, samples []directory.Sample, control, proxy str
 func (l *Lab) describeTenants(samples []directory.Sample) []ReadyTenant {
 	tenants := []ReadyTenant{}
 	for _, s := range samples {
-		t := ReadyTenant{ID: s.TenantID, Name: s.Name, Domain: s.Domain, Story: s.Story, SharePointURL: spsim.Address("https://"+l.address, s.Domain), Users: []ReadyUser{}, Apps: []ReadyApp{}}
+		t := ReadyTenant{ID: s.TenantID, Name: s.Name, Domain: s.Domain, Story: s.Story, SharePointURL: spsim.Address("https://"+l.address, s.SharePoint), Users: []ReadyUser{}, Apps: []ReadyApp{}}
 		for _, u := range s.Users {
 			t.Users = append(t.Users, ReadyUser{ID: u.ID, UPN: u.UPN, Password: optional(u.Password), AppPassword: optional(u.AppPassword), TOTPSecret: optional(u.TOTPSecret), Story: u.Story})
 		}

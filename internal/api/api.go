@@ -23,6 +23,8 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/conversion"
+	"gatehouse/internal/hosts"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
 	"gatehouse/internal/notify"
@@ -43,6 +45,8 @@ type Config struct {
 	Connections *connection.Service
 	Runs        *validation.Runs
 	Notices     *notify.Service
+	Hosts       *hosts.Service
+	Conversions *conversion.Service
 	Jobs        *jobs.Queue
 	Live        *live.Hub
 	Backups     *backup.Service
@@ -126,6 +130,7 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 	f.operators(h)
 	f.tenants(h)
 	f.connections(h)
+	f.conversions(h)
 	f.validations(h)
 	f.notices(h)
 	f.audits(h)
@@ -148,6 +153,7 @@ var tags = []*huma.Tag{
 	{Name: "Operators", Description: "Who signs in to Gatehouse."},
 	{Name: "Tenants", Description: "The Microsoft 365 tenants that are looked after."},
 	{Name: "Connections", Description: "The identities that reach services of a tenant."},
+	{Name: "Conversions", Description: "From old profiles to common ones, and to apps; what there is to know of a profile."},
 	{Name: "Validations", Description: "Whether an identity gets in, and what stops it."},
 	{Name: "Notices", Description: "What was told to whom, by mail and webhook."},
 	{Name: "Webhooks", Description: "Other software that is told what happens."},

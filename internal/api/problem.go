@@ -15,6 +15,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/conversion"
 	"gatehouse/internal/diagnosis"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/jobs"
@@ -68,6 +69,17 @@ var known = []struct {
 	{connection.ErrNoCertificate, http.StatusConflict, client.ProblemConflict},
 	{connection.ErrReplaced, http.StatusConflict, client.ProblemConflict},
 	{connection.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
+	{connection.ErrCommon, http.StatusConflict, client.ProblemConflict},
+	{connection.ErrNoUndo, http.StatusConflict, client.ProblemConflict},
+	{connection.ErrConverting, http.StatusConflict, client.ProblemConflict},
+	{conversion.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
+	{conversion.ErrNone, http.StatusConflict, client.ProblemConflict},
+	{conversion.ErrNoAccount, http.StatusConflict, client.ProblemConflict},
+	{conversion.ErrEnded, http.StatusConflict, client.ProblemConflict},
+	{conversion.ErrOrder, http.StatusConflict, client.ProblemConflict},
+	{conversion.ErrHanded, http.StatusConflict, client.ProblemConflict},
+	{conversion.ErrNothing, http.StatusConflict, client.ProblemConflict},
+	{validation.ErrNoAccount, http.StatusConflict, client.ProblemConflict},
 	{validation.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{notify.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{notify.ErrConflict, http.StatusConflict, client.ProblemConflict},

@@ -16,6 +16,7 @@ func newConnection(env Env) *cobra.Command {
 	show, unpark, certificate := &remote{env: env, first: findConnection}, &remote{env: env, first: findConnection}, &remote{env: env, first: findConnection}
 	return noun("connection", "Look after connections", "  gatehouse connection list --verdict blocked",
 		newConnectionList(env), newConnectionAdd(env), newConnectionChange(env), newConnectionCredential(env), newConnectionHistory(env), newConnectionRemove(env),
+		newConnectionConvert(env), newConnectionSheet(env), newConnectionOwner(env), newConnectionNotes(env),
 		show.command(cobra.Command{Use: "show CONNECTION", Short: "Show a connection", Args: cobra.ExactArgs(1), Example: "  gatehouse connection show Backup"},
 			func(ctx context.Context, c *client.Client, args []string) error {
 				return show.oneConnection(c.Connection(ctx, args[0]))

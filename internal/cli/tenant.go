@@ -13,7 +13,7 @@ import (
 func newTenant(env Env) *cobra.Command {
 	return noun("tenant", "Look after tenants", "  gatehouse tenant add contoso.onmicrosoft.com",
 		newTenantList(env), newTenantDetect(env), newTenantAdd(env), newTenantShow(env), newTenantPause(env, "pause", true), newTenantPause(env, "resume", false),
-		newTenantRename(env), newTenantRemove(env), newTenantReader(env), newTenantSnapshot(env))
+		newTenantRename(env), newTenantRemove(env), newTenantReader(env), newTenantSnapshot(env), newTenantSharePoint(env))
 }
 
 func newTenantList(env Env) *cobra.Command {

@@ -18,6 +18,9 @@ import (
 // have 256 characters at most.
 const maxSecret = 1024
 
+// maxPublic bounds the text of a certificate or signing request, in bytes.
+const maxPublic = 32 << 10
+
 // certificateLife is how long a certificate made here is valid.
 const certificateLife = 2 * 365 * 24 * time.Hour
 
@@ -47,6 +50,14 @@ func (s *Service) prepare(kind Kind, p Profile, in CredentialRequest, existing b
 		if made, err = login.SplitCertificate(in.CertificatePEM); err != nil {
 			return c, tenant.Fault("certificate", "cannot be used ("+err.Error()+")", "upload one PEM file with certificate and unencrypted private key, or let Gatehouse make one")
 		}
+	case in.Public != "":
+		if made, err = login.ReadPublic(in.Public, s.Now()); err != nil {
+			return c, tenant.Fault("public", "cannot be used: "+err.Error(), "paste the certificate that the software shows, without its key")
+		}
+	case in.Signing != "":
+		if made, err = login.Certify(in.Signing, "Gatehouse "+p.Name, s.Now(), certificateLife); err != nil {
+			return c, tenant.Fault("signing", "cannot be used: "+err.Error(), "paste the request that the software made (PKCS #10, RSA)")
+		}
 	case c.kind == Secret:
 		c.secret, c.notAfter = in.Secret, in.NotAfter
 	default:
@@ -63,7 +74,7 @@ func (in CredentialRequest) kind(kind Kind) CredentialKind {
 	switch {
 	case in.Kind != "":
 		return in.Kind
-	case in.Generate || !in.CertificatePEM.Empty():
+	case in.Generate || !in.CertificatePEM.Empty() || in.Public+in.Signing != "":
 		return Certificate
 	case !in.Secret.Empty():
 		return Secret
@@ -85,6 +96,14 @@ func (f *faults) credential(kind Kind, p Profile, in CredentialRequest, as Crede
 			given++
 		}
 	}
+	if in.Public != "" && in.Signing != "" || in.Public+in.Signing != "" && (given > 0 || as != Certificate || p.Consumer.HoldsCredential != HeldByConsumer) {
+		f.Add("credential", "is given in more than one form", "with a certificate of the consumer's own, nothing else is kept here")
+		return
+	}
+	if len(in.Public)+len(in.Signing) > maxPublic {
+		f.Add("credential", "is too long", "paste one certificate or request")
+		return
+	}
 	if given > 1 {
 		f.Add("credential", "is given in more than one form", "give one password, secret or certificate")
 		return
@@ -99,14 +118,8 @@ func (f *faults) credential(kind Kind, p Profile, in CredentialRequest, as Crede
 	}
 	f.fits(in, as)
 	f.sharePoint(as, p, existing)
-	for field, v := range map[string]secrets.Value{"password": in.Password, "secret": in.Secret} {
-		if text := v.Reveal(); len(text) > maxSecret || strings.ContainsAny(text, "\x00\r\n") {
-			f.Add(field, "is too long or holds line ends", "enter it as Microsoft shows it, in one line")
-		}
-	}
-	if as == AppPassword && !in.Password.Empty() && !appPasswordShape.MatchString(in.Password.Reveal()) {
-		f.Add("password", "does not have the form of an app password", "enter its sixteen lower-case letters without blanks")
-	}
+	f.password(in.Password.Reveal(), as)
+	f.secret(in.Secret.Reveal())
 	f.holder(as, p, given == 1)
 }
 
@@ -227,9 +240,7 @@ func (c Connection) profileWarnings() []string {
 		out = append(out, "An app password no longer opens SharePoint (since May 2026), and never opened a modern sign-in: move to an app with a certificate.")
 	}
 	if c.Kind == ServiceAccount && c.MFA {
-		out = append(out,
-			"With the MFA flag the account must be Global Administrator or SharePoint Administrator; an app with a certificate needs neither.",
-			"A profile with the MFA flag cannot invite Microsoft 365 users or groups, and some management features do not work with it. Clear the flag and enter the ordinary password to convert it.")
+		out = append(out, "The profile has the MFA flag, which brings limits with it: convert it to a common profile, or to an app with a certificate.")
 	}
 	if c.Kind == ServiceAccount && c.Credential == Password {
 		out = append(out, "Signing in with a password that software sends is a way that Microsoft is closing: plan the move to an app with a certificate.")

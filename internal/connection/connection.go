@@ -92,6 +92,13 @@ type Connection struct {
 	Warnings     []string // of the profile itself, then of the last validation
 	CreatedAt    time.Time
 	Version      int64
+
+	// Previous is what a conversion to a common profile replaced, while it can be
+	// undone; nil otherwise.
+	Previous *Previous
+	// Admin is what the given admin-centre address said when it was asked; nil
+	// where none is given.
+	Admin *AdminProbe
 }
 
 // The errors that callers tell apart.
@@ -122,18 +129,22 @@ type FieldError = tenant.FieldError
 // Faults are all faults of what somebody entered.
 type Faults = tenant.Faults
 
-// Config is what the service needs; all but Now must be given.
+// Config is what the service needs; all but AdminURL and Now must be
+// given.
 type Config struct {
 	DB      *sqldb.DB
 	Audit   *audit.Log
 	Keys    *secrets.Keyring // opened with [Columns]
 	Live    *live.Hub
 	Tenants *tenant.Service
-	Now     func() time.Time // time.Now if nil
+	// AdminURL asks the admin centre at a given address whose it is. The error is
+	// a [FieldError] if it cannot be this tenant's. Nil: it is not asked.
+	AdminURL func(ctx context.Context, tenantID, address string) (AdminProbe, error)
+	Now      func() time.Time // time.Now if nil
 }
 
 // Columns are the columns of this package that hold sealed secrets.
-var Columns = []secrets.Column{{Table: "connections", Key: "id", Name: "secret"}}
+var Columns = []secrets.Column{{Table: "connections", Key: "id", Name: "secret"}, {Table: "connections", Key: "id", Name: "previous_secret"}}
 
 // Service keeps the connections.
 type Service struct{ Config }

@@ -284,7 +284,7 @@ func TestProfileConverted(t *testing.T) {
 		in.MFA, in.Existing, in.Services = true, true, []string{connection.SharePoint}
 		in.Credential = connection.CredentialRequest{Kind: connection.AppPassword, Password: secrets.New("abcdefghijklmnop")}
 		c := h.create(in)
-		if c.Credential != connection.AppPassword || len(c.Warnings) < 3 || !strings.Contains(c.Warnings[0], "no longer opens SharePoint") {
+		if c.Credential != connection.AppPassword || len(c.Warnings) != 2 || !strings.Contains(c.Warnings[0], "no longer opens SharePoint") {
 			t.Fatalf("%+v", c)
 		}
 		in.MFA = false

@@ -48,6 +48,9 @@ type CredentialRequest struct {
 	CertificatePEM secrets.Value // certificate and private key
 	Generate       bool          // make a certificate here
 	NotAfter       *time.Time    // when a client secret ends, if that is known
+	// Public is a certificate (PEM) whose key the consumer alone has, Signing its
+	// request for one.
+	Public, Signing string
 }
 
 // UpdateRequest is a profile in place of the one that had a version.
@@ -58,9 +61,13 @@ type UpdateRequest struct {
 
 // Create makes a connection. Faults in what was entered are [Faults].
 func (s *Service) Create(ctx context.Context, in CreateRequest) (Connection, error) {
+	return s.CreateAnd(ctx, in, func(context.Context, *sqldb.Tx, string) error { return nil })
+}
+
+// CreateAnd is [Service.Create] with what else is to happen in its transaction.
+func (s *Service) CreateAnd(ctx context.Context, in CreateRequest, also func(ctx context.Context, tx *sqldb.Tx, id string) error) (Connection, error) {
 	in.tidy()
-	r := &row{ID: newID(), TenantID: in.TenantID, Kind: in.Kind, CreatedAt: s.time(), Version: 1, CredentialVersion: 1, Warnings: "[]"}
-	r.apply(in.Profile)
+	r := &row{ID: newID(), TenantID: in.TenantID, Kind: in.Kind, CreatedAt: s.time(), Version: 1, CredentialVersion: 1, Warnings: "[]", PreviousSecret: []byte{}}
 	if _, err := s.Tenants.Directory(ctx, in.TenantID); err != nil {
 		return Connection{}, err
 	}
@@ -71,6 +78,10 @@ func (s *Service) Create(ctx context.Context, in CreateRequest) (Connection, err
 	if err != nil {
 		return Connection{}, err
 	}
+	if r.AdminProbe, err = s.askAdmin(ctx, in.TenantID, &in.Profile); err != nil {
+		return Connection{}, err
+	}
+	r.apply(in.Profile)
 	err = s.DB.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if err := s.Audit.Act(ctx, tx, r.entry(audit.ConnectionManage, "connection.created", map[string]any{"kind": r.Kind, "credential": c.kind, "services": in.Services})); err != nil {
 			return err
@@ -83,6 +94,9 @@ func (s *Service) Create(ctx context.Context, in CreateRequest) (Connection, err
 				return ErrTaken
 			}
 			return fmt.Errorf("making a connection: %w", err)
+		}
+		if err := also(ctx, tx, r.ID); err != nil {
+			return err
 		}
 		return s.announce(ctx, tx, r, "created")
 	})
@@ -146,7 +160,11 @@ func (s *Service) change(ctx context.Context, id, action string, details map[str
 // meanwhile. With another user name the password counts as a new one.
 func (s *Service) Update(ctx context.Context, id string, in UpdateRequest) (Connection, error) {
 	in.tidy()
-	err := s.change(ctx, id, "connection.changed", map[string]any{"services": in.Services}, func(ctx context.Context, tx *sqldb.Tx, r *row) error {
+	probe, asked, err := s.askAnew(ctx, id, &in.Profile)
+	if err != nil {
+		return Connection{}, err
+	}
+	err = s.change(ctx, id, "connection.changed", map[string]any{"services": in.Services}, func(ctx context.Context, tx *sqldb.Tx, r *row) error {
 		if r.Version != in.Version {
 			return ErrConflict
 		}
@@ -164,12 +182,15 @@ func (s *Service) Update(ctx context.Context, id string, in UpdateRequest) (Conn
 		another := !strings.EqualFold(r.Username, in.Username)
 		r.apply(in.Profile)
 		r.Version++
+		if asked {
+			r.AdminProbe = probe
+		}
 		if another {
 			r.CredentialVersion++
 			r.Parked, r.ParkedReason = false, ""
 		}
 		return r.save(ctx, tx, in.Version, "name", "description", "mfa", "username", "client_id", "services", "site", "admin_url", "environment", "company", "consumer", "search", "version",
-			"credential_version", "parked", "parked_reason")
+			"credential_version", "parked", "parked_reason", "admin_probe")
 	})
 	if err != nil {
 		return Connection{}, err
@@ -194,6 +215,12 @@ func (r *row) save(ctx context.Context, tx *sqldb.Tx, version int64, columns ...
 
 // SetCredential gives a connection a new credential and takes it out of park.
 func (s *Service) SetCredential(ctx context.Context, id string, in CredentialRequest) (Connection, error) {
+	return s.SetCredentialAnd(ctx, id, in, func(context.Context, *sqldb.Tx, string) error { return nil })
+}
+
+// SetCredentialAnd is [Service.SetCredential] with what else is to happen in its
+// transaction.
+func (s *Service) SetCredentialAnd(ctx context.Context, id string, in CredentialRequest, also func(ctx context.Context, tx *sqldb.Tx, id string) error) (Connection, error) {
 	before, err := find(ctx, s.DB.Read(), id)
 	if err != nil {
 		return Connection{}, err
@@ -217,6 +244,9 @@ func (s *Service) SetCredential(ctx context.Context, id string, in CredentialReq
 		r.Version++
 		r.CredentialVersion++
 		r.Parked, r.ParkedReason = false, ""
+		if err := also(ctx, tx, id); err != nil {
+			return err
+		}
 		return r.save(ctx, tx, version, "credential", "certificate", "thumbprint", "credential_not_after", "secret", "version", "credential_version", "parked", "parked_reason")
 	})
 	if err != nil {

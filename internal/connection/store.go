@@ -51,12 +51,15 @@ type row struct {
 	ParkedReason       string
 	CreatedAt          time.Time
 	Version            int64
+	Previous           string // of before a conversion: see convert.go
+	PreviousSecret     []byte
+	AdminProbe         string `bun:"admin_probe"`
 }
 
 // selected is how connections are read: with the tenant's name, and without
 // what is sealed.
 func selected(q *bun.SelectQuery) *bun.SelectQuery {
-	return q.ExcludeColumn("secret", "certificate").ColumnExpr("t.name AS tenant_name, length(c.secret) > 0 AS held").Join("JOIN tenants AS t ON t.id = c.tenant_id")
+	return q.ExcludeColumn("secret", "certificate", "previous_secret").ColumnExpr("t.name AS tenant_name, length(c.secret) > 0 AS held").Join("JOIN tenants AS t ON t.id = c.tenant_id")
 }
 
 func find(ctx context.Context, db bun.IDB, id string) (*row, error) {
@@ -83,7 +86,7 @@ func (r *row) connection() (Connection, error) {
 	for _, d := range []struct {
 		text string
 		into any
-	}{{r.Services, &c.Services}, {r.Consumer, &c.Consumer}, {r.Warnings, &found}, {r.Rule, &c.Rule}} {
+	}{{r.Services, &c.Services}, {r.Consumer, &c.Consumer}, {r.Warnings, &found}, {r.Rule, &c.Rule}, {r.Previous, &c.Previous}, {r.AdminProbe, &c.Admin}} {
 		if d.text == "" {
 			continue
 		}

@@ -11,6 +11,8 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/conversion"
+	"gatehouse/internal/hosts"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
 	"gatehouse/internal/notify"
@@ -27,6 +29,8 @@ type Config struct {
 	Connections *connection.Service
 	Runs        *validation.Runs
 	Notices     *notify.Service
+	Hosts       *hosts.Service
+	Conversions *conversion.Service
 	Operators   *operator.Service
 	Audit       *audit.Log
 	Jobs        *jobs.Queue
@@ -120,6 +124,16 @@ func (c *console) routes() http.Handler {
 	page("GET /connections/{id}/certificate.pem", c.certificate)
 	page("POST /connections/{id}/validate", c.validate)
 	page("POST /connections/{id}/unpark", c.unpark)
+	page("POST /connections/{id}/sharepoint", c.findHosts)
+	page("POST /connections/{id}/owner", c.lookAtOwner)
+	page("GET /connections/{id}/convert", c.convertPage)
+	page("POST /connections/{id}/convert/common", c.toCommon)
+	page("POST /connections/{id}/convert/undo", c.undoCommon)
+	page("GET /connections/{id}/convert/app", c.conversionPage)
+	page("POST /connections/{id}/convert/app", c.startConversion)
+	page("POST /connections/{id}/convert/app/{step}", c.conversionStep)
+	page("POST /connections/{id}/convert/package", c.handOver)
+	page("GET /connections/{id}/convert/sheet", c.sheetPage)
 	page("GET /connections/{id}/remove", c.removeConnectionPage)
 	page("POST /connections/{id}/remove", c.removeConnection)
 

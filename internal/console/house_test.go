@@ -23,6 +23,8 @@ import (
 	"gatehouse/internal/backup"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/console"
+	"gatehouse/internal/conversion"
+	"gatehouse/internal/hosts"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/lease"
 	"gatehouse/internal/live"
@@ -49,6 +51,7 @@ type house struct {
 	t           testing.TB
 	address     string // of the database; a new SQLite file if empty
 	demo        bool
+	everywhere  bool              // SharePoint and Business Central are reached too
 	register    func(*jobs.Queue) // adds jobs of the test
 	db          *sqldb.DB
 	server      *httptest.Server
@@ -61,6 +64,8 @@ type house struct {
 	notices     *notify.Service
 	mail        *notifytest.MailServer
 	hooks       *notifytest.Receiver
+	sites       *hosts.Service
+	conversions *conversion.Service
 }
 
 // in is the house within a part of a test.
@@ -104,13 +109,18 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 		h.register(queue.Queue)
 	}
 	cloud := microsoft.Cloud{Name: "lab", Login: h.lab.URL(), Graph: h.lab.URL(), GraphResource: "https://graph.microsoft.com", Roots: h.lab.Roots()}
+	if h.everywhere {
+		cloud = microsoft.At("lab", h.lab.URL(), h.lab.Roots())
+	}
 	h.tenants = tenant.New(tenant.Config{DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud})
-	h.connections = connection.New(connection.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Tenants: h.tenants})
-	h.runs = validation.NewRuns(validation.RunsConfig{DB: db, Audit: h.log, Connections: h.connections, Tenants: h.tenants, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud})
 	backups, err := backup.New(backup.Config{DB: db, Audit: h.log, Dir: t.TempDir(), Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.sites = hosts.New(hosts.Config{DB: db, Audit: h.log, Live: hub, Tenants: h.tenants, Pace: governor, Cloud: cloud})
+	h.connections = connection.New(connection.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Tenants: h.tenants, AdminURL: h.sites.CheckAdmin})
+	h.runs = validation.NewRuns(validation.RunsConfig{DB: db, Audit: h.log, Connections: h.connections, Tenants: h.tenants, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud, KnownHost: h.sites.Known, FoundHosts: h.sites.Learn})
+	h.conversions = conversion.New(conversion.Config{DB: db, Audit: h.log, Live: hub, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Cloud: cloud})
 	h.server = httptest.NewUnstartedServer(nil)
 	address := "http://" + strings.Replace(h.server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
 	h.operators, err = operator.New(operator.Config{DB: db, Keyring: keys, Audit: h.log, Origin: address})
@@ -125,7 +135,7 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	})
 	queue.start()
 	h.server.Config.Handler = http.NewCrossOriginProtection().Handler(console.New(console.Config{
-		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
+		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Hosts: h.sites, Conversions: h.conversions, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
 		Doctor: func(context.Context) []client.Finding {
 			return []client.Finding{{Name: "disk", State: "passed", Detail: "12.0 GB free"}, {Name: "clock", State: "failed", Detail: "90 s off Microsoft's", Way: "set the machine's clock"}, {Name: "dns", State: "unknown", Detail: "no answer"}}
 		},

@@ -23,6 +23,7 @@ type connectionView struct {
 	Form    *form
 	Without string         // which answers stay unknown for want of reader and snapshot
 	Changes []audit.Record // of it, for whom may see the log; newest first
+	Profile profile
 }
 
 // historySize is how many validations the page lists.
@@ -55,6 +56,9 @@ func (c *console) showConnection(w http.ResponseWriter, r *http.Request, f *fram
 			return errNoPage
 		}
 		v.Run = &run
+	}
+	if v.Profile, err = c.profileOf(r.Context(), one); err != nil {
+		return err
 	}
 	of, err := c.Tenants.Get(r.Context(), one.TenantID)
 	if err != nil {

@@ -19,6 +19,8 @@ import (
 	"gatehouse/internal/backup"
 	"gatehouse/internal/config"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/conversion"
+	"gatehouse/internal/hosts"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/lease"
 	"gatehouse/internal/live"
@@ -71,6 +73,8 @@ type Server struct {
 	backups     *backup.Service
 	metrics     *metrics
 	notices     *notify.Service
+	sites       *hosts.Service
+	conversions *conversion.Service
 
 	authority *authority // of tls.mode self
 	listener  net.Listener
@@ -156,15 +160,18 @@ func (s *Server) buildFeatures() (err error) {
 	}
 	governor := pace.New(pace.Config{DB: s.db, Log: s.log, Watch: s.metrics.called})
 	s.tenants = tenant.New(tenant.Config{DB: s.db, Audit: s.audit, Keys: s.keys, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud})
-	s.connections = connection.New(connection.Config{DB: s.db, Audit: s.audit, Keys: s.keys, Live: s.hub, Tenants: s.tenants})
+	s.sites = hosts.New(hosts.Config{DB: s.db, Audit: s.audit, Live: s.hub, Tenants: s.tenants, Pace: governor, Cloud: s.c.Cloud})
+	s.connections = connection.New(connection.Config{DB: s.db, Audit: s.audit, Keys: s.keys, Live: s.hub, Tenants: s.tenants, AdminURL: s.sites.CheckAdmin})
 	s.runs = validation.NewRuns(validation.RunsConfig{
 		DB: s.db, Audit: s.audit, Connections: s.connections, Tenants: s.tenants, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Log: s.log,
+		KnownHost: s.sites.Known, FoundHosts: s.sites.Learn,
 	})
 	if s.backups, err = backup.New(backup.Config{DB: s.db, Audit: s.audit, Dir: s.c.DataDir, Version: s.c.Version}); err != nil {
 		return err
 	}
 	s.notices = s.newNotices()
 	s.operator.OnErase(s.tenants.Erase, s.runs.Erase, s.notices.Erase)
+	s.conversions = conversion.New(conversion.Config{DB: s.db, Audit: s.audit, Live: s.hub, Tenants: s.tenants, Connections: s.connections, Runs: s.runs, Cloud: s.c.Cloud})
 	s.registerChores()
 	return nil
 }

@@ -135,6 +135,13 @@ func (s *Service) client(ctx context.Context, directoryID string, reading *Readi
 	return client, token, err
 }
 
+// Graph is Graph as a tenant's reader, for features that have authorised on an
+// object of it.
+func (s *Service) Graph(ctx context.Context, directoryID string, reading *Reading) (*graph.Client, error) {
+	client, _, err := s.client(ctx, directoryID, reading)
+	return client, err
+}
+
 // CheckReader signs the reader in, holds what was granted against what is
 // needed, and switches diagnose on, or marks it broken with the reason. That the
 // reader does not work is no error: the tenant's state says it.

@@ -87,6 +87,8 @@ func (r *Runs) answered(ctx context.Context, row *runRow, c connection.Opened, o
 			return fmt.Errorf("noting a password try: %w", err)
 		}
 		switch {
+		case result == tryAccepted:
+			return r.Connections.Accepted(ctx, tx, c.ID, c.CredentialVersion)
 		case result == tryRefused:
 			return r.Connections.Park(ctx, tx, c.ID, c.CredentialVersion, refusedReason(outcome))
 		case result == tryUnanswered && !trusted:

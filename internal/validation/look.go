@@ -1,6 +1,7 @@
 package validation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -146,6 +147,7 @@ func (r *run) account(ctx context.Context) {
 		}
 		if r.tokenErr != nil {
 			r.unseen(p)
+			p.Evidence["roles_unread"] = r.rolesUnread()
 			return
 		}
 		var me graph.User
@@ -159,6 +161,7 @@ func (r *run) account(ctx context.Context) {
 		}
 		if err != nil {
 			p.set(NotKnown, "%v", err)
+			p.Evidence["roles_unread"] = "the account's own token may not read them: " + err.Error()
 			return
 		}
 		a := posture.Account{ID: me.ID, UPN: me.UserPrincipalName, Name: me.DisplayName, Type: deref(me.UserType, "Member"), Enabled: me.AccountEnabled, JobTitle: deref(me.JobTitle, "")}
@@ -170,6 +173,23 @@ func (r *run) account(ctx context.Context) {
 		}
 		r.judgeAccount(p, a)
 	})
+}
+
+// rolesUnread says why the account's roles are not known where neither a reader
+// nor its own token tells them.
+func (r *run) rolesUnread() string {
+	var e *microsoft.Error
+	switch {
+	case r.readerErr != nil:
+		return "the reader could not read the tenant, and the account's own sign-in was refused"
+	case r.AppPassword:
+		return "there is no reader, and the profile's app password opens no sign-in that would tell them"
+	case r.Elsewhere:
+		return "there is no reader, and the credential is with the consumer alone, so that the account's own token cannot tell them"
+	case errors.As(r.tokenErr, &e) && posture.MayStandBehind(e.Code):
+		return "there is no reader, and a rule that demands MFA keeps the account from a token of its own, which would tell them"
+	}
+	return "there is no reader, and the account got no token of its own, which would tell them"
 }
 
 func deref(s *string, other string) string {
@@ -184,6 +204,9 @@ func (r *run) judgeAccount(p *Probe, a posture.Account) {
 	p.Evidence["object_id"], p.Evidence["display_name"], p.Evidence["user_type"] = a.ID, a.Name, a.Type
 	if a.Enabled != nil {
 		p.Evidence["enabled"] = *a.Enabled
+	}
+	if a.Roles == nil && p.Evidence["roles_unread"] == nil && r.snapshot != nil {
+		p.Evidence["roles_unread"] = cmp.Or(r.snapshot.Reason(posture.PartMemberships, r.Username), r.snapshot.Reason(posture.PartAssignments, ""), "the snapshot does not hold them")
 	}
 	if a.Roles != nil {
 		names := []string{}
@@ -202,9 +225,30 @@ func (r *run) judgeAccount(p *Probe, a posture.Account) {
 		p.set(Warning, "the account is disabled")
 	case a.Type == "Guest":
 		p.set(Warning, "the account is a guest here: its password and its rules are another tenant's")
-	case a.JobTitle != "":
-		p.set(Warning, "this looks like a person's own account (it has the job title %q): software needs an identity of its own", a.JobTitle)
+	default:
+		r.judgeOwner(p, a)
 	}
+}
+
+// judgeOwner warns where signs say that the account is a person's own.
+func (r *run) judgeOwner(p *Probe, a posture.Account) {
+	unread := r.noReader()
+	if r.snapshot != nil {
+		unread = r.snapshot.Reason(posture.PartMethods, r.Username)
+	}
+	signs := accountSigns(a, unread)
+	p.Evidence["owner_signs"] = signs
+	how := map[string]string{OwnerLikely: "looks very much like", OwnerPerhaps: "looks like"}[conclude(signs)]
+	if how == "" {
+		return
+	}
+	var why []string
+	for _, s := range signs {
+		if s.Says == saysPerson {
+			why = append(why, s.Words)
+		}
+	}
+	p.set(Warning, "this %s a person's own account (%s): software needs an identity of its own", how, strings.Join(why, "; "))
 }
 
 // registration says whether a second factor is registered.

@@ -19,6 +19,18 @@ type needs struct {
 	BroadRoles []string          `yaml:"broad_roles"`
 	Needs      []need            `yaml:"needs"`
 	Broad      []broad           `yaml:"broad"`
+
+	AccountRoles []accountRole `yaml:"account_roles"`
+}
+
+// accountRole is what a service asks of an account in place of an administrator's
+// role.
+type accountRole struct {
+	Service  string `yaml:"service"`
+	When     string `yaml:"when"`
+	Suffices string `yaml:"suffices"`
+	Beside   string `yaml:"beside"`
+	Source   string `yaml:"source"`
 }
 
 // need is one task of one kind of identity.
@@ -73,7 +85,7 @@ func (n needs) of(service string, app bool, p Place) []need {
 	}
 	var out []need
 	for _, d := range n.Needs {
-		if d.Service == service && d.Kind == kind && (d.When == "" || d.When == "admin_url" && p.AdminURL != "") {
+		if d.Service == service && d.Kind == kind && p.meets(d.When) {
 			out = append(out, d)
 		}
 	}

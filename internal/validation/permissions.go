@@ -22,12 +22,14 @@ func (r *run) permissions(ctx context.Context) {
 			}
 			if r.scope(service) == nil {
 				p.set(NotKnown, "no token for %s was asked for, so what the identity holds there is not known", words(service))
+				r.needed(p, service)
 				return
 			}
 			token, err := r.tokenFor(ctx, service)
 			switch {
 			case err != nil:
 				p.set(NotKnown, "there is no token for %s, which would tell", words(service))
+				r.needed(p, service)
 			case !token.Claims.Readable():
 				p.set(NotKnown, "the access token cannot be read")
 			default:
@@ -39,6 +41,19 @@ func (r *run) permissions(ctx context.Context) {
 			}
 		})
 	}
+}
+
+// needed shows what a service asks for where what is held is not known.
+func (r *run) needed(p *Probe, service string) {
+	tasks := []task{}
+	for _, d := range known().of(service, r.facts.AppOnly, r.Place) {
+		t := task{Task: d.Task, OneOf: d.names(), Held: []string{}, Open: "not known: there is no token that would tell"}
+		if len(d.OneOf) > 0 {
+			t.Least = d.OneOf[0].words()
+		}
+		tasks = append(tasks, t)
+	}
+	p.Evidence["needed"] = tasks
 }
 
 // words are a service's name for people.
@@ -67,7 +82,7 @@ func (r *run) compare(ctx context.Context, p *Probe, service string, held []stri
 	}
 	tasks := []task{}
 	for _, d := range known().of(service, r.facts.AppOnly, r.Place) {
-		tasks = append(tasks, r.task(p, d, service, held, roles, unread))
+		tasks = append(tasks, r.task(ctx, p, d, service, held, roles, unread))
 	}
 	p.Evidence["needed"] = tasks
 	if p.State == Passed {
@@ -76,7 +91,7 @@ func (r *run) compare(ctx context.Context, p *Probe, service string, held []stri
 }
 
 // task judges one task, and the probe by it.
-func (r *run) task(p *Probe, d need, service string, held, roles []string, unread string) task {
+func (r *run) task(ctx context.Context, p *Probe, d need, service string, held, roles []string, unread string) task {
 	t := task{Task: d.Task, Held: []string{}}
 	var openers []opener
 	for _, o := range d.OneOf {
@@ -101,6 +116,9 @@ func (r *run) task(p *Probe, d need, service string, held, roles []string, unrea
 		p.worse(NotKnown, "%s is there; %s", openers[0].Name, t.Open)
 	default:
 		t.Open = "none of the directory roles " + strings.Join(openers[0].Roles, ", ") + " is held"
+		if name := r.eligible(ctx, openers[0].Roles); name != "" {
+			t.Open += " (the app is eligible for " + name + ", which an app cannot activate: assign it as active)"
+		}
 		standIn := ""
 		if service == ServiceExchange {
 			standIn = "; a role group of Exchange's own can stand in for it"
@@ -210,10 +228,41 @@ func (r *run) appRoles(ctx context.Context) ([]string, string) {
 		return nil, "without a reader an app's directory roles cannot be read"
 	}
 	id := r.token.Claims.ObjectID
-	assignments, err := graph.List[graph.RoleAssignment](ctx, r.reader, "/v1.0/roleManagement/directory/roleAssignments?$filter="+graph.QueryValue("principalId eq '"+strings.ReplaceAll(id, "'", "''")+"'")+"&$expand=roleDefinition")
+	assignments, err := r.assignmentsOf(ctx, id)
 	if err != nil {
 		return nil, err.Error()
 	}
+	names := heldRoles(assignments)
+	groups, err := graph.List[assignable](ctx, r.reader, "/v1.0/servicePrincipals/"+graph.PathKey(id)+"/transitiveMemberOf/microsoft.graph.group?$select=id,isAssignableToRole")
+	if err != nil && len(names) == 0 {
+		return nil, "the groups through which the app may hold roles were not read: " + err.Error()
+	}
+	for _, g := range groups {
+		if !g.Assignable {
+			continue
+		}
+		assignments, err := r.assignmentsOf(ctx, g.ID)
+		if err != nil {
+			return nil, err.Error()
+		}
+		names = append(names, heldRoles(assignments)...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), ""
+}
+
+// assignable is a group with whether it can hold directory roles.
+type assignable struct {
+	ID         string `json:"id"`
+	Assignable bool   `json:"isAssignableToRole"`
+}
+
+func (r *run) assignmentsOf(ctx context.Context, id string) ([]graph.RoleAssignment, error) {
+	return graph.List[graph.RoleAssignment](ctx, r.reader, "/v1.0/roleManagement/directory/roleAssignments?$filter="+graph.QueryValue("principalId eq '"+strings.ReplaceAll(id, "'", "''")+"'")+"&$expand=roleDefinition")
+}
+
+// heldRoles names the roles that count.
+func heldRoles(assignments []graph.RoleAssignment) []string {
 	names := []string{}
 	for _, a := range assignments {
 		role := posture.Role{ID: a.RoleDefinitionID}
@@ -224,7 +273,25 @@ func (r *run) appRoles(ctx context.Context) ([]string, string) {
 			names = append(names, roleName(role.ID))
 		}
 	}
-	return names, ""
+	return names
+}
+
+// eligible tells for which of some roles an app is eligible, by itself or by a
+// group; "" if for none, or that was not read. An app cannot activate a role.
+func (r *run) eligible(ctx context.Context, roles []string) string {
+	if r.reader == nil || !r.facts.AppOnly {
+		return ""
+	}
+	found, err := graph.List[graph.RoleAssignment](ctx, r.reader, "/v1.0/roleManagement/directory/roleEligibilityScheduleInstances?$filter="+graph.QueryValue("principalId eq '"+strings.ReplaceAll(r.token.Claims.ObjectID, "'", "''")+"'"))
+	if err != nil {
+		return "" // needs Entra ID P2, and is no more than a hint
+	}
+	for _, name := range heldRoles(found) {
+		if slices.Contains(roles, name) {
+			return name
+		}
+	}
+	return ""
 }
 
 // exchangeService asks for a token for Exchange Online and goes no further: it is

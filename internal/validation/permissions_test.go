@@ -21,7 +21,9 @@ var needsTenant = `{"tenants":[{"name":"Contoso","domain":"contoso.onmicrosoft.c
  "users":[{"upn":"svc-files@contoso.onmicrosoft.com","licences":["SPE_E3"]},
   {"upn":"svc-admin@contoso.onmicrosoft.com","roles":["SharePoint Administrator"],"licences":["SPE_E3"]},
   {"upn":"owner@contoso.onmicrosoft.com","roles":["Global Administrator"],"licences":["SPE_E3"]}],
+ "groups":[{"name":"Mail administrators","role_assignable":true,"roles":["Exchange Administrator"],"members":["Mail admin by group"]},{"name":"Others","members":["Mail admin without role"]}],
  "apps":[` + caretakers + `,
+  {"name":"Mail admin by group","certificate":true,"granted":{"exchange":["Exchange.ManageAsApp"]}},
   {"name":"Everything","certificate":true,"granted":{"sharepoint":["Sites.FullControl.All"]}},
   {"name":"Chosen sites","certificate":true,"granted":{"sharepoint":["Sites.Selected"]}},
   {"name":"Terms only","certificate":true,"granted":{"sharepoint":["TermStore.Read.All"]}},
@@ -71,6 +73,7 @@ func TestPermissions(t *testing.T) {
 		{identity: "Set-up only", service: validation.ServiceBusinessCentral, state: validation.Fail, verdict: validation.Failed, says: []string{"API.ReadWrite.All", "card"}},
 		{identity: "Nothing", service: validation.ServiceBusinessCentral, state: validation.Fail, verdict: validation.Blocked, says: []string{"API.ReadWrite.All"}},
 		{identity: "Mail admin", service: validation.ServiceExchange, state: validation.Passed, verdict: validation.Unknown},
+		{identity: "Mail admin by group", service: validation.ServiceExchange, state: validation.Passed, verdict: validation.Unknown},
 		{identity: "Mail admin", service: validation.ServiceExchange, without: true, state: validation.NotKnown, verdict: validation.Unknown, says: []string{"Exchange Administrator", "without a reader"}},
 		{identity: "Mail admin without role", service: validation.ServiceExchange, state: validation.Warning, verdict: validation.Unknown, says: []string{"Exchange.ManageAsApp is there", "none of the directory roles", "Exchange Administrator"}},
 		{identity: "All mailboxes", service: validation.ServiceExchange, state: validation.Warning, verdict: validation.Unknown, says: []string{"full_access_as_app", "every mailbox", "RBAC for Applications"}},
@@ -165,7 +168,7 @@ func TestNeedsFile(t *testing.T) {
 		}
 	}
 	for _, service := range services {
-		if !covered[service+" app"] || service != connection.Exchange && !covered[service+" service_account"] {
+		if !covered[service+" app"] || !covered[service+" service_account"] {
 			t.Errorf("%s is not covered", service)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
 	"gatehouse/internal/microsoft"
+	"gatehouse/internal/microsoft/sharepoint"
 	"gatehouse/internal/pace"
 	"gatehouse/internal/posture"
 	"gatehouse/internal/sqldb"
@@ -51,7 +52,8 @@ type Run struct {
 // ErrMissing says that there is no such run.
 var ErrMissing = errors.New("there is no such validation")
 
-// RunsConfig is what [Runs] need; all but AllowFederation and Now must be given.
+// RunsConfig is what [Runs] need; all but AllowFederation, KnownHost, FoundHosts and
+// Now must be given.
 type RunsConfig struct {
 	DB          *sqldb.DB
 	Audit       *audit.Log
@@ -65,7 +67,12 @@ type RunsConfig struct {
 	AllowFederation []string
 	// Log hears how each validation ended; nothing is logged if nil.
 	Log *slog.Logger
-	Now func() time.Time // time.Now if nil
+	// KnownHost gives the name of a tenant's SharePoint hosts, "" if none is known,
+	// and whether Graph need not be asked again. FoundHosts is told what Graph said.
+	// Both may be nil.
+	KnownHost  func(ctx context.Context, tenantID string) (name string, recent bool, err error)
+	FoundHosts func(ctx context.Context, tenantID string, all []sharepoint.Host) error
+	Now        func() time.Time // time.Now if nil
 }
 
 // Runs validates connections and keeps what came out. Each runs as a job, once

@@ -32,6 +32,8 @@ type Place struct {
 	Environment string   // Business Central; Production if empty
 	Company     string   // Business Central; any if empty
 	Initial     string   // the tenant's initial domain, where it is known
+	Host        string   // SharePoint: the name of the tenant's hosts, where it was found before
+	HostRecent  bool     // it was found so lately that Graph is not asked again
 }
 
 func (p Place) services() []string {
@@ -104,13 +106,16 @@ func (r *run) sharePoint() string {
 			return strings.TrimSuffix(strings.TrimSuffix(name, "-admin"), "-my")
 		}
 	}
+	if r.Host != "" {
+		return r.Host
+	}
 	domains := []string{r.Initial, r.Tenant}
 	if r.snapshot != nil {
 		domains = append(domains, r.snapshot.Domains...)
 	}
 	for _, d := range domains {
-		if label, rest, _ := strings.Cut(strings.ToLower(d), "."); slices.Contains([]string{"onmicrosoft.com", "onmicrosoft.us", "partner.onmschina.cn"}, rest) {
-			return label
+		if name := sharepoint.FromDomain(d); name != "" {
+			return name
 		}
 	}
 	return ""
@@ -163,6 +168,7 @@ func (r *run) client(token login.Token) web.Config {
 // sharePointService reads the site and, if its address was given, the list of
 // sites in the admin centre, which is a host of its own with a token of its own.
 func (r *run) sharePointService(ctx context.Context, p *Probe) error {
+	r.findHosts(ctx, p)
 	name := r.sharePoint()
 	if name == "" {
 		p.set(NotKnown, "the name of the tenant's SharePoint hosts is not known: give the address of a site")

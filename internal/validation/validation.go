@@ -21,6 +21,7 @@ import (
 	"gatehouse/internal/microsoft"
 	"gatehouse/internal/microsoft/graph"
 	"gatehouse/internal/microsoft/login"
+	"gatehouse/internal/microsoft/sharepoint"
 	"gatehouse/internal/pace"
 	"gatehouse/internal/posture"
 	"gatehouse/internal/secrets"
@@ -83,6 +84,9 @@ type Result struct {
 	// Outcome is what the tenant's rules mean for the sign-in; nil where they
 	// are not known.
 	Outcome *posture.Outcome `json:"-"`
+	// Hosts are the tenant's SharePoint hosts as Graph named them; nil where it was
+	// not asked, or did not tell.
+	Hosts []sharepoint.Host `json:"-"`
 }
 
 // Credential is how an identity or a reader proves itself: exactly one of the
@@ -215,6 +219,7 @@ type run struct {
 	snapshot   *posture.Snapshot // of reader or file; nil: neither
 	readerErr  error             // why there is no snapshot; nil: no reader either
 	reader     *graph.Client     // nil: none
+	hosts      []sharepoint.Host // as Graph named them; nil: not asked
 	rule       *diagnosis.Rule
 	outcome    *posture.Outcome
 }

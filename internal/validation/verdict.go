@@ -12,7 +12,7 @@ var blocking = []string{
 // result sums up the probes. The first probe that failed decides; the posture
 // probe only says which rule it was.
 func (r *run) result() Result {
-	result := Result{Verdict: Works, Rule: r.rule, Probes: r.probes, Outcome: r.outcome}
+	result := Result{Verdict: Works, Rule: r.rule, Probes: r.probes, Outcome: r.outcome, Hosts: r.hosts}
 	if r.tokenErr == nil && r.serviceErr == nil && !slices.ContainsFunc(r.probes, func(p Probe) bool { return p.State == Fail }) {
 		result.Rule = nil
 		if slices.ContainsFunc(r.probes, func(p Probe) bool { return p.Name == ProbeService && p.State == NotKnown }) {

@@ -92,7 +92,11 @@ func (r *Runs) validate(ctx context.Context, row *runRow) (Result, error) {
 		Try:   func(ctx context.Context) error { return r.intend(ctx, row, c) },
 		Tried: func(ctx context.Context, outcome error) error { return r.answered(ctx, row, c, outcome) },
 	}
-	return r.service.Run(ctx, request), nil
+	result := r.service.Run(ctx, request)
+	if len(result.Hosts) > 0 && r.FoundHosts != nil {
+		_ = r.FoundHosts(ctx, c.TenantID, result.Hosts) // the next validation hears them again
+	}
+	return result, nil
 }
 
 // request turns a connection into what to validate.
@@ -118,6 +122,11 @@ func (r *Runs) request(ctx context.Context, c connection.Opened) (Request, error
 		request.Secret = c.Secret
 	default:
 		request.Password = c.Secret
+	}
+	if r.KnownHost != nil {
+		if request.Host, request.HostRecent, err = r.KnownHost(ctx, c.TenantID); err != nil {
+			return Request{}, err
+		}
 	}
 	reading, err := r.Tenants.Reading(ctx, c.TenantID)
 	if err != nil {

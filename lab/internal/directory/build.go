@@ -14,6 +14,7 @@ import (
 // the credentials in the clear. The store itself keeps only hashes.
 type Sample struct {
 	TenantID, Domain, Name, Story string
+	SharePoint                    string // name in its SharePoint hosts
 	Users                         []SampleUser
 	Apps                          []SampleApp
 }
@@ -84,14 +85,14 @@ func (b builder) tenant(spec *TenantSpec, sample *Sample) (*Tenant, error) {
 	t := &Tenant{
 		ID: or(spec.ID, b.gen.id("tenant", spec.Domain)), Name: spec.Name, Story: spec.Story, Created: b.now.AddDate(-3, 0, 0), Domains: spec.Domains,
 		SecurityDefaults: spec.SecurityDefaults, MandatoryMFA: spec.MandatoryMFA, AppPasswords: spec.AppPasswords, Lockout: spec.Lockout, Consent: spec.Consent,
-		InboundTrust: spec.InboundTrust,
+		InboundTrust: spec.InboundTrust, SharePoint: spec.SharePoint,
 	}
 	for _, name := range spec.Licences {
 		sku, _ := SKUByPartNumber(name)
 		t.Licences = append(t.Licences, sku)
 	}
 	b.store.add(t)
-	*sample = Sample{TenantID: t.ID, Domain: spec.Domain, Name: spec.Name, Story: spec.Story}
+	*sample = Sample{TenantID: t.ID, Domain: spec.Domain, Name: spec.Name, Story: spec.Story, SharePoint: t.SharePointName()}
 	for i := range spec.Users {
 		b.user(t, &spec.Users[i], sample)
 	}

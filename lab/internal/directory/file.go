@@ -37,6 +37,7 @@ type TenantSpec struct {
 	// JSON. [Store.AddPolicies] puts them into the tenant.
 	ConditionalAccess, NamedLocations, Agreements []map[string]any
 	InboundTrust                                  map[string]InboundTrust
+	SharePoint                                    SharePoint
 }
 
 // UserSpec is one user of a tenants file. Password "" stands for a generated
@@ -165,7 +166,7 @@ func (p parser) file(n node) *File {
 func (p parser) tenant(n node) TenantSpec {
 	get := n.object("id", "name", "domain", "domains", "story", "licences", "security_defaults", "mandatory_mfa", "app_passwords",
 		"lockout", "consent", "users", "groups", "apps", "grants", "partners",
-		"conditional_access", "named_locations", "terms_of_use", "inbound_trust")
+		"conditional_access", "named_locations", "terms_of_use", "inbound_trust", "sharepoint")
 	t := TenantSpec{
 		ID: guid(get("id")), Name: get("name").required(), Domain: domain(get("domain")), Story: get("story").str(),
 		SecurityDefaults: get("security_defaults").flag(false),
@@ -209,6 +210,7 @@ func (p parser) tenant(n node) TenantSpec {
 		t.Partners = append(t.Partners, p.partner(partner))
 	}
 	t.InboundTrust = inboundTrust(get("inbound_trust"))
+	t.SharePoint = sharePoint(get("sharepoint"))
 	policies(&t, get("named_locations"), get("terms_of_use"), get("conditional_access"))
 	return t
 }

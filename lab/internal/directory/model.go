@@ -62,6 +62,8 @@ type Tenant struct {
 	// InboundTrust is what is accepted of guests' home tenants, by the domain of
 	// the tenant; "" stands for all others.
 	InboundTrust map[string]InboundTrust
+
+	SharePoint SharePoint `json:",omitzero"`
 }
 
 // MaxSignIns is how many sign-in log entries a tenant keeps.

@@ -188,6 +188,7 @@ func init() { // a composite literal would refer to itself through the handlers
 	rowsOfEligibility()
 	rowsOfMore()
 	rowsOfWhatIf()
+	rowsOfSites()
 
 	row(get, "servicePrincipals", appsRead, listPrincipals)
 	row(post, "servicePrincipals", appsWrite, createPrincipal, "writes")

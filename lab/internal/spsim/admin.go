@@ -22,7 +22,7 @@ func (r *request) tenant() (any, error) {
 			"LegacyAuthProtocolsEnabled": settings.LegacyAuthProtocolsEnabled, "AllowLegacyAuthProtocolsEnabledSetting": false, "DisableCustomAppAuthentication": true,
 			"ConditionalAccessPolicy": settings.ConditionalAccessPolicy, "IPAddressEnforcement": settings.IPAddressEnforcement, "IPAddressAllowList": settings.IPAddressAllowList,
 			"RootSiteUrl": main.root(), "SharingCapability": 1, "StorageQuota": 1_048_576, "CompatibilityRange": "15,15", "NoAccessRedirectUrl": nil, "ShowEveryoneClaim": false,
-			"OneDriveStorageQuota": 1_048_576, "IsMultiGeo": false,
+			"OneDriveStorageQuota": 1_048_576, "IsMultiGeo": r.multiGeo(),
 		},
 		steps: map[string]step{
 			"sites": {do: func(c call) (any, error) {
@@ -39,6 +39,11 @@ func (r *request) tenant() (any, error) {
 			"getsitepropertiesfromsharepointbyfilters": plain(r.filterSites).viaPost(),
 		},
 	}, nil
+}
+
+func (r *request) multiGeo() (several bool) {
+	r.server.cfg.Store.View(r.place.tenant, func(t *directory.Tenant) { several = len(t.SharePoint.Geos) > 0 })
+	return several
 }
 
 func (r *request) listSites(own bool) []*entity {

@@ -90,6 +90,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, h *http.Request) {
 		s.write(w, h, nil, noSite())
 		return
 	}
+	if p.moved != "" { // "Change your SharePoint domain name": redirected for a year
+		w.Header().Set("Location", p.target())
+		w.WriteHeader(http.StatusPermanentRedirect)
+		return
+	}
 	r := &request{server: s, http: h, place: p, now: s.cfg.Store.Now().UTC()}
 	answer, err := r.serve(w)
 	s.write(w, h, answer, err)

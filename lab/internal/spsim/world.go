@@ -151,7 +151,7 @@ func (l *list) folders() []string {
 func (r *request) findSite(path string) *site {
 	var found *site
 	r.server.cfg.Store.View(r.place.tenant, func(t *directory.Tenant) {
-		for _, s := range sitesOf(t, r.place.kind) {
+		for _, s := range sitesAt(t, r.place.kind, r.place.geo) {
 			if strings.EqualFold(s.path, strings.TrimRight(path, "/")) {
 				found = s
 			}
@@ -160,12 +160,25 @@ func (r *request) findSite(path string) *site {
 	return found
 }
 
-// allSites are the sites of the tenant's main host, followed by people's own
+// sitesAt gives the sites of one host in one location: a satellite has its root
+// sites alone.
+func sitesAt(t *directory.Tenant, kind, geo string) []*site {
+	all := sitesOf(t, kind)
+	if geo == "" {
+		return all
+	}
+	root := all[0]
+	root.key, root.id, root.webID = geo+":"+root.key, directory.NameID(t.ID, "site", kind, geo), directory.NameID(t.ID, "web", kind, geo)
+	root.title += " (" + geo + ")"
+	return all[:1]
+}
+
+// allSites are the sites of the main host of the request's location, followed by people's own
 // if personal asks for them.
 func (r *request) allSites(own bool) (sites []*site) {
 	r.server.cfg.Store.View(r.place.tenant, func(t *directory.Tenant) {
-		sites = sitesOf(t, kindSite)
-		if own {
+		sites = sitesAt(t, kindSite, r.place.geo)
+		if own && r.place.geo == "" {
 			for _, s := range sitesOf(t, kindMy) {
 				if s.owner != "" {
 					sites = append(sites, s)
