@@ -228,6 +228,9 @@ func (s *Service) namesOf(ctx context.Context, tenantID string) (names []string,
 
 // removeAll is [tenant.Connections].Remove. Validations go with them.
 func (s *Service) removeAll(ctx context.Context, tx *sqldb.Tx, tenantID string) error {
+	if err := s.left(ctx, tx, Leaving{TenantID: tenantID, TenantToo: true}); err != nil {
+		return err
+	}
 	if _, err := tx.NewRaw("DELETE FROM connections WHERE tenant_id = ?", tenantID).Exec(ctx); err != nil {
 		return fmt.Errorf("removing a tenant's connections: %w", err)
 	}
@@ -269,6 +272,7 @@ type Settled struct {
 	Rule     *diagnosis.Rule
 	Warnings []string
 	At       time.Time
+	Found
 }
 
 // Settle notes the outcome of a validation in its transaction. The connection
@@ -278,10 +282,13 @@ func (s *Service) Settle(ctx context.Context, tx *sqldb.Tx, id string, v Settled
 	if v.Rule != nil {
 		rule = encode(v.Rule)
 	}
-	_, err := tx.NewRaw("UPDATE connections SET verdict = ?, sentence = ?, rule = ?, warnings = ?, validated_at = ? WHERE id = ?",
+	done, err := tx.NewRaw("UPDATE connections SET verdict = ?, sentence = ?, rule = ?, warnings = ?, validated_at = ? WHERE id = ?",
 		v.Verdict, v.Sentence, rule, encode(v.Warnings), v.At.UTC(), id).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("noting a validation: %w", err)
 	}
-	return nil
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	return s.changed(ctx, tx, id, &v.Found)
 }

@@ -17,6 +17,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/incident"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/lease"
 	"gatehouse/internal/live"
@@ -62,6 +63,7 @@ type Server struct {
 	tenants     *tenant.Service
 	connections *connection.Service
 	runs        *validation.Runs
+	incidents   *incident.Service
 
 	authority *authority // of tls.mode self
 	listener  net.Listener
@@ -146,6 +148,9 @@ func (s *Server) buildFeatures() (err error) {
 	s.connections = connection.New(connection.Config{DB: s.db, Audit: s.audit, Keys: s.keys, Live: s.hub, Tenants: s.tenants})
 	s.runs = validation.NewRuns(validation.RunsConfig{
 		DB: s.db, Audit: s.audit, Connections: s.connections, Tenants: s.tenants, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud,
+	})
+	s.incidents = incident.New(incident.Config{
+		DB: s.db, Audit: s.audit, Tenants: s.tenants, Connections: s.connections, Runs: s.runs, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud,
 	})
 	s.registerChores()
 	return nil
