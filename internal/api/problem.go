@@ -16,6 +16,7 @@ import (
 	"gatehouse/internal/connection"
 	"gatehouse/internal/diagnosis"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/incident"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/microsoft"
 	"gatehouse/internal/operator"
@@ -65,6 +66,8 @@ var known = []struct {
 	{connection.ErrNoCertificate, http.StatusConflict, client.ProblemConflict},
 	{connection.ErrReplaced, http.StatusConflict, client.ProblemConflict},
 	{connection.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
+	{incident.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
+	{incident.ErrEnded, http.StatusConflict, client.ProblemConflict},
 	{validation.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{jobs.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{jobs.ErrFinished, http.StatusConflict, client.ProblemConflict},

@@ -64,6 +64,7 @@ var requests = map[string]struct{ query, body string }{
 	"add-connection":    {body: `{"tenant_id":"{tenant}","kind":"service_account","name":"More","username":"more@openharbour.onmicrosoft.com","services":["graph"],"credential":{"password":"x"}}`},
 	"change-connection": {body: `{"name":"Other","username":"a@openharbour.onmicrosoft.com","services":["graph"],"version":999}`},
 	"set-credential":    {body: `{"password":"y"}`},
+	"comment-incident":  {body: `{"text":"A word"}`},
 	"invite-operator":   {body: `{"email":"new@contoso.example","name":"New Person","roles":{"{tenant}":"viewer"}}`},
 	"set-role":          {body: `{"role":"viewer"}`},
 	"sign-in":           {body: `{"email":"nobody@contoso.example","password":"wrong"}`},
@@ -81,6 +82,7 @@ type walk struct {
 	connection string
 	run        string
 	job        string
+	incident   string // of the run
 	somebody   string // an operator
 }
 
@@ -111,13 +113,18 @@ func newWalk(t *testing.T, e *testenv.Env) *walk {
 	if err != nil {
 		t.Fatal(err)
 	}
+	incidents, _, err := e.Incidents(ctx, client.IncidentFilter{}, client.Page{})
+	if err != nil || len(incidents) != 1 {
+		t.Fatalf("no incident of the connection: %+v %v", incidents, err)
+	}
+	w.incident = incidents[0].ID
 	w.connection, w.run, w.job, w.somebody = c.ID, v.ID, fmt.Sprint(jobs[0].ID), i.Operator.ID
 	return w
 }
 
 // object is the id of what an operation is about.
 func (w *walk) object(op operation) string {
-	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "jobs": w.job, "operators": w.somebody} {
+	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "incidents": w.incident, "jobs": w.job, "operators": w.somebody} {
 		if strings.HasPrefix(op.path, "/api/v1/"+prefix+"/") {
 			return id
 		}
@@ -339,7 +346,7 @@ func listsFilter(t *testing.T, e *testenv.Env) {
 		if status != http.StatusOK {
 			t.Errorf("%s: %d %s", op.id, status, body)
 		}
-		for _, id := range []string{w.tenant, w.connection, w.run, w.somebody} {
+		for _, id := range []string{w.tenant, w.connection, w.run, w.incident, w.somebody} {
 			if bytes.Contains(body, []byte(id)) {
 				t.Errorf("%s shows another's tenant: %s", op.id, body)
 			}

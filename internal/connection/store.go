@@ -199,20 +199,6 @@ type Count struct {
 	Count   int
 }
 
-// Verdicts counts the connections that the actor may see by verdict.
-func (s *Service) Verdicts(ctx context.Context) ([]Count, error) {
-	scope, err := audit.Tenants(ctx, audit.ConnectionView)
-	if err != nil {
-		return nil, err
-	}
-	var out []Count
-	q := s.DB.Read().NewSelect().TableExpr("connections AS c").ColumnExpr("c.verdict AS verdict, count(*) AS count").GroupExpr("c.verdict").OrderExpr("c.verdict")
-	if err := scope.Filter(q, "c.tenant_id").Scan(ctx, &out); err != nil {
-		return nil, fmt.Errorf("counting connections: %w", err)
-	}
-	return out, nil
-}
-
 // namesOf is [tenant.Connections].Names.
 func (s *Service) namesOf(ctx context.Context, tenantID string) (names []string, count int, err error) {
 	q := s.DB.Read().NewSelect().Model((*row)(nil)).Column("name").Where("tenant_id = ?", tenantID)

@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/incident"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
 	"gatehouse/internal/operator"
@@ -22,6 +23,7 @@ type Config struct {
 	Tenants     *tenant.Service
 	Connections *connection.Service
 	Runs        *validation.Runs
+	Incidents   *incident.Service
 	Operators   *operator.Service
 	Audit       *audit.Log
 	Jobs        *jobs.Queue
@@ -113,6 +115,11 @@ func (c *console) routes() http.Handler {
 	page("POST /connections/{id}/unpark", c.unpark)
 	page("GET /connections/{id}/remove", c.removeConnectionPage)
 	page("POST /connections/{id}/remove", c.removeConnection)
+
+	page("GET /incidents", c.incidents)
+	page("GET /incidents/{id}", c.incident)
+	page("POST /incidents/{id}/acknowledge", c.acknowledge)
+	page("POST /incidents/{id}/comments", c.comment)
 
 	page("GET /jobs", c.jobs)
 	page("POST /jobs/{id}/{act}", c.jobAct)

@@ -240,7 +240,7 @@ func TestScope(t *testing.T) {
 		}{{h.boss(), 6, 3}, {ofA, 2, 1}, {ofBoth, 4, 2}} {
 			got, err := h.incidents.Get(see.ctx, i.ID)
 			members, _, mErr := h.incidents.Members(see.ctx, i.ID, tenant.Page{})
-			sum, sErr := h.incidents.Summary(see.ctx, 5)
+			sum, sErr := h.incidents.Summary(see.ctx, "", 5)
 			if err := errors.Join(err, mErr, sErr); err != nil || got.Connections != see.connections || got.Tenants != see.tenants || len(members) != see.connections || sum.Count != 1 || len(sum.Some) != 1 || sum.Some[0].Connections != see.connections {
 				t.Errorf("%+v sees %+v, %d members, %+v %v", see, got, len(members), sum, err)
 			}
@@ -262,7 +262,7 @@ func TestScope(t *testing.T) {
 			if _, err := h.incidents.Acknowledge(ctx, i.ID); !errors.As(err, &refused) || !refused.Hidden {
 				t.Errorf("somebody of elsewhere acknowledges: %v", err)
 			}
-			if sum, err := h.incidents.Summary(ctx, 5); err != nil || sum.Count != 0 || len(h.list(ctx, incident.Filter{})) != 0 {
+			if sum, err := h.incidents.Summary(ctx, "", 5); err != nil || sum.Count != 0 || len(h.list(ctx, incident.Filter{})) != 0 {
 				t.Errorf("somebody of elsewhere sees %+v %v", sum, err)
 			}
 		}

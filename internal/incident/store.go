@@ -323,9 +323,13 @@ type Summary struct {
 	Some    []Incident
 }
 
-// Summary gives the incidents under way that affect most, so many at most.
-func (s *Service) Summary(ctx context.Context, most int) (Summary, error) {
+// Summary gives the incidents under way that affect most, so many at most: of one
+// tenant, or of all that the actor may see if none is named.
+func (s *Service) Summary(ctx context.Context, tenantID string, most int) (Summary, error) {
 	scope, err := audit.Tenants(ctx, audit.IncidentView)
+	if tenantID != "" {
+		scope, err = audit.Scope{IDs: []string{tenantID}}, s.Audit.Allow(ctx, tenantID, audit.IncidentView)
+	}
 	if err != nil {
 		return Summary{}, err
 	}
