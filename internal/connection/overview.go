@@ -123,20 +123,28 @@ func (s *Service) counts(ctx context.Context, scope audit.Scope, _ OverviewReque
 
 func (s *Service) tally(ctx context.Context, scope audit.Scope, out *Tally) error {
 	var groups []struct {
-		Standing Standing
-		Verdict  string
-		Count    int
+		Verdict string
+		Parked  bool
+		Count   int
 	}
-	q := s.DB.Read().NewSelect().TableExpr("connections AS c").ColumnExpr("c.standing AS standing, c.verdict AS verdict, count(*) AS count").GroupExpr("c.standing, c.verdict").OrderExpr("c.standing, c.verdict")
+	// Not by the standing, which is generated: SQLite reads whole rows for it.
+	q := s.DB.Read().NewSelect().TableExpr("connections AS c").ColumnExpr("c.verdict AS verdict, c.parked AS parked, count(*) AS count").GroupExpr("c.verdict, c.parked").OrderExpr("c.verdict, c.parked")
 	if err := scope.Filter(q, "c.tenant_id").Scan(ctx, &groups); err != nil {
 		return err
 	}
-	of := map[Standing]*int{GetsIn: &out.Works, NotTried: &out.Never, Unclear: &out.Unknown, Warns: &out.Warned, Stopped: &out.Stopped}
+	of := map[string]*int{"works": &out.Works, "": &out.Never, "works_with_warnings": &out.Warned, "blocked": &out.Stopped, "failed": &out.Stopped}
 	for _, g := range groups {
-		*of[g.Standing] += g.Count
+		to, known := of[g.Verdict]
+		switch {
+		case g.Parked:
+			to = &out.Stopped
+		case !known:
+			to = &out.Unknown
+		}
+		*to += g.Count
 		out.Total += g.Count
-		if i := slices.IndexFunc(out.Verdicts, func(c Count) bool { return c.Verdict == g.Verdict }); i >= 0 { // those that are parked have one too
-			out.Verdicts[i].Count += g.Count
+		if n := len(out.Verdicts); n > 0 && out.Verdicts[n-1].Verdict == g.Verdict { // those that are parked have one too
+			out.Verdicts[n-1].Count += g.Count
 		} else {
 			out.Verdicts = append(out.Verdicts, Count{g.Verdict, g.Count})
 		}

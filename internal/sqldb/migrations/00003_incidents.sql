@@ -86,7 +86,7 @@ CREATE INDEX connection_proofs_next ON connection_proofs (next_at);
 -- one index.
 DROP INDEX connections_causes;
 ALTER TABLE connections DROP COLUMN cause;
-CREATE INDEX connections_tally ON connections (standing, verdict, tenant_id);
+CREATE INDEX connections_tally ON connections (verdict, parked, tenant_id);
 
 -- +goose Down
 SELECT 1;
