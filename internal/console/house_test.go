@@ -101,7 +101,7 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	h.tenants = tenant.New(tenant.Config{DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud})
 	h.connections = connection.New(connection.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Tenants: h.tenants})
 	h.runs = validation.NewRuns(validation.RunsConfig{DB: db, Audit: h.log, Connections: h.connections, Tenants: h.tenants, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud})
-	h.incidents = incident.New(incident.Config{DB: db, Audit: h.log, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud})
+	h.incidents = incident.New(incident.Config{DB: db, Audit: h.log, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Live: hub, Pace: governor, Cloud: cloud})
 	queue.start()
 	h.server = httptest.NewUnstartedServer(nil)
 	address := "http://" + strings.Replace(h.server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)

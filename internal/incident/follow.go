@@ -1,7 +1,6 @@
 package incident
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -211,7 +210,7 @@ func (s *Service) reopen(ctx context.Context, tx *sqldb.Tx, id string, cause Cau
 	if n, err := done.RowsAffected(); err != nil || n == 0 {
 		return false, err
 	}
-	return true, s.note(ctx, tx, &row{ID: id, Kind: cause.Kind, Subject: cause.Subject, TenantID: cause.Tenant}, "incident.reopened", "")
+	return true, s.note(ctx, tx, &row{ID: id, Kind: cause.Kind, Subject: cause.Subject, TenantID: cause.Tenant}, "incident.reopened")
 }
 
 // enter writes a connection into an incident that is held.
@@ -253,7 +252,7 @@ func (s *Service) enter(ctx context.Context, tx *sqldb.Tx, i *row, cause Cause, 
 }
 
 func (s *Service) opened(ctx context.Context, tx *sqldb.Tx, i *row, m *memberRow) error {
-	if err := s.note(ctx, tx, i, "incident.opened", m.Title); err != nil {
+	if err := s.note(ctx, tx, i, "incident.opened"); err != nil {
 		return err
 	}
 	if s.Tell == nil {
@@ -353,7 +352,7 @@ func (s *Service) settle(ctx context.Context, tx *sqldb.Tx, id, tenantID string)
 		if _, err := tx.NewRaw("UPDATE incidents SET state = ?, ended_at = ? WHERE id = ?", Ended, s.time(), id).Exec(ctx); err != nil {
 			return fmt.Errorf("ending an incident: %w", err)
 		}
-		if err := s.note(ctx, tx, &r, "incident.ended", ""); err != nil {
+		if err := s.note(ctx, tx, &r, "incident.ended"); err != nil {
 			return err
 		}
 	}
@@ -361,8 +360,12 @@ func (s *Service) settle(ctx context.Context, tx *sqldb.Tx, id, tenantID string)
 }
 
 // note writes down what an incident did by itself, whoever caused that.
-func (s *Service) note(ctx context.Context, tx *sqldb.Tx, i *row, action, title string) error {
-	return s.Audit.Act(audit.AsSystem(ctx, "incidents"), tx, i.entry(audit.IncidentManage, i.TenantID, action, cmp.Or(headline(i.Kind, i.Subject, title), string(i.Kind)), nil))
+func (s *Service) note(ctx context.Context, tx *sqldb.Tx, i *row, action string) error {
+	e, err := i.entry(ctx, tx, i.TenantID, action)
+	if err != nil {
+		return err
+	}
+	return s.Audit.Act(audit.AsSystem(ctx, "incidents"), tx, e)
 }
 
 func (s *Service) announce(ctx context.Context, tx *sqldb.Tx, id, tenantID, what string) error {

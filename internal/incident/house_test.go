@@ -102,7 +102,7 @@ func build(ctx context.Context, db *sqldb.DB, cloud microsoft.Cloud, keyFile str
 	h.tenants = tenant.New(tenant.Config{DB: db, Audit: h.log, Keys: keys, Jobs: h.queue, Live: hub, Pace: governor, Cloud: cloud})
 	h.connections = connection.New(connection.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Tenants: h.tenants})
 	h.runs = validation.NewRuns(validation.RunsConfig{DB: db, Audit: h.log, Connections: h.connections, Tenants: h.tenants, Jobs: h.queue, Live: hub, Pace: governor, Cloud: cloud})
-	h.incidents = incident.New(incident.Config{DB: db, Audit: h.log, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Jobs: h.queue, Live: hub, Pace: governor, Cloud: cloud, Now: h.time,
+	h.incidents = incident.New(incident.Config{DB: db, Audit: h.log, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Live: hub, Pace: governor, Cloud: cloud, Now: h.time,
 		Tell: func(_ context.Context, tx *sqldb.Tx, n incident.News) error {
 			tx.OnCommit(func() {
 				h.mu.Lock()

@@ -8,7 +8,6 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/diagnosis"
-	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
 	"gatehouse/internal/microsoft"
 	"gatehouse/internal/microsoft/login"
@@ -113,7 +112,6 @@ type Config struct {
 	Tenants     *tenant.Service
 	Connections *connection.Service
 	Runs        *validation.Runs
-	Jobs        *jobs.Queue // not yet started
 	Live        *live.Hub
 	Pace        *pace.Governor
 	Cloud       microsoft.Cloud
@@ -135,7 +133,8 @@ type Service struct {
 	login *login.Client
 }
 
-// New makes the service, lets it watch the connections and registers its jobs.
+// New makes the service and lets it watch the connections. Somebody has to call
+// [Service.CatchUp], [Service.TellEnds] and [Service.Prove] every minute.
 func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -145,13 +144,6 @@ func New(c Config) *Service {
 	}
 	s := &Service{Config: c, login: login.New(login.Config{Cloud: c.Cloud, Pace: c.Pace})}
 	c.Connections.Observe(connection.Watch{Changed: s.changed, Left: s.left})
-	jobs.Every(c.Jobs, time.Minute, jobs.Kind[jobs.Tick]{Name: "incident_watch", Timeout: 5 * time.Minute, Work: func(ctx context.Context, _ jobs.Tick) error {
-		ctx = audit.AsSystem(ctx, "incident_watch")
-		return errors.Join(s.CatchUp(ctx), s.TellEnds(ctx))
-	}})
-	jobs.Every(c.Jobs, time.Minute, jobs.Kind[jobs.Tick]{Name: "incident_proof", Timeout: 10 * time.Minute, Attempts: 1, Lane: jobs.Long, Work: func(ctx context.Context, _ jobs.Tick) error {
-		return s.Prove(audit.AsSystem(ctx, "incident_proof"))
-	}})
 	return s
 }
 

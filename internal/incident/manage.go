@@ -51,7 +51,11 @@ func (s *Service) change(ctx context.Context, id, action string, do func(ctx con
 		if err != nil {
 			return err
 		}
-		if err := s.Audit.Act(ctx, tx, r.entry(audit.IncidentManage, of, action, headline(r.Kind, r.Subject, string(r.Kind)), nil)); err != nil {
+		e, err := r.entry(ctx, tx, of, action)
+		if err != nil {
+			return err
+		}
+		if err := s.Audit.Act(ctx, tx, e); err != nil {
 			return err
 		}
 		if err := do(ctx, tx, r, concerns); err != nil {

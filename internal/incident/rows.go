@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -141,9 +142,18 @@ func lowerFirst(s string) string {
 	return strings.ToLower(s[:1]) + s[1:]
 }
 
-// entry is what is written down about an incident.
-func (r *row) entry(p audit.Permission, tenantID, action, title string, details map[string]any) audit.Entry {
-	return audit.Entry{Permission: p, TenantID: tenantID, Action: action, ObjectKind: "incident", ObjectID: r.ID, ObjectName: title, Details: details}
+// entry is what is written down about an incident, for whoever may read of a
+// tenant; of all if none is named.
+func (r *row) entry(ctx context.Context, tx *sqldb.Tx, tenantID, action string) (audit.Entry, error) {
+	var title string
+	q := tx.NewSelect().Model((*memberRow)(nil)).ColumnExpr("m.title").Where("m.incident_id = ?", r.ID).OrderExpr("m.since, m.connection_id").Limit(1)
+	if tenantID != audit.AllTenants {
+		q.Where("m.tenant_id = ?", tenantID)
+	}
+	if err := q.Scan(ctx, &title); err != nil && !sqldb.Missing(err) {
+		return audit.Entry{}, fmt.Errorf("reading what an incident affects: %w", err)
+	}
+	return audit.Entry{Permission: audit.IncidentManage, TenantID: tenantID, Action: action, ObjectKind: "incident", ObjectID: r.ID, ObjectName: cmp.Or(headline(r.Kind, r.Subject, title), string(r.Kind))}, nil
 }
 
 // hold keeps others from changing an incident until the transaction ends; false

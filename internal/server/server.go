@@ -150,7 +150,7 @@ func (s *Server) buildFeatures() (err error) {
 		DB: s.db, Audit: s.audit, Connections: s.connections, Tenants: s.tenants, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud,
 	})
 	s.incidents = incident.New(incident.Config{
-		DB: s.db, Audit: s.audit, Tenants: s.tenants, Connections: s.connections, Runs: s.runs, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud,
+		DB: s.db, Audit: s.audit, Tenants: s.tenants, Connections: s.connections, Runs: s.runs, Live: s.hub, Pace: governor, Cloud: s.c.Cloud,
 	})
 	s.registerChores()
 	return nil
