@@ -10,12 +10,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"gatehouse/client"
+	"gatehouse/internal/tenant"
 )
 
 func newIncident(env Env) *cobra.Command {
-	acknowledge := &remote{env: env}
+	acknowledge := &remote{env: env, first: findIncident}
 	return noun("incident", "See what goes wrong: many failures, one cause", "  gatehouse incident list", newIncidentList(env), newIncidentShow(env), newIncidentComment(env),
-		acknowledge.command(cobra.Command{Use: "acknowledge INCIDENT", Short: "Say that you take care of an incident", Args: cobra.ExactArgs(1), Example: "  gatehouse incident acknowledge 0197a1b2-0000-7000-8000-000000000001"},
+		acknowledge.command(cobra.Command{Use: "acknowledge INCIDENT", Short: "Say that you take care of an incident", Args: cobra.ExactArgs(1), Example: "  gatehouse incident acknowledge 'Security Defaults'"},
 			func(ctx context.Context, c *client.Client, args []string) error {
 				i, err := c.AcknowledgeIncident(ctx, args[0])
 				if err != nil {
@@ -67,18 +68,43 @@ usage; 3 could not find out.`,
 	return cmd
 }
 
+// findIncident takes an incident's id, or words that find one alone among those
+// that have not ended, or else among all.
+func findIncident(ctx context.Context, c *client.Client, words string) (string, error) {
+	if tenant.GUID(strings.ToLower(words)) {
+		return words, nil
+	}
+	var ids []string
+	for _, state := range []string{"current", ""} {
+		found, err := all(func(p client.Page) ([]client.Incident, string, error) {
+			return c.Incidents(ctx, client.IncidentFilter{State: state, Search: words}, p)
+		})
+		if err != nil {
+			return "", err
+		}
+		for _, i := range found {
+			ids = append(ids, i.ID)
+		}
+		if len(ids) > 0 {
+			break
+		}
+	}
+	return one("incident", words, ids)
+}
+
 func actorText(actor string) string { return strings.ReplaceAll(actor, "_", " ") }
 
 func newIncidentShow(env Env) *cobra.Command {
-	r := &remote{env: env}
+	r := &remote{env: env, first: findIncident}
 	return r.command(cobra.Command{
 		Use: "show INCIDENT", Short: "Show an incident: its reach, what helps, what was written", Args: cobra.ExactArgs(1),
 		Long: `Show says what the cause is, who must act, what helps, which connections it
-affects, and what was written about it.
+affects, and what was written about it. INCIDENT is its id, or words that find one
+alone: of the policy or account, of a connection or a tenant.
 
 Exit codes: 0 it was had, whether it has ended or not; 1 there is none, or the
 server refused; 2 wrong usage; 3 could not find out.`,
-		Example: "  gatehouse incident show 0197a1b2-0000-7000-8000-000000000001",
+		Example: "  gatehouse incident show svc-backup@contoso.com",
 	}, func(ctx context.Context, c *client.Client, args []string) error {
 		i, err := c.Incident(ctx, args[0])
 		if err != nil {
@@ -148,11 +174,11 @@ func endingText(c client.IncidentConnection) string {
 }
 
 func newIncidentComment(env Env) *cobra.Command {
-	r := &remote{env: env}
+	r := &remote{env: env, first: findIncident}
 	return r.command(cobra.Command{
 		Use: "comment INCIDENT TEXT", Short: "Write something about an incident", Args: cobra.ExactArgs(2),
 		Long:    "Comment is shown to those who may see all tenants of the incident that you can see.",
-		Example: "  gatehouse incident comment 0197a1b2-0000-7000-8000-000000000001 \"The partner takes the policy back at 14:00\"",
+		Example: "  gatehouse incident comment 'CA001 MFA' \"The partner takes the policy back at 14:00\"",
 	}, func(ctx context.Context, c *client.Client, args []string) error {
 		made, err := c.CommentIncident(ctx, args[0], args[1])
 		if err != nil {

@@ -65,6 +65,7 @@ func TestProofNeedsTheSoftwaresOwnSignIn(t *testing.T) {
 	if i := h.only(); i.State != incident.Ended {
 		t.Fatalf("incident %+v", i)
 	}
+	h.validate(c) // Gatehouse's own, once more
 	from("198.51.100.7")
 	signIn() // from elsewhere
 	if p := h.prove(c); p == nil || p.State != incident.NotYetSeen || !p.Looks {
