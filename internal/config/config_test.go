@@ -61,6 +61,7 @@ log:
   format: "text" # default
 retention:
   audit_uses: "90" # default
+  incidents: "365" # default
   jobs: "14" # default
   validations: "365" # default
 `
@@ -109,6 +110,7 @@ log:
   format: "json" # GATEHOUSE_LOG_FORMAT
 retention:
   audit_uses: "90" # default
+  incidents: "365" # default
   jobs: "14" # default
   validations: "365" # default
 `, file)
