@@ -25,6 +25,7 @@ import (
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/hosts"
+	"gatehouse/internal/incident"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
 	"gatehouse/internal/notify"
@@ -47,6 +48,7 @@ type Config struct {
 	Notices     *notify.Service
 	Hosts       *hosts.Service
 	Conversions *conversion.Service
+	Incidents   *incident.Service
 	Jobs        *jobs.Queue
 	Live        *live.Hub
 	Backups     *backup.Service
@@ -133,6 +135,7 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 	f.conversions(h)
 	f.validations(h)
 	f.notices(h)
+	f.incidents(h)
 	f.audits(h)
 	f.jobs(h)
 	f.house(h)
@@ -157,6 +160,7 @@ var tags = []*huma.Tag{
 	{Name: "Validations", Description: "Whether an identity gets in, and what stops it."},
 	{Name: "Notices", Description: "What was told to whom, by mail and webhook."},
 	{Name: "Webhooks", Description: "Other software that is told what happens."},
+	{Name: "Incidents", Description: "Many failures, one cause."},
 	{Name: "Audit", Description: "Who did what."},
 	{Name: "Jobs", Description: "Work in the background."},
 	{Name: "Server", Description: "The server itself."},

@@ -18,6 +18,7 @@ import (
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/diagnosis"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/incident"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/microsoft"
 	"gatehouse/internal/notify"
@@ -80,6 +81,8 @@ var known = []struct {
 	{conversion.ErrHanded, http.StatusConflict, client.ProblemConflict},
 	{conversion.ErrNothing, http.StatusConflict, client.ProblemConflict},
 	{validation.ErrNoAccount, http.StatusConflict, client.ProblemConflict},
+	{incident.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
+	{incident.ErrEnded, http.StatusConflict, client.ProblemConflict},
 	{validation.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{notify.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{notify.ErrConflict, http.StatusConflict, client.ProblemConflict},

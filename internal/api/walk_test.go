@@ -67,6 +67,7 @@ var requests = map[string]struct{ query, body string }{
 	"set-registration":   {body: `{"client_id":"11111111-2222-3333-4444-555555555555"}`},
 	"set-app-credential": {body: `{"way":"made_here"}`},
 	"set-credential":     {body: `{"password":"y"}`},
+	"comment-incident":   {body: `{"text":"A word"}`},
 	"invite-operator":    {body: `{"email":"new@contoso.example","name":"New Person","roles":{"{tenant}":"viewer"}}`},
 	"set-role":           {body: `{"role":"viewer"}`},
 	"add-webhook":        {body: `{"tenant_id":"{tenant}","name":"Walk","url":"https://127.0.0.1:1/","kinds":["incident.opened"]}`},
@@ -88,6 +89,7 @@ type walk struct {
 	connection string
 	run        string
 	job        string
+	incident   string // of the run
 	somebody   string // an operator
 	webhook    string
 	notice     string
@@ -130,13 +132,18 @@ func newWalk(t *testing.T, e *testenv.Env) *walk {
 		t.Fatal(err)
 	}
 	w.webhook, w.notice, w.delivery = hook.Webhook.ID, d.NoticeID, d.ID
+	incidents, _, err := e.Incidents(ctx, client.IncidentFilter{}, client.Page{})
+	if err != nil || len(incidents) != 1 {
+		t.Fatalf("no incident of the connection: %+v %v", incidents, err)
+	}
+	w.incident = incidents[0].ID
 	w.connection, w.run, w.job, w.somebody = c.ID, v.ID, fmt.Sprint(jobs[0].ID), i.Operator.ID
 	return w
 }
 
 // object is the id of what an operation is about.
 func (w *walk) object(op operation) string {
-	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "jobs": w.job, "operators": w.somebody, "webhooks": w.webhook, "notices": w.notice, "deliveries": w.delivery} {
+	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "incidents": w.incident, "jobs": w.job, "operators": w.somebody, "webhooks": w.webhook, "notices": w.notice, "deliveries": w.delivery} {
 		if strings.HasPrefix(op.path, "/api/v1/"+prefix+"/") {
 			return id
 		}
@@ -358,7 +365,7 @@ func listsFilter(t *testing.T, e *testenv.Env) {
 		if status != http.StatusOK {
 			t.Errorf("%s: %d %s", op.id, status, body)
 		}
-		for _, id := range []string{w.tenant, w.connection, w.run, w.somebody, w.webhook, w.notice, w.delivery} {
+		for _, id := range []string{w.tenant, w.connection, w.run, w.somebody, w.webhook, w.notice, w.delivery, w.incident} {
 			if bytes.Contains(body, []byte(id)) {
 				t.Errorf("%s shows another's tenant: %s", op.id, body)
 			}

@@ -91,6 +91,7 @@ type Log struct {
 // Retention is how long things are kept, in days; 0 means for ever.
 type Retention struct {
 	AuditUses   int // sums of frequent uses in the audit log
+	Incidents   int // incidents that have ended
 	Jobs        int // jobs that failed or were cancelled
 	Validations int // validations; the last of each connection stays
 	Notices     int // notices with their deliveries; what is being delivered stays

@@ -69,6 +69,7 @@ log:
   format: "text" # default
 retention:
   audit_uses: "90" # default
+  incidents: "365" # default
   jobs: "14" # default
   validations: "365" # default
   notices: "90" # default
@@ -127,6 +128,7 @@ log:
   format: "json" # GATEHOUSE_LOG_FORMAT
 retention:
   audit_uses: "90" # default
+  incidents: "365" # default
   jobs: "14" # default
   validations: "365" # default
   notices: "90" # default

@@ -66,6 +66,7 @@ var settings = []setting{
 	text("log.level", "info", func(c *Config) *string { return &c.Log.Level }, one("debug", "info", "warn", "error")),
 	text("log.format", "text", func(c *Config) *string { return &c.Log.Format }, one("text", "json")),
 	days("retention.audit_uses", 90, func(c *Config) *int { return &c.Retention.AuditUses }),
+	days("retention.incidents", 365, func(c *Config) *int { return &c.Retention.Incidents }),
 	days("retention.jobs", 14, func(c *Config) *int { return &c.Retention.Jobs }),
 	days("retention.validations", 365, func(c *Config) *int { return &c.Retention.Validations }),
 	days("retention.notices", 90, func(c *Config) *int { return &c.Retention.Notices }),

@@ -147,15 +147,18 @@ type Config struct {
 var Columns = []secrets.Column{{Table: "connections", Key: "id", Name: "secret"}, {Table: "connections", Key: "id", Name: "previous_secret"}}
 
 // Service keeps the connections.
-type Service struct{ Config }
+type Service struct {
+	Config
+	watch Watch
+}
 
 // New makes the service and tells the tenants of it.
 func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	s := &Service{c}
-	c.Tenants.Attach(tenant.Connections{Names: s.namesOf, Remove: s.removeAll, Identities: s.identities})
+	s := &Service{Config: c}
+	c.Tenants.Attach(tenant.Connections{Names: s.namesOf, Remove: s.removeAll, Paused: s.pausedAll, Identities: s.identities})
 	return s
 }
 

@@ -112,8 +112,8 @@ func TestTenantsApart(t *testing.T) {
 		if list, _, err := h.connections.List(eve, connection.Filter{TenantID: two}, connection.Page{}); err != nil || len(list) != 0 {
 			t.Errorf("the other tenant's list %+v, %v", list, err)
 		}
-		if counts, err := h.connections.Verdicts(eve); err != nil || len(counts) != 1 || counts[0].Count != 1 {
-			t.Errorf("counts %+v, %v", counts, err)
+		if seen, err := h.connections.Overview(eve, connection.OverviewRequest{}); err != nil || len(seen.Verdicts) != 1 || seen.Verdicts[0].Count != 1 {
+			t.Errorf("counts %+v, %v", seen, err)
 		}
 		another := account(two, "c")
 		for name, do := range map[string]func() error{

@@ -189,8 +189,11 @@ func (s *Service) Update(ctx context.Context, id string, in UpdateRequest) (Conn
 			r.CredentialVersion++
 			r.Parked, r.ParkedReason = false, ""
 		}
-		return r.save(ctx, tx, in.Version, "name", "description", "mfa", "username", "client_id", "services", "site", "admin_url", "environment", "company", "consumer", "search", "version",
-			"credential_version", "parked", "parked_reason", "admin_probe")
+		if err := r.save(ctx, tx, in.Version, "name", "description", "mfa", "username", "client_id", "services", "site", "admin_url", "environment", "company", "consumer", "search", "version",
+			"credential_version", "parked", "parked_reason", "admin_probe"); err != nil {
+			return err
+		}
+		return s.changed(ctx, tx, id, nil)
 	})
 	if err != nil {
 		return Connection{}, err
@@ -247,7 +250,10 @@ func (s *Service) SetCredentialAnd(ctx context.Context, id string, in Credential
 		if err := also(ctx, tx, id); err != nil {
 			return err
 		}
-		return r.save(ctx, tx, version, "credential", "certificate", "thumbprint", "credential_not_after", "secret", "version", "credential_version", "parked", "parked_reason")
+		if err := r.save(ctx, tx, version, "credential", "certificate", "thumbprint", "credential_not_after", "secret", "version", "credential_version", "parked", "parked_reason"); err != nil {
+			return err
+		}
+		return s.changed(ctx, tx, id, nil)
 	})
 	if err != nil {
 		return Connection{}, err
@@ -268,6 +274,9 @@ func (c Connection) outdated() bool {
 // Remove forgets a connection with its credential and validations.
 func (s *Service) Remove(ctx context.Context, id string) error {
 	return s.change(ctx, id, "connection.removed", nil, func(ctx context.Context, tx *sqldb.Tx, r *row) error {
+		if err := s.left(ctx, tx, Leaving{ConnectionID: r.ID, TenantID: r.TenantID}); err != nil {
+			return err
+		}
 		if _, err := tx.NewRaw("DELETE FROM connections WHERE id = ?", r.ID).Exec(ctx); err != nil {
 			return fmt.Errorf("removing a connection: %w", err)
 		}

@@ -31,8 +31,6 @@ const (
 
 // OverviewRequest bounds an overview; what lies beyond is counted.
 type OverviewRequest struct {
-	Causes     int // how many, and of each so many connections
-	Reach      int
 	Tenants    int // rows, those in which something is wrong and the others each
 	Ends       int
 	EndsBefore time.Time
@@ -42,14 +40,12 @@ type OverviewRequest struct {
 type Tally struct {
 	Total, Stopped, Warned, Works int
 	Unknown, Never                int // unknown, and never validated
-	CauseCount                    int // of those that are stopped
+	Verdicts                      []Count
 }
 
 // Overview sums up all connections that the actor may see.
 type Overview struct {
 	Tally
-
-	Causes []Cause // those that stop most first
 
 	// Wrong are tenants in which not all is well, the worst first; those without
 	// any connection come last. Well are the others, by name.
@@ -59,18 +55,6 @@ type Overview struct {
 	Ends     []End // credentials and readers that end, the first one first
 	EndCount int
 }
-
-// Cause is one reason for which connections of a tenant do not work: a rule, or,
-// where no rule is known or the connection is parked, what is wrong with it alone.
-type Cause struct {
-	First Connection // one of them: for tenant, sentence and rule
-	Count int        // how many it stops
-	Since *time.Time // the earliest validation that said so
-	Some  []Named    // some of them, by name
-}
-
-// Named is a connection by name.
-type Named struct{ ID, Name string }
 
 // TenantRow is a tenant with a cell for each service that its connections are for.
 type TenantRow struct {
@@ -108,7 +92,7 @@ func (s *Service) Overview(ctx context.Context, in OverviewRequest) (Overview, e
 		return Overview{}, err
 	}
 	var out Overview
-	parts := []func(context.Context, audit.Scope, OverviewRequest, *Overview) error{s.counts, s.causes, s.rows, s.ends}
+	parts := []func(context.Context, audit.Scope, OverviewRequest, *Overview) error{s.counts, s.rows, s.ends}
 	errs := make([]error, len(parts))
 	var reading sync.WaitGroup // each fills in members of its own
 	for i, part := range parts {
@@ -121,13 +105,14 @@ func (s *Service) Overview(ctx context.Context, in OverviewRequest) (Overview, e
 	return out, nil
 }
 
-// Tally counts the connections of one tenant.
+// Tally counts the connections of one tenant, or of all with [audit.AllTenants].
 func (s *Service) Tally(ctx context.Context, tenantID string) (Tally, error) {
 	if err := s.Audit.Allow(ctx, tenantID, audit.ConnectionView); err != nil {
 		return Tally{}, err
 	}
 	var out Tally
-	if err := s.tally(ctx, audit.Scope{IDs: []string{tenantID}}, &out); err != nil {
+	scope := audit.Scope{All: tenantID == audit.AllTenants, IDs: []string{tenantID}}
+	if err := s.tally(ctx, scope, &out); err != nil {
 		return Tally{}, fmt.Errorf("counting a tenant's connections: %w", err)
 	}
 	return out, nil
@@ -139,78 +124,33 @@ func (s *Service) counts(ctx context.Context, scope audit.Scope, _ OverviewReque
 
 func (s *Service) tally(ctx context.Context, scope audit.Scope, out *Tally) error {
 	var groups []struct {
-		Standing Standing
-		Count    int
+		Verdict string
+		Parked  bool
+		Count   int
 	}
-	q := s.DB.Read().NewSelect().TableExpr("connections AS c").ColumnExpr("c.standing AS standing, count(*) AS count").GroupExpr("c.standing")
+	// Not by the standing, which is generated: SQLite reads whole rows for it.
+	q := s.DB.Read().NewSelect().TableExpr("connections AS c").ColumnExpr("c.verdict AS verdict, c.parked AS parked, count(*) AS count").GroupExpr("c.verdict, c.parked").OrderExpr("c.verdict, c.parked")
 	if err := scope.Filter(q, "c.tenant_id").Scan(ctx, &groups); err != nil {
 		return err
 	}
-	of := map[Standing]*int{GetsIn: &out.Works, NotTried: &out.Never, Unclear: &out.Unknown, Warns: &out.Warned, Stopped: &out.Stopped}
+	of := map[string]*int{"works": &out.Works, "": &out.Never, "works_with_warnings": &out.Warned, "blocked": &out.Stopped, "failed": &out.Stopped}
 	for _, g := range groups {
-		*of[g.Standing] += g.Count
-		out.Total += g.Count
-	}
-	if out.Stopped == 0 {
-		return nil
-	}
-	return s.DB.Read().NewSelect().TableExpr("(?) AS g", s.grouped(scope).ColumnExpr("c.cause")).ColumnExpr("count(*)").Scan(ctx, &out.CauseCount)
-}
-
-// grouped are the connections that are stopped, by cause.
-func (s *Service) grouped(scope audit.Scope) *bun.SelectQuery {
-	q := s.DB.Read().NewSelect().TableExpr("connections AS c").Where("c.standing = ?", Stopped).GroupExpr("c.tenant_id, c.cause")
-	return scope.Filter(q, "c.tenant_id")
-}
-
-func (s *Service) causes(ctx context.Context, scope audit.Scope, in OverviewRequest, out *Overview) error {
-	var groups []struct {
-		TenantID, Cause, ID string
-		Count               int
-		Since               *time.Time
-	}
-	err := s.grouped(scope).ColumnExpr("c.tenant_id AS tenant_id, c.cause AS cause, min(c.id) AS id, count(*) AS count, min(c.validated_at) AS since").
-		OrderExpr("count(*) DESC, c.tenant_id, min(c.id)").Limit(int64(in.Causes)).Scan(ctx, &groups)
-	if err != nil || len(groups) == 0 {
-		return err
-	}
-	ids := make([]string, len(groups))
-	for i, g := range groups {
-		ids[i] = g.ID
-	}
-	examples, err := s.byID(ctx, ids)
-	if err != nil {
-		return err
-	}
-	for _, g := range groups {
-		c := Cause{First: examples[g.ID], Count: g.Count, Since: utc(g.Since), Some: []Named{{g.ID, examples[g.ID].Name}}}
-		if g.Count > 1 {
-			c.Some = nil
-			err := s.DB.Read().NewSelect().TableExpr("connections AS c").ColumnExpr("c.id AS id, c.name AS name").
-				Where("c.standing = ? AND c.tenant_id = ? AND c.cause = ?", Stopped, g.TenantID, g.Cause).OrderExpr("c.name, c.id").Limit(int64(in.Reach)).Scan(ctx, &c.Some)
-			if err != nil {
-				return err
-			}
+		to, known := of[g.Verdict]
+		switch {
+		case g.Parked:
+			to = &out.Stopped
+		case !known:
+			to = &out.Unknown
 		}
-		out.Causes = append(out.Causes, c)
+		*to += g.Count
+		out.Total += g.Count
+		if n := len(out.Verdicts); n > 0 && out.Verdicts[n-1].Verdict == g.Verdict { // those that are parked have one too
+			out.Verdicts[n-1].Count += g.Count
+		} else {
+			out.Verdicts = append(out.Verdicts, Count{g.Verdict, g.Count})
+		}
 	}
 	return nil
-}
-
-func (s *Service) byID(ctx context.Context, ids []string) (map[string]Connection, error) {
-	var rows []row
-	if err := selected(s.DB.Read().NewSelect().Model(&rows)).Where("c.id IN (?)", bun.List(ids)).Scan(ctx); err != nil {
-		return nil, err
-	}
-	out := map[string]Connection{}
-	for i := range rows {
-		c, err := rows[i].connection()
-		if err != nil {
-			return nil, err
-		}
-		out[c.ID] = c
-	}
-	return out, nil
 }
 
 // rows are the tenants with their cells. Which tenants are shown is decided here:

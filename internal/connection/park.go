@@ -81,6 +81,9 @@ func (s *Service) Park(ctx context.Context, tx *sqldb.Tx, id string, version int
 	if err := s.Audit.Act(ctx, tx, r.entry(audit.ConnectionValidate, "connection.parked", map[string]any{"reason": reason})); err != nil {
 		return err
 	}
+	if err := s.changed(ctx, tx, id, nil); err != nil {
+		return err
+	}
 	return s.announce(ctx, tx, r, "parked")
 }
 
@@ -90,6 +93,6 @@ func (s *Service) Unpark(ctx context.Context, id string) error {
 		if _, err := tx.NewRaw("UPDATE connections SET parked = ?, parked_reason = '', version = version + 1 WHERE id = ?", false, r.ID).Exec(ctx); err != nil {
 			return fmt.Errorf("taking a connection out of park: %w", err)
 		}
-		return nil
+		return s.changed(ctx, tx, id, nil)
 	})
 }

@@ -202,20 +202,6 @@ type Count struct {
 	Count   int
 }
 
-// Verdicts counts the connections that the actor may see by verdict.
-func (s *Service) Verdicts(ctx context.Context) ([]Count, error) {
-	scope, err := audit.Tenants(ctx, audit.ConnectionView)
-	if err != nil {
-		return nil, err
-	}
-	var out []Count
-	q := s.DB.Read().NewSelect().TableExpr("connections AS c").ColumnExpr("c.verdict AS verdict, count(*) AS count").GroupExpr("c.verdict").OrderExpr("c.verdict")
-	if err := scope.Filter(q, "c.tenant_id").Scan(ctx, &out); err != nil {
-		return nil, fmt.Errorf("counting connections: %w", err)
-	}
-	return out, nil
-}
-
 // namesOf is [tenant.Connections].Names.
 func (s *Service) namesOf(ctx context.Context, tenantID string) (names []string, count int, err error) {
 	q := s.DB.Read().NewSelect().Model((*row)(nil)).Column("name").Where("tenant_id = ?", tenantID)
@@ -231,6 +217,9 @@ func (s *Service) namesOf(ctx context.Context, tenantID string) (names []string,
 
 // removeAll is [tenant.Connections].Remove. Validations go with them.
 func (s *Service) removeAll(ctx context.Context, tx *sqldb.Tx, tenantID string) error {
+	if err := s.left(ctx, tx, Leaving{TenantID: tenantID, TenantToo: true}); err != nil {
+		return err
+	}
 	if _, err := tx.NewRaw("DELETE FROM connections WHERE tenant_id = ?", tenantID).Exec(ctx); err != nil {
 		return fmt.Errorf("removing a tenant's connections: %w", err)
 	}
@@ -272,6 +261,7 @@ type Settled struct {
 	Rule     *diagnosis.Rule
 	Warnings []string
 	At       time.Time
+	Found
 }
 
 // Settle notes the outcome of a validation in its transaction. The connection
@@ -281,10 +271,13 @@ func (s *Service) Settle(ctx context.Context, tx *sqldb.Tx, id string, v Settled
 	if v.Rule != nil {
 		rule = encode(v.Rule)
 	}
-	_, err := tx.NewRaw("UPDATE connections SET verdict = ?, sentence = ?, rule = ?, warnings = ?, validated_at = ? WHERE id = ?",
+	done, err := tx.NewRaw("UPDATE connections SET verdict = ?, sentence = ?, rule = ?, warnings = ?, validated_at = ? WHERE id = ?",
 		v.Verdict, v.Sentence, rule, encode(v.Warnings), v.At.UTC(), id).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("noting a validation: %w", err)
 	}
-	return nil
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	return s.changed(ctx, tx, id, &v.Found)
 }

@@ -13,6 +13,7 @@ import (
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/hosts"
+	"gatehouse/internal/incident"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
 	"gatehouse/internal/notify"
@@ -31,6 +32,7 @@ type Config struct {
 	Notices     *notify.Service
 	Hosts       *hosts.Service
 	Conversions *conversion.Service
+	Incidents   *incident.Service
 	Operators   *operator.Service
 	Audit       *audit.Log
 	Jobs        *jobs.Queue
@@ -136,6 +138,11 @@ func (c *console) routes() http.Handler {
 	page("GET /connections/{id}/convert/sheet", c.sheetPage)
 	page("GET /connections/{id}/remove", c.removeConnectionPage)
 	page("POST /connections/{id}/remove", c.removeConnection)
+
+	page("GET /incidents", c.incidents)
+	page("GET /incidents/{id}", c.incident)
+	page("POST /incidents/{id}/acknowledge", c.acknowledge)
+	page("POST /incidents/{id}/comments", c.comment)
 
 	page("GET /jobs", c.jobs)
 	page("POST /jobs/{id}/{act}", c.jobAct)

@@ -20,6 +20,7 @@ import (
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/incident"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/notify"
 	"gatehouse/internal/operator"
@@ -276,7 +277,7 @@ func explainTrouble(err error) trouble {
 
 func missing(err error) bool {
 	return errors.Is(err, operator.ErrMissing) || errors.Is(err, jobs.ErrMissing) || sqldb.Missing(err) ||
-		errors.Is(err, tenant.ErrMissing) || errors.Is(err, connection.ErrMissing) || errors.Is(err, validation.ErrMissing) || errors.Is(err, notify.ErrMissing)
+		errors.Is(err, tenant.ErrMissing) || errors.Is(err, connection.ErrMissing) || errors.Is(err, validation.ErrMissing) || errors.Is(err, notify.ErrMissing) || errors.Is(err, incident.ErrMissing)
 }
 
 // plain gives the words of errors that were written for the person.

@@ -222,6 +222,8 @@ func objectHref(r audit.Record) string {
 		return "/tenants/" + r.ObjectID
 	case "connection":
 		return "/connections/" + r.ObjectID
+	case "incident":
+		return "/incidents/" + r.ObjectID
 	case "operator":
 		return "/operators/" + r.ObjectID
 	}

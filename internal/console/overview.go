@@ -2,16 +2,16 @@ package console
 
 import (
 	"cmp"
-	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
-	"gatehouse/internal/diagnosis"
-	"gatehouse/internal/validation"
+	"gatehouse/internal/incident"
 )
 
 // overviewView is the state of things.
@@ -20,22 +20,12 @@ type overviewView struct {
 	Line       string
 	State      state
 	Figures    []figure
-	Shown      []cause
+	Incidents  incident.Summary
 	Wrong      matrix // tenants in which something is not well
 	Well       matrix
 	Ends       []ending
 	MoreEnding int // that the strip does not show
 	Changes    []audit.Record
-}
-
-// cause is one reason for which connections of a tenant do not work.
-type cause struct {
-	connection.Cause
-	state
-	Title  string
-	Longer bool   // at least since then
-	Actor  string // who must act; "" if that is not known
-	Help   string // what helps first
 }
 
 // figure counts the connections of a verdict.
@@ -52,75 +42,41 @@ const (
 	mostChanges = 8
 	mostWell    = 12 // tenants in which all works that are not folded
 	mostRows    = 50 // of a matrix
-	mostCauses  = 12
-	lookBack    = 5 // validations that tell since when
+	mostCards   = 12
 )
 
 func (c *console) overview(w http.ResponseWriter, r *http.Request, f *frame) error {
-	all, err := c.Connections.Overview(r.Context(), connection.OverviewRequest{Causes: mostCauses, Reach: fewNames, Tenants: mostRows, Ends: mostEnds, EndsBefore: f.Now.AddDate(0, 0, stripDays)})
-	if err != nil {
+	v := overviewView{}
+	var errs [3]error
+	var reading sync.WaitGroup // each fills in members of its own
+	reading.Go(func() {
+		v.Overview, errs[0] = c.Connections.Overview(r.Context(), connection.OverviewRequest{Tenants: mostRows, Ends: mostEnds, EndsBefore: f.Now.AddDate(0, 0, stripDays)})
+	})
+	reading.Go(func() { v.Incidents, errs[1] = c.Incidents.Summary(r.Context(), "", mostCards) })
+	reading.Go(func() { v.Changes, errs[2] = c.changes(r, f) })
+	reading.Wait()
+	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
-	v := overviewView{Overview: all, Ends: endings(all.Ends, f.Now), MoreEnding: all.EndCount - len(all.Ends)}
-	v.Line, v.State = stateLine(all.Tally)
-	if v.Figures, err = c.figures(r.Context()); err != nil {
-		return err
-	}
-	for _, one := range all.Causes {
-		shown, err := c.lookInto(r.Context(), one)
-		if err != nil {
-			return err
-		}
-		v.Shown = append(v.Shown, shown)
-	}
-	used := usedServices(all.Wrong, all.Well)
-	v.Wrong, v.Well = matrixOf(all.Wrong, all.WrongCount, used), matrixOf(all.Well, all.WellCount, used)
-	if f.anywhere(audit.AuditView) {
-		if v.Changes, err = c.Audit.List(r.Context(), audit.Filter{From: f.Now.Add(-24 * time.Hour), Outcome: audit.OutcomeDone, Limit: mostChanges}); err != nil {
-			return err
-		}
-	}
+	v.Ends, v.MoreEnding = endings(v.Overview.Ends, f.Now), v.EndCount-len(v.Overview.Ends)
+	v.Line, v.State = stateLine(v.Tally, v.Incidents)
+	v.Figures = figures(v.Verdicts)
+	used := usedServices(v.Overview.Wrong, v.Overview.Well)
+	v.Wrong, v.Well = matrixOf(v.Overview.Wrong, v.WrongCount, used), matrixOf(v.Overview.Well, v.WellCount, used)
 	f.Title, f.Noun = "Overview", "overview"
 	return show(w, r, http.StatusOK, overviewPage(f, v))
 }
 
-// lookInto finds out since when a cause is there, who must act and what helps,
-// from the validations of a connection that it stops.
-func (c *console) lookInto(ctx context.Context, found connection.Cause) (cause, error) {
-	of := cause{Cause: found, state: stateOf(found.First), Title: found.First.Sentence}
-	runs, next, err := c.Runs.List(ctx, found.First.ID, connection.Page{Limit: lookBack})
-	if err != nil {
-		return cause{}, err
+// changes are what was done in the last day, for whom may see the log.
+func (c *console) changes(r *http.Request, f *frame) ([]audit.Record, error) {
+	if !f.anywhere(audit.AuditView) {
+		return nil, nil
 	}
-	for _, run := range runs {
-		if run.Result == nil {
-			continue
-		}
-		if run.Result.Verdict != validation.Blocked && run.Result.Verdict != validation.Failed {
-			next = ""
-			break
-		}
-		if of.Actor == "" && run.Result.Diagnosis != nil {
-			of.Actor = actorOf(run)
-			if len(run.Result.Diagnosis.Remedies) > 0 {
-				of.Help = run.Result.Diagnosis.Remedies[0].Title
-			}
-		}
-		of.Since = &run.CreatedAt
-	}
-	of.Longer = next != ""
-	if found.First.Parked {
-		of.Title, of.Actor, of.Help = found.First.ParkedReason, actorWords(diagnosis.Operator), "Enter the right password"
-	}
-	return of, nil
+	return c.Audit.List(r.Context(), audit.Filter{From: f.Now.Add(-24 * time.Hour), Outcome: audit.OutcomeDone, Limit: mostChanges})
 }
 
 // figures count the connections by verdict, the worst first.
-func (c *console) figures(ctx context.Context) ([]figure, error) {
-	counts, err := c.Connections.Verdicts(ctx)
-	if err != nil {
-		return nil, err
-	}
+func figures(counts []connection.Count) []figure {
 	var out []figure
 	for _, one := range counts {
 		verdict := one.Verdict
@@ -132,16 +88,20 @@ func (c *console) figures(ctx context.Context) ([]figure, error) {
 	slices.SortFunc(out, func(a, b figure) int {
 		return cmp.Or(cmp.Compare(rank(b.state), rank(a.state)), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Word, b.Word))
 	})
-	return out, nil
+	return out
 }
 
 // stateLine is the one line of state.
-func stateLine(t connection.Tally) (string, state) {
+func stateLine(t connection.Tally, s incident.Summary) (string, state) {
 	switch {
 	case t.Total == 0:
 		return "Nothing is connected yet", state{none, "ring", ""}
+	case t.Stopped > 0 && s.Count > s.Trouble:
+		return incidentLine(s, t.Stopped, t.Total), state{bad, "stop", ""}
 	case t.Stopped > 0:
-		return fmt.Sprintf("%s %s %d of %s", count(t.CauseCount, "cause"), stopWords(t.CauseCount), t.Stopped, count(t.Total, "connection")), state{bad, "stop", ""}
+		return fmt.Sprintf("%d of %s %s stopped", t.Stopped, count(t.Total, "connection"), areWords(t.Stopped)), state{bad, "stop", ""}
+	case s.Trouble > 0:
+		return fmt.Sprintf("%d of %s %s unknown: a service is in trouble", t.Unknown, count(t.Total, "connection"), areWords(t.Unknown)), state{none, "question", ""}
 	case t.Unknown > 0:
 		return fmt.Sprintf("%d of %s are unknown", t.Unknown, count(t.Total, "connection")), state{none, "question", ""}
 	case t.Never > 0:
@@ -153,8 +113,15 @@ func stateLine(t connection.Tally) (string, state) {
 	}
 }
 
-func stopWords(causes int) string {
-	if causes == 1 {
+func areWords(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+func stopWords(incidents int) string {
+	if incidents == 1 {
 		return "stops"
 	}
 	return "stop"

@@ -57,6 +57,7 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 	}
 	must(t, 0, err)
 	notices := h.tell(first)
+	stopped, waiting, ended := h.incidentsOf(shown["Admin tool"], parked)
 	account, app, off := "/connections/"+shown["Admin tool"].ID, "/connections/"+made.ID, "/tenants/"+tenants["Azure Quay"].ID
 	return h, cookie, append([]screen{
 		{"overview", "/"}, {"tenants", "/tenants"}, {"tenants-none-fit", "/tenants?search=zzz"}, {"tenant-new", "/tenants/new"}, {"tenant", "/tenants/" + first.ID}, {"tenant-without-rules", off},
@@ -64,6 +65,7 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 		{"connections", "/connections"}, {"connection-new", "/connections/new"}, {"connection", account}, {"connection-works", "/connections/" + shown["Nightly backup"].ID},
 		{"connection-without-rules", "/connections/" + shown["Deployment"].ID}, {"connection-parked", "/connections/" + parked.ID}, {"connection-edit", account + "/edit"},
 		{"credential", app + "/credential"}, {"connection-app", app}, {"connection-remove", account + "/remove"},
+		{"incidents", "/incidents"}, {"incidents-all", "/incidents?state=all"}, {"incidents-none-fit", "/incidents?search=zzz"}, {"incident", stopped}, {"incident-parked", waiting}, {"incident-ended", ended},
 		{"jobs", "/jobs"}, {"audit", "/audit"}, {"operators", "/operators"}, {"operator-new", "/operators/new"}, {"operator", "/operators/" + eve.ID},
 		{"operator-disable", "/operators/" + eve.ID + "/disable"}, {"operator-remove", "/operators/" + eve.ID + "/remove"},
 		{"explain", "/explain"}, {"developers", "/developers"}, {"settings", "/settings"}, {"server", "/server"}, {"audit-erase", "/audit/people/" + eve.ID + "/erase"}, {"factor-new", "/factors/new"}, {"not-here", "/nowhere"},
@@ -107,7 +109,7 @@ func TestEmpty(t *testing.T) {
 		teaches string
 	}{
 		{screen{"empty-overview", "/"}, "Three steps to the first answer"}, {screen{"empty-tenants", "/tenants"}, "Add the first tenant"}, {screen{"empty-connections", "/connections"}, "First add a tenant"},
-		{screen{"empty-jobs", "/jobs"}, "No job"}, {screen{"empty-notices", "/settings/notices"}, "Nothing was told yet"}, {screen{"empty-webhooks", "/settings/webhooks"}, "Add the first webhook"}, {screen{"empty-connection-new", "/connections/new"}, "First add a tenant"},
+		{screen{"empty-jobs", "/jobs"}, "No job"}, {screen{"empty-notices", "/settings/notices"}, "Nothing was told yet"}, {screen{"empty-webhooks", "/settings/webhooks"}, "Add the first webhook"}, {screen{"empty-incidents", "/incidents"}, "Nothing is wrong that is known here"}, {screen{"empty-connection-new", "/connections/new"}, "First add a tenant"},
 	} {
 		b.look(s.screen)
 		b.sees(s.teaches)

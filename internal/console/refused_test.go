@@ -40,7 +40,7 @@ func TestWrongPassword(t *testing.T) {
 	if again := v.post(page+"/validate", nil); again.Status != http.StatusConflict || sent() != once || once != 1 {
 		t.Errorf("validating a parked connection is answered %d, and %d passwords were sent", again.Status, sent())
 	}
-	v.get("/").has(t, "1 cause stops 1 of 1 connection", "Enter the right password")
+	v.get("/").has(t, "1 incident stops 1 of 1 connection", "Enter the right password")
 	v.post(page+"/credential", url.Values{"kind": {"service_account"}, "password": {*right.Password}}).has(t, "The new credential is stored", "Validate now")
 	v.post(page+"/validate", nil)
 	v.eventually("it does not work", func() bool { return strings.Contains(v.get(page).Text, "It works.") })

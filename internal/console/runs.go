@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/incident"
 	"gatehouse/internal/posture"
 	"gatehouse/internal/tenant"
 	"gatehouse/internal/validation"
@@ -17,13 +18,15 @@ import (
 // validations, the last if none is asked for.
 type connectionView struct {
 	connection.Connection
-	Run     *validation.Run // nil: never validated
-	History []validation.Run
-	Older   string
-	Form    *form
-	Without string         // which answers stay unknown for want of reader and snapshot
-	Changes []audit.Record // of it, for whom may see the log; newest first
-	Profile profile
+	Run      *validation.Run // nil: never validated
+	History  []validation.Run
+	Older    string
+	Form     *form
+	Without  string             // which answers stay unknown for want of reader and snapshot
+	Incident *incident.Incident // that it is part of; nil if none
+	Proof    *incident.Proof    // of the software itself; nil if nothing is to be proved
+	Changes  []audit.Record     // of it, for whom may see the log; newest first
+	Profile  profile
 }
 
 // historySize is how many validations the page lists.
@@ -69,6 +72,12 @@ func (c *console) showConnection(w http.ResponseWriter, r *http.Request, f *fram
 		if v.Changes, err = c.Audit.List(r.Context(), audit.Filter{TenantID: one.TenantID, ObjectID: one.ID, Limit: historySize}); err != nil {
 			return err
 		}
+	}
+	if v.Incident, err = c.Incidents.Of(r.Context(), one.ID); err != nil {
+		return err
+	}
+	if v.Proof, err = c.Incidents.Proof(r.Context(), one.ID); err != nil {
+		return err
 	}
 	f.Title, f.Noun = one.Name, "connections"
 	return show(w, r, status, connectionPage(f, v))

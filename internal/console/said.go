@@ -2,6 +2,8 @@ package console
 
 // said are the words after a change, by the name that the address carries.
 var said = map[string]string{
+	"acknowledged":            "You take care of it: others see that.",
+	"commented":               "The comment is stored.",
 	"tenant-added":            "The tenant is here. Next: let it be read, or add a connection.",
 	"tenant-removed":          "The tenant was removed.",
 	"renamed":                 "The new name is stored.",

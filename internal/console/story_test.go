@@ -49,7 +49,7 @@ func TestWithoutScripts(t *testing.T) {
 	v.post(made.Path+"/validate", nil)
 	h.eventually("no verdict came", func() bool { return strings.Contains(v.get(made.Path).Text, "What helps") })
 	v.get(made.Path).has(t, "Blocked", "Who must act", "AADSTS50076", "reload this page")
-	v.get("/").has(t, "1 cause stops 1 of 1 connection", "Admin tool")
+	v.get("/").has(t, "1 incident stops 1 of 1 connection", "Admin tool")
 	v.post("/tenants/"+id+"/remove", url.Values{"confirm": {"wrong"}}).has(t, "exactly as it is shown", "1 connection")
 	v.post("/tenants/"+id+"/remove", url.Values{"confirm": {"Default Shield"}}).has(t, "No tenant yet")
 

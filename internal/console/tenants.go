@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gatehouse/internal/connection"
+	"gatehouse/internal/incident"
 	"gatehouse/internal/posture"
 	"gatehouse/internal/tenant"
 )
@@ -97,6 +98,7 @@ type tenantView struct {
 	Connections []connection.Connection
 	Line        string // the state of the connections in a line
 	State       state
+	Incidents   incident.Summary
 	Form        *form
 }
 
@@ -122,7 +124,10 @@ func (c *console) showTenant(w http.ResponseWriter, r *http.Request, f *frame, t
 	if err != nil {
 		return err
 	}
-	v.Line, v.State = stateLine(tally)
+	if v.Incidents, err = c.Incidents.Summary(r.Context(), t.ID, mostCards); err != nil {
+		return err
+	}
+	v.Line, v.State = stateLine(tally, v.Incidents)
 	f.Title, f.Noun = t.Name, "tenants"
 	return show(w, r, status, tenantPage(f, v))
 }

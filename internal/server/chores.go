@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"gatehouse/internal/api"
@@ -20,11 +21,22 @@ func (s *Server) registerChores() {
 	jobs.Every(s.queue, time.Hour, jobs.Kind[jobs.Tick]{Name: "answer_sweep", Work: func(ctx context.Context, _ jobs.Tick) error {
 		return api.Sweep(ctx, s.db, time.Now())
 	}})
+	jobs.Every(s.queue, time.Minute, jobs.Kind[jobs.Tick]{Name: "incident_watch", Timeout: 5 * time.Minute, Attempts: 1, Work: func(ctx context.Context, _ jobs.Tick) error {
+		ctx = audit.AsSystem(ctx, "incident_watch")
+		return errors.Join(s.incidents.CatchUp(ctx), s.incidents.TellEnds(ctx))
+	}})
+	jobs.Every(s.queue, time.Minute, jobs.Kind[jobs.Tick]{Name: "incident_proof", Timeout: 10 * time.Minute, Attempts: 1, Lane: jobs.Long, Work: func(ctx context.Context, _ jobs.Tick) error {
+		return s.incidents.Prove(audit.AsSystem(ctx, "incident_proof"))
+	}})
 	jobs.Every(s.queue, 24*time.Hour, jobs.Kind[jobs.Tick]{Name: "audit_checkpoint", Work: s.checkpoint})
 	s.registerNotices()
 	s.retain("audit_uses", s.c.Retention.AuditUses, func(ctx context.Context, before time.Time) error { return s.audit.ForgetUses(ctx, before) })
 	s.retain("validation", s.c.Retention.Validations, func(ctx context.Context, before time.Time) error {
 		_, err := s.runs.Forget(ctx, before)
+		return err
+	})
+	s.retain("incident", s.c.Retention.Incidents, func(ctx context.Context, before time.Time) error {
+		_, err := s.incidents.Forget(ctx, before)
 		return err
 	})
 }

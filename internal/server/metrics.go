@@ -135,22 +135,22 @@ func gauge(d *prometheus.Desc, value float64, labels ...string) prometheus.Metri
 }
 
 func (c *counted) count(ctx context.Context) (known []prometheus.Metric, err error) {
-	verdicts, err := c.server.connections.Verdicts(ctx)
+	tally, err := c.server.connections.Tally(ctx, audit.AllTenants)
 	if err != nil {
 		return nil, err
 	}
-	for _, v := range verdicts {
+	for _, v := range tally.Verdicts {
 		name := v.Verdict
 		if name == "" {
 			name = "none"
 		}
 		known = append(known, gauge(connections, float64(v.Count), name))
 	}
-	tally, late, err := c.server.queue.Tally(ctx)
+	waiting, late, err := c.server.queue.Tally(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range tally {
+	for _, t := range waiting {
 		known = append(known, gauge(jobsWaiting, float64(t.Count), t.Kind, string(t.State)))
 	}
 	entries, err := c.server.audit.Last(ctx)

@@ -21,6 +21,7 @@ import (
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/hosts"
+	"gatehouse/internal/incident"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/lease"
 	"gatehouse/internal/live"
@@ -75,6 +76,7 @@ type Server struct {
 	notices     *notify.Service
 	sites       *hosts.Service
 	conversions *conversion.Service
+	incidents   *incident.Service
 
 	authority *authority // of tls.mode self
 	listener  net.Listener
@@ -172,6 +174,9 @@ func (s *Server) buildFeatures() (err error) {
 	s.notices = s.newNotices()
 	s.operator.OnErase(s.tenants.Erase, s.runs.Erase, s.notices.Erase)
 	s.conversions = conversion.New(conversion.Config{DB: s.db, Audit: s.audit, Live: s.hub, Tenants: s.tenants, Connections: s.connections, Runs: s.runs, Cloud: s.c.Cloud})
+	s.incidents = incident.New(incident.Config{
+		DB: s.db, Audit: s.audit, Tenants: s.tenants, Connections: s.connections, Runs: s.runs, Live: s.hub, Pace: governor, Cloud: s.c.Cloud,
+	})
 	s.registerChores()
 	return nil
 }

@@ -184,7 +184,10 @@ func (s *Service) Pause(ctx context.Context, id string, paused bool) error {
 	}
 	return s.change(ctx, id, audit.TenantManage, action, nil, func(ctx context.Context, tx *sqldb.Tx, r *row) error {
 		r.Paused = paused
-		return r.save(ctx, tx)
+		if err := r.save(ctx, tx); err != nil || !paused {
+			return err
+		}
+		return s.connections.Paused(ctx, tx, id)
 	})
 }
 

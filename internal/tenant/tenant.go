@@ -124,6 +124,8 @@ type Connections struct {
 	Names func(ctx context.Context, tenantID string) (names []string, count int, err error)
 	// Remove takes the connections of a tenant away in its transaction.
 	Remove func(ctx context.Context, tx *sqldb.Tx, tenantID string) error
+	// Paused puts the connections of a tenant aside in its transaction.
+	Paused func(ctx context.Context, tx *sqldb.Tx, tenantID string) error
 	// Identities are the accounts and apps that a snapshot is to hold.
 	Identities func(ctx context.Context, tenantID string) (posture.Want, error)
 }

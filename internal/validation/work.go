@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/microsoft"
 	"gatehouse/internal/microsoft/login"
 	"gatehouse/internal/pace"
 	"gatehouse/internal/posture"
@@ -177,9 +178,47 @@ func (r *Runs) finish(ctx context.Context, id string, result Result) error {
 	return r.end(ctx, id, func(ctx context.Context, tx *sqldb.Tx, row *runRow) error {
 		tx.OnCommit(func() { r.log(ctx, row, result) })
 		row.State, row.Result, row.Outcome, row.Reason = Done, string(encoded), outcome, ""
-		settled := connection.Settled{Verdict: string(result.Verdict), Sentence: sentence(result), Rule: result.Rule, Warnings: warnings(result), At: *row.EndedAt}
+		settled := connection.Settled{Verdict: string(result.Verdict), Sentence: sentence(result), Rule: result.Rule, Warnings: warnings(result), At: *row.EndedAt, Found: found(result)}
 		return r.Connections.Settle(ctx, tx, row.ConnectionID, settled)
 	})
+}
+
+// found says what a result says beyond its verdict, and which service said so.
+func found(result Result) connection.Found {
+	out := connection.Found{Diagnosis: result.Diagnosis}
+	for _, p := range result.Probes {
+		if result.Diagnosis == nil || p.Diagnosis == nil || p.Diagnosis.Category != result.Diagnosis.Category || p.Diagnosis.Title != result.Diagnosis.Title {
+			continue
+		}
+		out.Service = microsoft.ServiceLogin
+		if p.Name == ProbeService || p.Name == ProbePermissions {
+			out.Service = ServiceGraph
+			if name, ok := p.Evidence["service"].(string); ok {
+				out.Service = name
+			}
+		}
+		break
+	}
+	return out
+}
+
+// Found gives what the last validation of a connection found out, for features
+// that have authorised on it; nil if there was none.
+func (r *Runs) Found(ctx context.Context, connectionID string) (*connection.Found, error) {
+	var row runRow
+	err := r.DB.Read().NewSelect().Model(&row).Where("connection_id = ? AND result <> ''", connectionID).OrderExpr("id DESC").Limit(1).Scan(ctx)
+	if sqldb.Missing(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading a validation: %w", err)
+	}
+	run, err := row.run()
+	if err != nil {
+		return nil, err
+	}
+	out := found(*run.Result)
+	return &out, nil
 }
 
 // end closes a run that is not done in one transaction.

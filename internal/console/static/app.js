@@ -59,7 +59,7 @@ document.addEventListener("click", (event) => {
 
 // Keys
 const keys = document.getElementById("keys");
-const places = { o: "/", t: "/tenants", c: "/connections", j: "/jobs", a: "/audit", p: "/operators", s: "/settings", e: "/explain" };
+const places = { o: "/", i: "/incidents", t: "/tenants", c: "/connections", j: "/jobs", a: "/audit", p: "/operators", s: "/settings", e: "/explain" };
 let going = 0;
 
 function typing(e) { return e.closest("input, textarea, select, [contenteditable]"); }

@@ -272,6 +272,9 @@ func (x *exchange) receive(r *http.Request) error {
 	if r.URL.Scheme != "https" || !slices.Contains(x.hosts, r.URL.Host) {
 		return fmt.Errorf("the host %s is neither the sign-in service nor allowed", r.URL.Host)
 	}
+	if r.Header.Get("client-request-id") != "" {
+		r.Header.Set("client-request-id", correlation())
+	}
 	x.correlation = r.Header.Get("client-request-id")
 	// Limits are the tenant's, which the path begins with (for a user's realm it
 	// is "common"), or another host's.
