@@ -34,6 +34,7 @@ type Config struct {
 	// EgressAllow are private addresses that operators may aim webhooks and the
 	// like at.
 	EgressAllow []netip.Prefix
+	OIDC        OIDC
 	Log         Log
 	Retention   Retention
 
@@ -54,6 +55,18 @@ const (
 type TLS struct {
 	Mode             TLSMode
 	Certificate, Key string // PEM files
+}
+
+// OIDC is the directory through which operators sign in; none if Issuer is "".
+type OIDC struct {
+	Issuer       string // "https://login.microsoftonline.com/<tenant id>/v2.0"
+	ClientID     string
+	ClientSecret secrets.Value // empty for a public client
+	Name         string        // what the button on the sign-in page calls it
+	// Tenants are the Entra tenants that may sign in; without any, the one that
+	// Issuer names.
+	Tenants []string
+	CAFile  string // PEM file with the authority of the issuer's certificate
 }
 
 // Log is how the server logs.
