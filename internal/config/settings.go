@@ -63,7 +63,12 @@ var settings = []setting{
 	{
 		name: "oidc.tenants", list: true,
 		set: func(c *Config, v string) error {
-			c.OIDC.Tenants = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' })
+			c.OIDC.Tenants = nil
+			for item := range strings.SplitSeq(v, ",") {
+				if item = strings.TrimSpace(item); item != "" {
+					c.OIDC.Tenants = append(c.OIDC.Tenants, item)
+				}
+			}
 			return nil
 		},
 		get: func(c *Config) string { return strings.Join(c.OIDC.Tenants, ",") },

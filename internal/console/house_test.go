@@ -29,6 +29,7 @@ import (
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/sqldb/dbtest"
+	"gatehouse/internal/sso"
 	"gatehouse/internal/tenant"
 	"gatehouse/internal/validation"
 	"gatehouse/lab"
@@ -45,6 +46,8 @@ type house struct {
 	address     string // of the database; a new SQLite file if empty
 	demo        bool
 	register    func(*jobs.Queue) // adds jobs of the test
+	signOn      func(address string) *sso.Provider
+	mail        func(ctx context.Context, tx *sqldb.Tx, to, name string, link secrets.Value, until time.Time) error
 	db          *sqldb.DB
 	server      *httptest.Server
 	lab         *lab.Lab
@@ -102,7 +105,11 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	queue.start()
 	h.server = httptest.NewUnstartedServer(nil)
 	address := "http://" + strings.Replace(h.server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
-	h.operators, err = operator.New(operator.Config{DB: db, Keyring: keys, Audit: h.log, Origin: address})
+	var directory *sso.Provider
+	if h.signOn != nil {
+		directory = h.signOn(address)
+	}
+	h.operators, err = operator.New(operator.Config{DB: db, Keyring: keys, Audit: h.log, Origin: address, SSO: directory, Mail: h.mail})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,6 +59,7 @@ type Service struct {
 	hasher   *hasher
 	passkeys *webauthn.WebAuthn
 	limiter  *Limiter
+	visits   *Limiter // of sign-ins through the directory: nothing can be guessed there
 	sso      *sso.Provider
 	mail     func(ctx context.Context, tx *sqldb.Tx, to, name string, link secrets.Value, until time.Time) error
 	origin   string
@@ -87,6 +88,7 @@ func New(c Config) (*Service, error) {
 		db: c.DB, keyring: c.Keyring, audit: c.Audit, now: c.Now, hasher: newHasher(), passkeys: passkeys, answerTime: 300 * time.Millisecond,
 		sso: c.SSO, mail: c.Mail, origin: strings.TrimSuffix(c.Origin, "/"),
 		limiter: NewLimiter(LimiterConfig{Every: 3 * time.Second, Burst: 20, Now: c.Now}),
+		visits:  NewLimiter(LimiterConfig{Every: time.Second, Burst: 60, Now: c.Now}),
 	}, nil
 }
 

@@ -51,7 +51,7 @@ func (s *Service) BeginSSO(ctx context.Context, link *Session, next string, visi
 	if s.sso == nil {
 		return "", token, ErrMissing
 	}
-	if err := s.limiter.Take(visit.Address); err != nil {
+	if err := s.visits.Take(visit.Address); err != nil {
 		return "", token, err
 	}
 	if len(next) > 2000 {
@@ -124,7 +124,7 @@ func (s *Service) FinishSSO(ctx context.Context, token secrets.Value, answer sso
 	if s.sso == nil {
 		return Issued{}, "", ErrMissing
 	}
-	if err := s.limiter.Take(visit.Address); err != nil {
+	if err := s.visits.Take(visit.Address); err != nil {
 		return Issued{}, "", err
 	}
 	row, flow, err := s.takeFlow(ctx, token)
