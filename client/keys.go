@@ -27,7 +27,7 @@ type Key struct {
 type KeyRequest struct {
 	Name        string   `json:"name" maxLength:"100" doc:"Which program it is for"`
 	Permissions []string `json:"permissions" minItems:"1" maxItems:"100" doc:"No more than one has oneself"`
-	Tenants     []string `json:"tenants" minItems:"1" maxItems:"1000" doc:"By id; * alone stands for all of one's own, also later ones"`
+	Tenants     []string `json:"tenants" minItems:"1" maxItems:"100" doc:"By id; * alone stands for all of one's own, also later ones"`
 	Days        int      `json:"days,omitempty" minimum:"1" maximum:"365" default:"90" doc:"Until it expires"`
 }
 

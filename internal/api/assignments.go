@@ -17,7 +17,7 @@ func (f *face) assignments(h huma.API) {
 		long: "Those in the caller's tenants."}, f.listAssignments)
 	add(f, h, route{access: needs(audit.OperatorManage), method: http.MethodPost, path: "/assignments", id: "assign-role", tag: tag, summary: "Give a person or group of a directory a role",
 		long: "It counts from the next sign-in through the directory on, which single sign-on has to be configured for."}, f.assign)
-	add(f, h, route{access: needs(audit.OperatorManage), method: http.MethodDelete, path: "/assignments/{id}", id: "unassign-role", tag: tag, summary: "Take such a role away",
+	add(f, h, route{access: needs(audit.OperatorManage), method: http.MethodDelete, path: "/assignments/{id}", id: "remove-assignment", tag: tag, summary: "Take such a role away",
 		long: "At once, from sessions and API keys that are in use too."}, f.unassign)
 }
 

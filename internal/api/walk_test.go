@@ -64,6 +64,8 @@ var requests = map[string]struct{ query, body string }{
 	"add-connection":    {body: `{"tenant_id":"{tenant}","kind":"service_account","name":"More","username":"more@openharbour.onmicrosoft.com","services":["graph"],"credential":{"password":"x"}}`},
 	"change-connection": {body: `{"name":"Other","username":"a@openharbour.onmicrosoft.com","services":["graph"],"version":999}`},
 	"set-credential":    {body: `{"password":"y"}`},
+	"assign-role":       {body: `{"kind":"group","object_id":"22222222-2222-4222-8222-222222222222","tenant_id":"{tenant}","role":"viewer"}`},
+	"add-key":           {body: `{"name":"walk","permissions":["tenant.view"],"tenants":["{tenant}"]}`},
 	"invite-operator":   {body: `{"email":"new@contoso.example","name":"New Person","roles":{"{tenant}":"viewer"}}`},
 	"set-role":          {body: `{"role":"viewer"}`},
 	"sign-in":           {body: `{"email":"nobody@contoso.example","password":"wrong"}`},
@@ -82,6 +84,8 @@ type walk struct {
 	run        string
 	job        string
 	somebody   string // an operator
+	assignment string // a role of a group of the directory
+	key        string
 }
 
 func newWalk(t *testing.T, e *testenv.Env) *walk {
@@ -111,13 +115,22 @@ func newWalk(t *testing.T, e *testenv.Env) *walk {
 	if err != nil {
 		t.Fatal(err)
 	}
+	a, err := e.Assign(ctx, client.AssignmentRequest{Kind: client.AssignGroup, ObjectID: "11111111-1111-4111-8111-111111111111", TenantID: added.ID, Role: "viewer"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := e.AddKey(ctx, client.KeyRequest{Name: "walk", Permissions: []string{"tenant.view"}, Tenants: []string{added.ID}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.assignment, w.key = a.ID, k.Key.ID
 	w.connection, w.run, w.job, w.somebody = c.ID, v.ID, fmt.Sprint(jobs[0].ID), i.Operator.ID
 	return w
 }
 
 // object is the id of what an operation is about.
 func (w *walk) object(op operation) string {
-	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "jobs": w.job, "operators": w.somebody} {
+	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "jobs": w.job, "operators": w.somebody, "assignments": w.assignment, "keys": w.key} {
 		if strings.HasPrefix(op.path, "/api/v1/"+prefix+"/") {
 			return id
 		}
@@ -339,7 +352,7 @@ func listsFilter(t *testing.T, e *testenv.Env) {
 		if status != http.StatusOK {
 			t.Errorf("%s: %d %s", op.id, status, body)
 		}
-		for _, id := range []string{w.tenant, w.connection, w.run, w.somebody} {
+		for _, id := range []string{w.tenant, w.connection, w.run, w.somebody, w.assignment, w.key} {
 			if bytes.Contains(body, []byte(id)) {
 				t.Errorf("%s shows another's tenant: %s", op.id, body)
 			}

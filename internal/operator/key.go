@@ -26,8 +26,10 @@ const (
 	MaxKeyDays     = 365
 )
 
-// maxKeys bounds the keys of one operator.
-const maxKeys = 50
+const (
+	maxKeys       = 50  // of one operator
+	maxKeyTenants = 100 // that a key names; the audit log has them all
+)
 
 // ErrManyKeys says that no further key may be made.
 var ErrManyKeys = errors.New("making an API key: there are 50 already: revoke one first")
@@ -125,8 +127,13 @@ func (r *KeyRequest) check(ctx context.Context) error {
 		f.Add("tenants", "are missing", "name the tenants that the program needs")
 	case len(r.Tenants) > 1 && slices.Contains(r.Tenants, audit.AllTenants):
 		f.Add("tenants", "are all and some", "take all, or name some")
-	case len(r.Tenants) > 1000:
-		f.Add("tenants", "are more than 1,000", "take all, or make several keys")
+	case len(r.Tenants) > maxKeyTenants:
+		f.Add("tenants", fmt.Sprintf("are more than %d", maxKeyTenants), "take all, or make several keys")
+	case slices.ContainsFunc(r.Tenants, func(id string) bool { return len(id) > 64 }):
+		f.Add("tenants", "name one that is no id", "take the ids of the list of tenants")
+	}
+	if f.Err() != nil {
+		return fmt.Errorf("making an API key: %w", f)
 	}
 	for _, p := range r.Permissions {
 		if _, known := audit.Least(p); !known {

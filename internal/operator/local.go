@@ -17,6 +17,9 @@ import (
 // locally. It is there or not.
 const limitName = "local_sign_in_limited"
 
+// maxBreakGlass bounds the accounts for emergencies.
+const maxBreakGlass = 50
+
 // ErrLimited says that an account may not sign in with a password.
 var ErrLimited = errors.New("signing in with a password is limited to a few accounts here: sign in through the directory")
 
@@ -48,6 +51,9 @@ func mayLocal(ctx context.Context, db bun.IDB, o *Operator) error {
 // so end. One of those that stay must administer all tenants and have a second
 // factor.
 func (s *Service) LimitLocal(ctx context.Context, only bool, breakGlass []string) error {
+	if len(breakGlass) > maxBreakGlass {
+		return fault.Of("break_glass", fmt.Sprintf("are more than %d accounts", maxBreakGlass), "keep a few: emergencies are rare")
+	}
 	return s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		err := s.audit.Act(ctx, tx, audit.Entry{Permission: audit.OperatorManage, Action: "local_sign_in.limited", ObjectKind: "operator", Details: map[string]any{"only": only, "accounts": breakGlass}})
 		if err != nil {
