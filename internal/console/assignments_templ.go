@@ -486,7 +486,7 @@ func assignPage(f *frame, v assigning) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = input(v.Form, field{Name: "tenant", Label: "Tenant", Required: true, Options: v.Tenants}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = input(v.Form, field{Name: "tenant", Label: "Tenant", Depends: true, Options: v.Tenants}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -244,7 +244,7 @@ func invitePage(f *frame, v inviting) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = input(v.Form, field{Name: "tenant", Label: "Tenant", Required: true, Options: v.Tenants}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = input(v.Form, field{Name: "tenant", Label: "Tenant", Depends: true, Options: v.Tenants}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

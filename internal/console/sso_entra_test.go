@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+
 	"gatehouse/internal/audit"
 	"gatehouse/internal/console"
 	"gatehouse/internal/microsoft"
@@ -52,6 +54,19 @@ func directoryFile(groups int, granted bool) string {
 }
 
 const readerPermissions = `{"graph":["Policy.Read.All","AuditLog.Read.All","UserAuthenticationMethod.Read.All","User.Read.All","GroupMember.Read.All","RoleManagement.Read.Directory","Application.Read.All","Organization.Read.All"]}`
+
+// throughTheLab lets operators of the lab's own tenants sign in.
+func (h *house) throughTheLab() {
+	h.signOn = func(address string) *sso.Provider {
+		var tenants []string
+		for _, t := range h.lab.Ready().Tenants {
+			tenants = append(tenants, t.ID)
+		}
+		cloud := microsoft.Cloud{Name: "lab", Login: h.lab.URL(), Graph: h.lab.URL(), GraphResource: "https://graph.microsoft.com", Roots: h.lab.Roots()}
+		p, err := sso.New(sso.Config{Issuer: h.lab.URL() + "/organizations/v2.0", ClientID: consoleID, Name: "Contoso", Tenants: tenants, Redirect: address + console.SSOCallback, Cloud: cloud})
+		return must(h.t, p, err)
+	}
+}
 
 // entra makes a house whose operators sign in through the lab. authority is a
 // tenant's id or "organizations".
@@ -203,4 +218,76 @@ func TestSSOGraphRefuses(t *testing.T) {
 	if p := h.stranger().throughEntra("/sign-in/sso?next=/tenants", "nora@harbour.onmicrosoft.com", "harbour-pass-1"); p.Path != "/tenants" {
 		t.Errorf("once Graph answers: %s", title(p))
 	}
+}
+
+// TestChooser finds people and groups of the directory by their names while they
+// are typed, and without scripts; what was found gets a role.
+func TestChooser(t *testing.T) {
+	t.Parallel()
+	h := entra(t, directoryFile(3, true), harbourID)
+	ada := h.administrator()
+	v := h.visitor(ada)
+	v.get("/operators/directory").has(t, "Nobody has a role through the directory yet")
+	v.get("/operators/directory/new").has(t, "it is no tenant with a working reader here")
+	wrong := v.post("/operators/directory/new", url.Values{"kind": {"group"}, "object_id": {"everybody"}, "tenant": {""}, "role": {"viewer"}})
+	wrong.has(t, "is no object id", `value="everybody"`)
+
+	h.onboard(h.add("Harbour"))
+	found := v.get("/operators/directory/new?search=Ri")
+	found.has(t, "Ring 0", "Ring 2")
+	v.get("/operators/directory/new?search=zz").has(t, "Nobody&#39;s name begins so")
+	v.get("/operators/directory/new?search=o'").has(t, "Nobody&#39;s name begins so")
+	v.get("/operators/directory/new?search=x").has(t, "at least two")
+	v.get("/operators/directory/new?search=nora").has(t, "Nora Person", "Person, nora@harbour.onmicrosoft.com")
+	chosen := html.UnescapeString(regexp.MustCompile(`value="(group/[^"]*/Ring 2)"`).FindStringSubmatch(found.Text)[1])
+	form := url.Values{"chosen": {chosen}, "tenant": {""}, "role": {"viewer"}, "directory": {harbourID}}
+	v.post("/operators/directory/new", form).has(t, "The role is assigned", "Ring 2", "Viewer in all tenants", "Harbour")
+	v.post("/operators/directory/new", form).has(t, "has a role in this tenant already")
+
+	b := h.browse(ada)
+	b.open("/operators/directory/new")
+	b.fill("search", "No")
+	b.sees("nora@harbour.onmicrosoft.com") // nothing was pressed
+	if strings.Contains(evaluate[string](b, `location.search`), "search") {
+		t.Error("the page was left")
+	}
+	b.do(chromedp.Click(`//label[contains(., "Nora Person")]/input`, patiently))
+	b.press("Assign the role")
+	b.sees("The role is assigned")
+	b.sees("Nora Person")
+}
+
+// TestKeyPages makes a key with forms, which is shown once, and revokes it.
+func TestKeyPages(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	v := h.visitor(h.administrator())
+	at := h.add("Open Harbour")
+	v.get("/keys").has(t, "wants a key of its own")
+	if text := v.get("/keys/new").Text; strings.Contains(text, "operator.manage") || !strings.Contains(text, "connection.manage") {
+		t.Error("the form offers what no key may have, or not what it may")
+	}
+	v.post("/keys/new", url.Values{"name": {" "}, "days": {"soon"}, "permissions": {"connection.view"}, "tenants": {at.ID}}).has(t, "Name is missing", "write 1 to 365", `value="soon"`)
+	v.post("/keys/new", url.Values{"name": {"x"}, "days": {"30"}, "permissions": {"operator.manage"}, "tenants": {at.ID}}).has(t, "which no key may have")
+	made := v.post("/keys/new", url.Values{"name": {"Nightly report"}, "days": {"30"}, "permissions": {"connection.view", "tenant.view"}, "tenants": {at.ID}})
+	token := regexp.MustCompile(`ghk_[A-Za-z0-9_-]{43}`).FindString(made.Text)
+	if made.has(t, "It is shown only now"); token == "" {
+		t.Fatal("the key is not shown")
+	}
+	list := v.get("/keys")
+	list.has(t, "Nightly report", token[:8]+"…", "2 permissions", "Open Harbour", "Never seen", "Good")
+	if strings.Contains(list.Text, token) {
+		t.Error("the key is shown again")
+	}
+	if _, _, err := h.operators.AuthenticateKey(t.Context(), secrets.New(token), operator.Visit{}); err != nil {
+		t.Fatal(err)
+	}
+	must(t, 0, h.log.Flush(h.boss()))
+	if text := v.get("/keys").Text; strings.Contains(text, "Never seen") {
+		t.Error("a use is not shown")
+	}
+	revoke := regexp.MustCompile(`/keys/[0-9a-f-]{36}/revoke`).FindString(list.Text)
+	v.get(revoke).has(t, "refused from now on", "It was last used at")
+	v.post(revoke, nil).has(t, "The key is revoked", "wants a key of its own")
+	h.audited(t, "api_key.added done", "api_key.revoked done")
 }
