@@ -209,9 +209,9 @@ func assignmentsPage(f *frame, v assignmentList) templ.Component {
 							return templ_7745c5c3_Err
 						}
 						var templ_7745c5c3_Var10 string
-						templ_7745c5c3_Var10, templ_7745c5c3_Err = templ.JoinStringErrs("Take the role from " + a.Name)
+						templ_7745c5c3_Var10, templ_7745c5c3_Err = templ.JoinStringErrs("Take away the role of " + a.Name)
 						if templ_7745c5c3_Err != nil {
-							return templ.Error{Err: templ_7745c5c3_Err, FileName: `assignments.templ`, Line: 48, Col: 149}
+							return templ.Error{Err: templ_7745c5c3_Err, FileName: `assignments.templ`, Line: 48, Col: 152}
 						}
 						_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var10))
 						if templ_7745c5c3_Err != nil {
@@ -284,7 +284,7 @@ func assignPage(f *frame, v assigning) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if len(v.Directories) > 1 || v.Searchable {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 25, "<form class=\"card fields narrow\" method=\"get\" action=\"/operators/directory/new\" role=\"search\"")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 25, "<form class=\"card fields narrow\" method=\"get\" action=\"/operators/directory/new\"")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
