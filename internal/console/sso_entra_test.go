@@ -87,8 +87,8 @@ func entra(t *testing.T, file, authority string) *house {
 }
 
 // stranger is a visitor whose browser trusts the lab.
-func (h *house) stranger(cookies ...*http.Cookie) *visitor {
-	v := h.visitor(cookies...)
+func (h *house) stranger() *visitor {
+	v := h.visitor()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: h.lab.Roots(), MinVersion: tls.VersionTLS12}}
 	h.t.Cleanup(transport.CloseIdleConnections)
 	v.client.Transport = transport

@@ -38,8 +38,8 @@ func strict(t *testing.T) (*house, *ssotest.Provider) {
 }
 
 // trusting is a visitor whose browser trusts the strict provider.
-func (h *house) trusting(issuer *ssotest.Provider, cookies ...*http.Cookie) *visitor {
-	v := h.visitor(cookies...)
+func (h *house) trusting(issuer *ssotest.Provider) *visitor {
+	v := h.visitor()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: issuer.Roots, MinVersion: tls.VersionTLS12}}
 	h.t.Cleanup(transport.CloseIdleConnections)
 	v.client.Transport = transport
