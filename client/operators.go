@@ -18,12 +18,16 @@ type Operator struct {
 	CreatedAt   time.Time         `json:"created_at"`
 	DisabledAt  *time.Time        `json:"disabled_at,omitempty"`
 	LockedUntil *time.Time        `json:"locked_until,omitempty" doc:"After too many wrong passwords or codes"`
+	// InvitedUntil is when the link ends of one who has not set themselves up.
+	InvitedUntil *time.Time `json:"invited_until,omitempty" doc:"When the link of an invitation that was not used ends"`
+	BreakGlass   bool       `json:"break_glass,omitempty" doc:"May sign in with a password where only some accounts may"`
 }
 
 // Invitation is a link with which an operator sets themselves up.
 type Invitation struct {
 	Operator Operator `json:"operator"`
-	Link     string   `json:"link" doc:"Works once; whoever has it becomes the operator"`
+	Link     string   `json:"link,omitempty" doc:"Works once; whoever has it becomes the operator. Empty if it was mailed"`
+	Mailed   bool     `json:"mailed" doc:"Whether the link was sent to the operator's address"`
 }
 
 // InviteRequest makes an operator.

@@ -111,7 +111,8 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 			Info: &huma.Info{
 				Title: "Gatehouse", Version: f.Version,
 				Description: "Whether software gets into Microsoft 365 tenants without a person, which rule stops it, and who must act.\n\n" +
-					"Sign in with POST /api/v1/session and POST /api/v1/session/code, and send the token as `Authorization: Bearer`. " +
+					"Sign in with POST /api/v1/session and POST /api/v1/session/code, and send the token as `Authorization: Bearer`; " +
+					"programs send an API key (`ghk_…`) there. " +
 					"A POST may carry an `Idempotency-Key`: repeated within a day, it gets the first answer again. " +
 					"Problems are RFC 9457 documents with a stable `type`.",
 				License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
@@ -120,7 +121,7 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 			Servers: []*huma.Server{{URL: serverURL(f.PublicURL)}},
 			Components: &huma.Components{
 				Schemas:         huma.NewMapRegistry("#/components/schemas/", schemaName),
-				SecuritySchemes: map[string]*huma.SecurityScheme{"session": {Type: "http", Scheme: "bearer", Description: "The token of a session."}},
+				SecuritySchemes: map[string]*huma.SecurityScheme{"session": {Type: "http", Scheme: "bearer", Description: "The token of a session, or an API key."}},
 			},
 			Tags: tags,
 		},
@@ -130,6 +131,8 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 	})
 	f.session(h)
 	f.operators(h)
+	f.assignments(h)
+	f.keys(h)
 	f.tenants(h)
 	f.connections(h)
 	f.conversions(h)
@@ -154,6 +157,7 @@ func serverURL(public string) string {
 var tags = []*huma.Tag{
 	{Name: "Session", Description: "Signing in and out."},
 	{Name: "Operators", Description: "Who signs in to Gatehouse."},
+	{Name: "Keys", Description: "API keys: programs act with a part of their owner's permissions."},
 	{Name: "Tenants", Description: "The Microsoft 365 tenants that are looked after."},
 	{Name: "Connections", Description: "The identities that reach services of a tenant."},
 	{Name: "Conversions", Description: "From old profiles to common ones, and to apps; what there is to know of a profile."},

@@ -17,9 +17,22 @@ import (
 // caller is what is known of who makes a request.
 type caller struct {
 	session *operator.Session // nil: none
+	key     string            // id of the API key; "": none
 	token   secrets.Value
 	visit   operator.Visit
 	request string // id of the request, as in the server's log
+}
+
+// whose tells callers apart who may act: an operator's sessions are one, each of
+// their keys is another. "" for who may not.
+func (c caller) whose() string {
+	switch {
+	case c.key != "":
+		return "key " + c.key
+	case c.session != nil && c.session.Stage == operator.StageSignedIn:
+		return c.session.OperatorID
+	}
+	return ""
 }
 
 type callerKey struct{}
@@ -49,15 +62,14 @@ func (f *face) authenticate(next http.Handler) http.Handler {
 		// A scheme's case does not matter (RFC 9110, 11.1).
 		if scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
 			c.token = secrets.New(strings.TrimSpace(given))
-			with, session, err := f.Operators.Authenticate(ctx, c.token, c.visit)
-			if err == nil {
-				ctx, c.session = with, session
+			if err := f.recognise(&ctx, &c); err == nil {
+				// known
 			} else if p := problemOf(err); p.Status != http.StatusUnauthorized {
 				f.refuse(w, context.WithValue(ctx, callerKey{}, c), err)
 				return
 			}
 		}
-		if c.session == nil {
+		if c.session == nil && c.key == "" {
 			if err := f.Open.Take(address); err != nil {
 				f.refuse(w, context.WithValue(ctx, callerKey{}, c), err)
 				return
@@ -65,6 +77,22 @@ func (f *face) authenticate(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, callerKey{}, c)))
 	})
+}
+
+// recognise finds the session or the API key of a token.
+func (f *face) recognise(ctx *context.Context, c *caller) error {
+	if operator.IsKey(c.token) {
+		with, key, err := f.Operators.AuthenticateKey(*ctx, c.token, c.visit)
+		if err == nil {
+			*ctx, c.key = with, key.ID
+		}
+		return err
+	}
+	with, session, err := f.Operators.Authenticate(*ctx, c.token, c.visit)
+	if err == nil {
+		*ctx, c.session = with, session
+	}
+	return err
 }
 
 // refuse answers with the problem of an error.
@@ -93,9 +121,9 @@ func (f *face) allowed(ctx context.Context, a access) error {
 	switch {
 	case a.open:
 		return nil
-	case c.session == nil:
+	case c.session == nil && (c.key == "" || a.entering):
 		return operator.ErrSession
-	case a.entering || c.session.Stage == operator.StageSignedIn && a.permission == audit.Self:
+	case a.entering || c.session != nil && c.session.Stage == operator.StageSignedIn && a.permission == audit.Self:
 		return nil
 	}
 	scope, err := audit.Tenants(ctx, a.permission)

@@ -79,11 +79,10 @@ func (f *face) stream(ctx context.Context, out *patient, events <-chan live.Even
 	}
 }
 
-// stillMay looks whether the session and what it may see are as they were.
+// stillMay looks whether the caller and what they may see are as they were.
 func (f *face) stillMay(ctx context.Context, scope audit.Scope) bool {
 	c := callerOf(ctx)
-	ctx, _, err := f.Operators.Authenticate(ctx, c.token, c.visit)
-	if err != nil {
+	if err := f.recognise(&ctx, &c); err != nil {
 		return false
 	}
 	now, err := audit.Tenants(ctx, audit.TenantView)

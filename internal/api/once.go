@@ -14,7 +14,6 @@ import (
 	"github.com/uptrace/bun"
 
 	"gatehouse/client"
-	"gatehouse/internal/operator"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
 )
@@ -47,7 +46,7 @@ func (f *face) once(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		key := r.Header.Get(idempotencyHeader)
 		c := callerOf(r.Context())
-		if r.Method != http.MethodPost || key == "" || c.session == nil || c.session.Stage != operator.StageSignedIn {
+		if r.Method != http.MethodPost || key == "" || c.whose() == "" {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -62,7 +61,7 @@ func (f *face) once(next http.Handler) http.Handler {
 		}
 		r.Body = io.NopCloser(bytes.NewReader(data))
 		row := &kept{
-			ID: digest(c.session.OperatorID, key), RequestHash: digest(r.URL.RequestURI(), r.Header.Get("Content-Type"), string(data)), Answer: []byte{}, CreatedAt: f.Now().UTC(),
+			ID: digest(c.whose(), key), RequestHash: digest(r.URL.RequestURI(), r.Header.Get("Content-Type"), string(data)), Answer: []byte{}, CreatedAt: f.Now().UTC(),
 		}
 		first, err := f.claim(r.Context(), row)
 		if err != nil {

@@ -18,7 +18,7 @@ func (f *face) operators(h huma.API) {
 	add(f, h, route{access: view, method: http.MethodGet, path: "/operators", id: "list-operators", tag: tag, summary: "List operators",
 		long: "Those with a role in one of the caller's tenants, with these roles only; all, for who has a role in all tenants."}, f.listOperators)
 	add(f, h, route{access: manage, method: http.MethodPost, path: "/operators", id: "invite-operator", tag: tag, summary: "Invite an operator",
-		long: "The answer has a link, once: whoever has it becomes the operator."}, f.invite)
+		long: "Where mail can be sent, the link goes to the operator; otherwise the answer has it, once: whoever has it becomes the operator."}, f.invite)
 	add(f, h, route{access: needs(audit.Self), method: http.MethodGet, path: "/operators/{id}", id: "get-operator", tag: tag, summary: "Get an operator",
 		long: "Oneself, or one that the list shows."}, f.getOperator)
 	add(f, h, route{access: manage, method: http.MethodPost, path: "/operators/{id}/link", id: "relink-operator", tag: tag, summary: "Make a new link for an operator",
@@ -33,7 +33,8 @@ func (f *face) operators(h huma.API) {
 }
 
 func operatorOf(o *operator.Operator) client.Operator {
-	out := client.Operator{ID: o.ID, Email: o.Email, Name: o.Name, Roles: map[string]string{}, CreatedAt: o.CreatedAt, DisabledAt: o.DisabledAt, LockedUntil: o.LockedUntil}
+	out := client.Operator{ID: o.ID, Email: o.Email, Name: o.Name, Roles: map[string]string{}, CreatedAt: o.CreatedAt, DisabledAt: o.DisabledAt, LockedUntil: o.LockedUntil,
+		InvitedUntil: o.InvitedUntil, BreakGlass: o.BreakGlass}
 	for id, role := range o.Roles {
 		out.Roles[tenantWord(id)] = role.String()
 	}
@@ -74,7 +75,11 @@ func (f *face) invitation(o *operator.Operator, token secrets.Value, err error) 
 	if err != nil {
 		return nil, err
 	}
-	return with(client.Invitation{Operator: operatorOf(o), Link: SetUpLink(f.PublicURL, token).Reveal()}), nil
+	i := client.Invitation{Operator: operatorOf(o), Mailed: token.Empty()}
+	if !i.Mailed {
+		i.Link = SetUpLink(f.PublicURL, token).Reveal()
+	}
+	return with(i), nil
 }
 
 // SetUpLink is the address of the page that opens a set-up link.

@@ -68,6 +68,8 @@ var requests = map[string]struct{ query, body string }{
 	"set-app-credential": {body: `{"way":"made_here"}`},
 	"set-credential":     {body: `{"password":"y"}`},
 	"comment-incident":   {body: `{"text":"A word"}`},
+	"assign-role":        {body: `{"kind":"group","object_id":"22222222-2222-4222-8222-222222222222","tenant_id":"{tenant}","role":"viewer"}`},
+	"add-key":            {body: `{"name":"walk","permissions":["tenant.view"],"tenants":["{tenant}"]}`},
 	"invite-operator":    {body: `{"email":"new@contoso.example","name":"New Person","roles":{"{tenant}":"viewer"}}`},
 	"set-role":           {body: `{"role":"viewer"}`},
 	"add-webhook":        {body: `{"tenant_id":"{tenant}","name":"Walk","url":"https://127.0.0.1:1/","kinds":["incident.opened"]}`},
@@ -94,6 +96,8 @@ type walk struct {
 	webhook    string
 	notice     string
 	delivery   string
+	assignment string // a role of a group of the directory
+	key        string
 }
 
 func newWalk(t *testing.T, e *testenv.Env) *walk {
@@ -137,13 +141,22 @@ func newWalk(t *testing.T, e *testenv.Env) *walk {
 		t.Fatalf("no incident of the connection: %+v %v", incidents, err)
 	}
 	w.incident = incidents[0].ID
+	a, err := e.Assign(ctx, client.AssignmentRequest{Kind: client.AssignGroup, ObjectID: "11111111-1111-4111-8111-111111111111", TenantID: added.ID, Role: "viewer"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := e.AddKey(ctx, client.KeyRequest{Name: "walk", Permissions: []string{"tenant.view"}, Tenants: []string{added.ID}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.assignment, w.key = a.ID, k.Key.ID
 	w.connection, w.run, w.job, w.somebody = c.ID, v.ID, fmt.Sprint(jobs[0].ID), i.Operator.ID
 	return w
 }
 
 // object is the id of what an operation is about.
 func (w *walk) object(op operation) string {
-	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "incidents": w.incident, "jobs": w.job, "operators": w.somebody, "webhooks": w.webhook, "notices": w.notice, "deliveries": w.delivery} {
+	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "incidents": w.incident, "jobs": w.job, "operators": w.somebody, "webhooks": w.webhook, "notices": w.notice, "deliveries": w.delivery, "assignments": w.assignment, "keys": w.key} {
 		if strings.HasPrefix(op.path, "/api/v1/"+prefix+"/") {
 			return id
 		}
@@ -365,7 +378,7 @@ func listsFilter(t *testing.T, e *testenv.Env) {
 		if status != http.StatusOK {
 			t.Errorf("%s: %d %s", op.id, status, body)
 		}
-		for _, id := range []string{w.tenant, w.connection, w.run, w.somebody, w.webhook, w.notice, w.delivery, w.incident} {
+		for _, id := range []string{w.tenant, w.connection, w.run, w.somebody, w.webhook, w.notice, w.delivery, w.incident, w.assignment, w.key} {
 			if bytes.Contains(body, []byte(id)) {
 				t.Errorf("%s shows another's tenant: %s", op.id, body)
 			}

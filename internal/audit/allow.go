@@ -18,6 +18,7 @@ type Refused struct {
 	Needs      Role // the least role that would do
 	Nobody     bool // there is no actor at all
 	Hidden     bool // the actor may not even know that the tenant is there
+	Narrow     bool // it is not the role that is missing: a key or link has but some permissions
 }
 
 // Error says what is missing.
@@ -25,6 +26,8 @@ func (r *Refused) Error() string {
 	switch {
 	case r.Nobody:
 		return fmt.Sprintf("authorising %s: nobody is signed in", r.Permission)
+	case r.Narrow:
+		return fmt.Sprintf("authorising %s: the API key does not have this permission", r.Permission)
 	case r.TenantID == AllTenants:
 		return fmt.Sprintf("authorising %s: it needs the role %s in all tenants; ask an administrator for it", r.Permission, r.Needs)
 	default:
@@ -45,7 +48,7 @@ func check(ctx context.Context, tenantID string, p Permission) (Actor, *Refused)
 	if !ok {
 		a.Kind = Visitor
 	}
-	return a, &Refused{Permission: p, TenantID: tenantID, Needs: need, Nobody: !ok, Hidden: !a.sees(tenantID)}
+	return a, &Refused{Permission: p, TenantID: tenantID, Needs: need, Nobody: !ok, Hidden: !a.sees(tenantID), Narrow: a.Only != nil && !slices.Contains(a.Only, p)}
 }
 
 // May reports whether the context's actor has a permission in a tenant, for

@@ -39,14 +39,14 @@ func newOperator(env Env) *cobra.Command {
 					for _, tenant := range slices.Sorted(maps.Keys(o.Roles)) {
 						roles = append(roles, tenant+"="+o.Roles[tenant])
 					}
-					rows = append(rows, []string{o.ID, o.Email, o.Name, strings.Join(roles, " "), when(o.DisabledAt)})
+					rows = append(rows, []string{o.ID, o.Email, o.Name, strings.Join(roles, " "), when(o.InvitedUntil), when(o.DisabledAt)})
 				}
-				return table(env.Stdout, []string{"ID", "E-MAIL", "NAME", "ROLES", "DISABLED"}, rows)
+				return table(env.Stdout, []string{"ID", "E-MAIL", "NAME", "ROLES", "INVITED UNTIL", "DISABLED"}, rows)
 			}),
 		newOperatorInvite(env), newOperatorLink(env),
 		newOperatorAct(env, "disable", "Let an operator in no more", (*client.Client).DisableOperator),
 		newOperatorAct(env, "enable", "Let an operator in again", (*client.Client).EnableOperator),
-		newOperatorRemove(env), newOperatorErase(env),
+		newOperatorRemove(env), newOperatorErase(env), newAssignment(env),
 		role.command(cobra.Command{Use: "role OPERATOR TENANT ROLE", Short: "Give a role in a tenant ('*' for all), or take it away with none", Args: cobra.ExactArgs(3), Example: "  gatehouse operator role eve@contoso.example '*' engineer"},
 			func(ctx context.Context, c *client.Client, args []string) error {
 				at, err := findScope(ctx, c, args[1])
@@ -61,7 +61,7 @@ func newOperatorInvite(env Env) *cobra.Command {
 	r := &remote{env: env}
 	var name string
 	var roles map[string]string
-	cmd := r.command(cobra.Command{Use: "invite EMAIL", Short: "Make an operator and print the link for them", Args: cobra.ExactArgs(1), Example: "  gatehouse operator invite eve@contoso.example --name Eve --role '*=viewer'"},
+	cmd := r.command(cobra.Command{Use: "invite EMAIL", Short: "Make an operator; the link for them is mailed, or printed", Args: cobra.ExactArgs(1), Example: "  gatehouse operator invite eve@contoso.example --name Eve --role '*=viewer'"},
 		func(ctx context.Context, c *client.Client, args []string) error {
 			by := map[string]string{}
 			for at, role := range roles {
@@ -84,6 +84,10 @@ func (r *remote) invitation(i client.Invitation, err error) error {
 	}
 	if r.asJSON {
 		return writeJSON(r.env.Stdout, i)
+	}
+	if i.Mailed {
+		fmt.Fprintf(r.env.Stdout, "mailed to %s\n", plain(i.Operator.Email))
+		return nil
 	}
 	fmt.Fprintln(r.env.Stdout, i.Link)
 	fmt.Fprintf(r.env.Stderr, "Whoever opens this link becomes %s. It works once.\n", i.Operator.Email)

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/term"
 
 	"gatehouse/client"
+	"gatehouse/internal/secrets"
 )
 
 // remote is a command that asks a server.
@@ -158,7 +159,14 @@ func (r *remote) connect() (*client.Client, error) {
 		}
 		options = append(options, client.WithRoots(roots))
 	}
-	if same { // a token is for the server that gave it, and for no other
+	key, err := apiKey(r.env)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case !key.Empty():
+		options = append(options, client.WithToken(key.Reveal()))
+	case same: // a token is for the server that gave it, and for no other
 		options = append(options, client.WithToken(saved.Token))
 	}
 	c, err := client.New(r.server, options...)
@@ -166,6 +174,23 @@ func (r *remote) connect() (*client.Client, error) {
 		return nil, usagef("--server: %w", err)
 	}
 	return c, nil
+}
+
+// apiKey is the key that programs act with in place of a session: it is not kept
+// here, and goes to the server that is named beside it.
+func apiKey(env Env) (secrets.Value, error) {
+	key, file := secrets.New(strings.TrimSpace(env.Getenv("GATEHOUSE_API_KEY"))), env.Getenv("GATEHOUSE_API_KEY_FILE")
+	if key.Empty() && file != "" {
+		value, err := secretFile("GATEHOUSE_API_KEY_FILE", file)
+		if err != nil {
+			return key, err
+		}
+		key = secrets.New(strings.TrimSpace(value.Reveal()))
+	}
+	if !key.Empty() && !strings.HasPrefix(key.Reveal(), client.KeyPrefix) {
+		return key, usagef("GATEHOUSE_API_KEY or its file holds no API key: one begins with %s", client.KeyPrefix)
+	}
+	return key, nil
 }
 
 // keep stores the session of a client.

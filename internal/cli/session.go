@@ -35,10 +35,11 @@ func line(env Env, in *bufio.Reader, prompt string) (string, error) {
 
 func newSessionStart(env Env) *cobra.Command {
 	r := &remote{env: env}
-	var email, passwordFile, code string
+	var email, passwordFile, codeFile string
 	cmd := r.command(cobra.Command{
 		Use: "start", Short: "Sign in", Args: cobra.NoArgs,
 		Long: `Start signs in with e-mail address, password and the code of a code generator.
+Programs use an API key instead ('gatehouse key add').
 The session is kept in a file that only you can read (GATEHOUSE_SESSION names
 another), and ends after eight hours without use.`,
 		Example: "  gatehouse session start --server https://gatehouse.example --email ada@contoso.example",
@@ -57,10 +58,9 @@ another), and ends after eight hours without use.`,
 		if _, err := c.SignIn(ctx, email, word.Reveal()); err != nil {
 			return err
 		}
-		if code == "" {
-			if code, err = line(env, in, "Code: "); err != nil {
-				return err
-			}
+		code, err := givenCode(env, in, codeFile)
+		if err != nil {
+			return err
 		}
 		s, err := c.GiveCode(ctx, code)
 		if err != nil {
@@ -70,8 +70,18 @@ another), and ends after eight hours without use.`,
 	})
 	cmd.Flags().StringVar(&email, "email", "", "e-mail address (default asked for)")
 	cmd.Flags().StringVar(&passwordFile, "password-file", "", "file with the password (default GATEHOUSE_PASSWORD, or a prompt)")
-	cmd.Flags().StringVar(&code, "code", "", "code of the code generator (default asked for; others on this machine can see arguments)")
+	cmd.Flags().StringVar(&codeFile, "code-file", "", "file with the code of the code generator (default asked for, or read from stdin)")
 	return cmd
+}
+
+// givenCode takes the code from a file, the person or the pipe before us; never
+// from an argument, which others on this machine can see.
+func givenCode(env Env, in *bufio.Reader, file string) (string, error) {
+	if file == "" {
+		return line(env, in, "Code: ")
+	}
+	value, err := secretFile("--code-file", file)
+	return strings.TrimSpace(value.Reveal()), err
 }
 
 func (r *remote) signedIn(s client.Session) error {

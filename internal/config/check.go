@@ -24,6 +24,12 @@ func (c *Config) check(l *loader) {
 	if c.TLS.Mode == TLSProxy && len(c.TrustedProxies) == 0 {
 		fault("trusted_proxies", "is missing: with tls.mode proxy only the proxies named here may connect, such as 127.0.0.1")
 	}
+	switch {
+	case c.OIDC.Issuer != "" && c.OIDC.ClientID == "":
+		fault("oidc.client_id", "is missing: it is the client id that the issuer knows Gatehouse by")
+	case c.OIDC.Issuer == "" && c.OIDC.ClientID != "":
+		fault("oidc.issuer", "is missing: single sign-on needs both oidc.issuer and oidc.client_id")
+	}
 	if c.Retention.Jobs == 1 {
 		fault("retention.jobs", "is shorter than the pause of some work, which would then be done twice: write 2 or more, or 0 for ever")
 	}

@@ -36,6 +36,7 @@ type Config struct {
 	EgressAllow []netip.Prefix
 	Metrics     Metrics
 	Mail        Mail
+	OIDC        OIDC
 	Log         Log
 	Retention   Retention
 
@@ -80,6 +81,18 @@ type Mail struct {
 	Username string // "" to send without signing in
 	Password secrets.Value
 	TLS      MailTLS
+}
+
+// OIDC is the directory through which operators sign in; none if Issuer is "".
+type OIDC struct {
+	Issuer       string // "https://login.microsoftonline.com/<tenant id>/v2.0"
+	ClientID     string
+	ClientSecret secrets.Value // empty for a public client
+	Name         string        // what the button on the sign-in page calls it
+	// Tenants are the Entra tenants that may sign in; without any, the one that
+	// Issuer names.
+	Tenants []string
+	CAFile  string // PEM file with the authority of the issuer's certificate
 }
 
 // Log is how the server logs.

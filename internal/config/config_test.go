@@ -64,6 +64,13 @@ mail:
   username: "" # default
   password: "" # default
   tls: "starttls" # default
+oidc:
+  issuer: "" # default
+  client_id: "" # default
+  client_secret: "" # default
+  name: "single sign-on" # default
+  tenants: [] # default
+  ca_file: "" # default
 log:
   level: "info" # default
   format: "text" # default
@@ -123,6 +130,13 @@ mail:
   username: "gate" # GATEHOUSE_MAIL_USERNAME
   password: "••••••" # GATEHOUSE_MAIL_PASSWORD
   tls: "tls" # %[1]s, line 11
+oidc:
+  issuer: "" # default
+  client_id: "" # default
+  client_secret: "" # default
+  name: "single sign-on" # default
+  tenants: [] # default
+  ca_file: "" # default
 log:
   level: "debug" # %[1]s, line 10
   format: "json" # GATEHOUSE_LOG_FORMAT
@@ -289,7 +303,7 @@ func FuzzFile(f *testing.F) {
 			t.Fatal(err)
 		}
 		again, err := config.Read("f", b.Bytes())
-		if strings.Contains(c.Database.Reveal(), "://") || !c.Mail.Password.Empty() { // masked
+		if strings.Contains(c.Database.Reveal(), "://") || !c.Mail.Password.Empty() || !c.OIDC.ClientSecret.Empty() { // masked
 			return
 		}
 		if err != nil {

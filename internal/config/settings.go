@@ -63,6 +63,33 @@ var settings = []setting{
 		},
 	},
 	text("mail.tls", string(MailStartTLS), func(c *Config) *string { return (*string)(&c.Mail.TLS) }, one("starttls", "tls", "none")),
+	text("oidc.issuer", "", func(c *Config) *string { return &c.OIDC.Issuer }, issuer),
+	text("oidc.client_id", "", func(c *Config) *string { return &c.OIDC.ClientID }, nil),
+	{
+		name: "oidc.client_secret", secret: true,
+		set: func(c *Config, v string) error { c.OIDC.ClientSecret = secrets.New(v); return nil },
+		get: func(c *Config) string {
+			if c.OIDC.ClientSecret.Empty() {
+				return ""
+			}
+			return dots
+		},
+	},
+	text("oidc.name", "single sign-on", func(c *Config) *string { return &c.OIDC.Name }, nil),
+	{
+		name: "oidc.tenants", list: true,
+		set: func(c *Config, v string) error {
+			c.OIDC.Tenants = nil
+			for item := range strings.SplitSeq(v, ",") {
+				if item = strings.TrimSpace(item); item != "" {
+					c.OIDC.Tenants = append(c.OIDC.Tenants, item)
+				}
+			}
+			return nil
+		},
+		get: func(c *Config) string { return strings.Join(c.OIDC.Tenants, ",") },
+	},
+	text("oidc.ca_file", "", func(c *Config) *string { return &c.OIDC.CAFile }, nil),
 	text("log.level", "info", func(c *Config) *string { return &c.Log.Level }, one("debug", "info", "warn", "error")),
 	text("log.format", "text", func(c *Config) *string { return &c.Log.Format }, one("text", "json")),
 	days("retention.audit_uses", 90, func(c *Config) *int { return &c.Retention.AuditUses }),
@@ -158,6 +185,14 @@ func publicURL(v string) error {
 	u, err := url.Parse(v)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 		return fmt.Errorf("%q is no address of a server: write https://host or https://host:port, without a path", v)
+	}
+	return nil
+}
+
+func issuer(v string) error {
+	u, err := url.Parse(v)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("%q is no issuer: write its address as it stands in its metadata, such as https://login.microsoftonline.com/<tenant id>/v2.0", v)
 	}
 	return nil
 }

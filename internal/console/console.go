@@ -83,6 +83,8 @@ func (c *console) routes() http.Handler {
 	open("POST /setup/{token}", c.setup)
 	open("GET /sign-in", c.signInPage)
 	open("POST /sign-in", c.signIn)
+	open("GET /sign-in/sso", c.beginSSO)
+	open("GET "+SSOCallback, c.finishSSO)
 	open("POST /theme", c.setTheme)
 	step("GET /sign-in/factor", c.factorPage)
 	step("POST /sign-in/factor", c.code)
@@ -152,6 +154,13 @@ func (c *console) routes() http.Handler {
 	page("GET /operators", c.operators)
 	page("GET /operators/new", c.invitePage)
 	page("POST /operators/new", c.invite)
+	page("GET /operators/directory", c.assignments)
+	page("GET /operators/directory/new", c.assignPage)
+	page("POST /operators/directory/new", c.assign)
+	page("GET /operators/directory/{id}/remove", c.unassignPage)
+	page("POST /operators/directory/{id}/remove", c.unassign)
+	page("GET /operators/local", c.localPage)
+	page("POST /operators/local", c.limitLocal)
 	page("GET /operators/{id}", c.operator)
 	page("POST /operators/{id}/role", c.setRole)
 	page("POST /operators/{id}/link", c.relink)
@@ -172,6 +181,14 @@ func (c *console) routes() http.Handler {
 	page("POST /audit/people/{id}/erase", c.erase)
 
 	c.noticeRoutes(page)
+
+	page("POST /settings/link", c.linkSSO)
+
+	page("GET /keys", c.keys)
+	page("GET /keys/new", c.newKeyPage)
+	page("POST /keys/new", c.newKey)
+	page("GET /keys/{id}/revoke", c.revokeKeyPage)
+	page("POST /keys/{id}/revoke", c.revokeKey)
 
 	page("GET /developers", c.apiPage)
 	page("/", func(_ http.ResponseWriter, _ *http.Request, _ *frame) error { return errNoPage })

@@ -235,7 +235,7 @@ func apiPage(f *frame, address string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "/api/v1</code>.</p><div class=\"row\"><a class=\"button main\" href=\"/api/docs\">Read the reference</a> <a class=\"button\" href=\"/api/openapi.json\">OpenAPI document</a></div></section><section class=\"card\" aria-labelledby=\"commands\"><h2 id=\"commands\">Command line</h2><p>The command <code>gatehouse</code> speaks the same API; <code>--json</code> gives what programs read. Exit codes: 0 fine, 1 the answer is no, 2 usage, 3 could not find out.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "/api/v1</code>.</p><div class=\"row\"><a class=\"button main\" href=\"/api/docs\">Read the reference</a> <a class=\"button\" href=\"/keys\">API keys</a> <a class=\"button\" href=\"/api/openapi.json\">OpenAPI document</a></div></section><section class=\"card\" aria-labelledby=\"commands\"><h2 id=\"commands\">Command line</h2><p>The command <code>gatehouse</code> speaks the same API; <code>--json</code> gives what programs read. Exit codes: 0 fine, 1 the answer is no, 2 usage, 3 could not find out.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -233,6 +233,9 @@ func (c *console) fail(w http.ResponseWriter, r *http.Request, f *frame, err err
 		w.Header().Set("Retry-After", strconv.Itoa(int(limited.RetryAfter.Seconds())+1))
 	}
 	t := explainTrouble(err)
+	if refusal, ok := refusedSSO(err); ok {
+		t = c.failedSSO(r, refusal)
+	}
 	if t.Status == http.StatusInternalServerError {
 		c.Log.ErrorContext(r.Context(), "serving a page", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
@@ -263,6 +266,9 @@ func explainTrouble(err error) trouble {
 	if limited, ok := errors.AsType[*operator.Limited](err); ok {
 		return trouble{http.StatusTooManyRequests, "Too many tries", sentence(limited.Error()), "Go back to sign-in", "/sign-in"}
 	}
+	if t, ok := unlocal(err); ok {
+		return t
+	}
 	if errors.Is(err, errNoForm) {
 		return trouble{http.StatusBadRequest, "The form did not arrive whole", "It is too long, was cut off, or holds signs that no text has. Nothing was stored. Go back and send it again.", "Go to the overview", "/"}
 	}
@@ -282,7 +288,7 @@ func missing(err error) bool {
 
 // plain gives the words of errors that were written for the person.
 func plain(err error) (string, bool) {
-	for _, known := range []error{operator.ErrLastAdministrator, operator.ErrTaken, operator.ErrNoFactor, operator.ErrOnlyFactor, operator.ErrManyFactors, tenant.ErrNoReader, tenant.ErrPaused, jobs.ErrFinished, jobs.ErrRunning,
+	for _, known := range []error{operator.ErrLastAdministrator, operator.ErrTaken, operator.ErrNoFactor, operator.ErrOnlyFactor, operator.ErrManyFactors, operator.ErrAssigned, operator.ErrManyKeys, tenant.ErrNoReader, tenant.ErrPaused, jobs.ErrFinished, jobs.ErrRunning,
 		notify.ErrConflict, notify.ErrNoMail, notify.ErrOnce, notify.ErrUnderWay, notify.ErrOff} {
 		if errors.Is(err, known) {
 			return known.Error(), true

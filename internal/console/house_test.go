@@ -37,6 +37,7 @@ import (
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/sqldb/dbtest"
+	"gatehouse/internal/sso"
 	"gatehouse/internal/tenant"
 	"gatehouse/internal/validation"
 	"gatehouse/lab"
@@ -54,6 +55,8 @@ type house struct {
 	demo        bool
 	everywhere  bool              // SharePoint and Business Central are reached too
 	register    func(*jobs.Queue) // adds jobs of the test
+	signOn      func(address string) *sso.Provider
+	mail        func(ctx context.Context, tx *sqldb.Tx, to, name string, link secrets.Value, until time.Time) error
 	db          *sqldb.DB
 	server      *httptest.Server
 	lab         *lab.Lab
@@ -126,7 +129,11 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	h.incidents = incident.New(incident.Config{DB: db, Audit: h.log, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Live: hub, Pace: governor, Cloud: cloud})
 	h.server = httptest.NewUnstartedServer(nil)
 	address := "http://" + strings.Replace(h.server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
-	h.operators, err = operator.New(operator.Config{DB: db, Keyring: keys, Audit: h.log, Origin: address})
+	var directory *sso.Provider
+	if h.signOn != nil {
+		directory = h.signOn(address)
+	}
+	h.operators, err = operator.New(operator.Config{DB: db, Keyring: keys, Audit: h.log, Origin: address, SSO: directory, Mail: h.mail})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,7 @@ func (c *console) operators(w http.ResponseWriter, r *http.Request, f *frame) er
 type inviting struct {
 	Form    *form
 	Tenants []option
+	Limited bool // signing in with a password is for a few
 }
 
 func (c *console) invitePage(w http.ResponseWriter, r *http.Request, f *frame) error {
@@ -56,8 +57,12 @@ func (c *console) showInvite(w http.ResponseWriter, r *http.Request, f *frame, t
 	if err != nil {
 		return err
 	}
+	closed, err := c.Operators.Limited(r.Context())
+	if err != nil {
+		return err
+	}
 	f.Title, f.Noun = "Invite an operator", "operators"
-	return show(w, r, status, invitePage(f, inviting{typed, manageable(f, options)}))
+	return show(w, r, status, invitePage(f, inviting{typed, manageable(f, options), closed}))
 }
 
 // manageable are the tenants in which the person may give roles.
@@ -101,6 +106,9 @@ type newLink struct {
 }
 
 func (c *console) showLink(w http.ResponseWriter, r *http.Request, f *frame, of *operator.Operator, token secrets.Value) error {
+	if token.Empty() { // mailed
+		return back(w, r, "/operators/"+of.ID, "mailed")
+	}
 	f.Title, f.Noun = "Link for "+of.Name, "operators"
 	return show(w, r, http.StatusOK, linkPage(f, newLink{of, c.PublicURL + SetupPath(token)}))
 }
@@ -239,15 +247,23 @@ func roleOptions(without bool) []option {
 	return out
 }
 
-// roleWords are an operator's roles in a line.
+// removeWords are on the button that removes an operator.
+func removeWords(o *operator.Operator) string {
+	if o.PasswordHash == "" && o.InvitedUntil != nil {
+		return "Withdraw the invitation"
+	}
+	return "Remove"
+}
+
+// roleWords are the roles that an operator was given by name, in lines.
 func roleWords(o *operator.Operator, names map[string]string) []string {
 	var out []string
-	for _, tenant := range sortedKeys(o.Roles) {
+	for _, tenant := range sortedKeys(o.Own) {
 		name := names[tenant]
 		if name == "" {
 			name = tenant
 		}
-		out = append(out, sentenceCase(o.Roles[tenant].String())+" in "+name)
+		out = append(out, sentenceCase(o.Own[tenant].String())+" in "+name)
 	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/operator"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/tenant"
 )
@@ -19,7 +20,7 @@ type screen struct{ name, path string }
 
 // furnished is a house with something on every page, and its screens.
 func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
-	h := newHouse(t)
+	h := newHouse(t, (*house).throughTheLab)
 	cookie := h.administrator()
 	shown := map[string]connection.Connection{}
 	tenants := map[string]tenant.Tenant{}
@@ -58,6 +59,11 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 	must(t, 0, err)
 	notices := h.tell(first)
 	stopped, waiting, ended := h.incidentsOf(shown["Admin tool"], parked)
+	assigned, err := h.operators.Assign(h.boss(), operator.Assignment{Kind: operator.GroupKind, ObjectID: "11111111-2222-4333-8444-555555555555", Name: "Night shift", Directory: first.DirectoryID}, audit.Technician)
+	must(t, assigned, err)
+	as, _, err := h.operators.Authenticate(t.Context(), secrets.New(cookie.Value), operator.Visit{})
+	key, _, err2 := h.operators.AddKey(must(t, as, err), operator.KeyRequest{Name: "Nightly report", Permissions: []audit.Permission{audit.ConnectionView, audit.TenantView}, Tenants: []string{first.ID}})
+	must(t, key, err2)
 	account, app, off := "/connections/"+shown["Admin tool"].ID, "/connections/"+made.ID, "/tenants/"+tenants["Azure Quay"].ID
 	return h, cookie, append([]screen{
 		{"overview", "/"}, {"tenants", "/tenants"}, {"tenants-none-fit", "/tenants?search=zzz"}, {"tenant-new", "/tenants/new"}, {"tenant", "/tenants/" + first.ID}, {"tenant-without-rules", off},
@@ -68,6 +74,8 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 		{"incidents", "/incidents"}, {"incidents-all", "/incidents?state=all"}, {"incidents-none-fit", "/incidents?search=zzz"}, {"incident", stopped}, {"incident-parked", waiting}, {"incident-ended", ended},
 		{"jobs", "/jobs"}, {"audit", "/audit"}, {"operators", "/operators"}, {"operator-new", "/operators/new"}, {"operator", "/operators/" + eve.ID},
 		{"operator-disable", "/operators/" + eve.ID + "/disable"}, {"operator-remove", "/operators/" + eve.ID + "/remove"},
+		{"operators-directory", "/operators/directory"}, {"assignment-new", "/operators/directory/new?directory=" + first.DirectoryID}, {"assignment-found", "/operators/directory/new?search=Con&directory=" + first.DirectoryID},
+		{"assignment-remove", "/operators/directory/" + assigned.ID + "/remove"}, {"operators-local", "/operators/local"}, {"keys", "/keys"}, {"key-new", "/keys/new"}, {"key-revoke", "/keys/" + key.ID + "/revoke"},
 		{"explain", "/explain"}, {"developers", "/developers"}, {"settings", "/settings"}, {"server", "/server"}, {"audit-erase", "/audit/people/" + eve.ID + "/erase"}, {"factor-new", "/factors/new"}, {"not-here", "/nowhere"},
 	}, notices...)
 }
@@ -95,6 +103,8 @@ func TestScreens(t *testing.T) {
 		outside.look(screen{"sign-in", "/sign-in"})
 		outside.look(screen{"setup", "/setup/" + h.link("frank@gatehouse.example")})
 		outside.look(screen{"setup-spent", "/setup/nothing"})
+		outside.look(screen{"sign-in-local", "/sign-in?local=1"})
+		outside.look(screen{"sso-refused", "/sign-in/sso/callback?code=x&state=y"})
 	})
 }
 

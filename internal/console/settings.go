@@ -16,6 +16,7 @@ type accountView struct {
 	Form     *form
 	Factors  []operator.Factor
 	Sessions []operator.Session
+	SignOn   string // what the directory is called; "" if there is none
 }
 
 func (c *console) settings(w http.ResponseWriter, r *http.Request, f *frame) error {
@@ -33,7 +34,8 @@ func (c *console) showSettings(w http.ResponseWriter, r *http.Request, f *frame,
 		return err
 	}
 	f.Title, f.Noun = "Settings", "settings"
-	return show(w, r, status, settingsPage(f, accountView{typed, factors, sessions}))
+	name, _, _ := c.Operators.SignOn()
+	return show(w, r, status, settingsPage(f, accountView{typed, factors, sessions, name}))
 }
 
 func (c *console) changePassword(w http.ResponseWriter, r *http.Request, f *frame) error {

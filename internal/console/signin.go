@@ -74,8 +74,16 @@ func (f *form) personFault(err error) error {
 }
 
 func (c *console) signInPage(w http.ResponseWriter, r *http.Request, f *frame) error {
+	return c.showSignIn(w, r, f, &form{Values: url.Values{"next": {r.URL.Query().Get("next")}}}, http.StatusOK)
+}
+
+func (c *console) showSignIn(w http.ResponseWriter, r *http.Request, f *frame, typed *form, status int) error {
+	v, err := c.signOn(r, typed)
+	if err != nil {
+		return err
+	}
 	f.Title = "Sign in"
-	return show(w, r, http.StatusOK, signInPage(f, &form{Values: url.Values{"next": {r.URL.Query().Get("next")}}}))
+	return show(w, r, status, signInPage(f, v))
 }
 
 func (c *console) signIn(w http.ResponseWriter, r *http.Request, f *frame) error {
@@ -85,9 +93,8 @@ func (c *console) signIn(w http.ResponseWriter, r *http.Request, f *frame) error
 	}
 	issued, err := c.Operators.SignIn(r.Context(), typed.text("email"), secrets.New(typed.Get("password")), visit(r))
 	if errors.Is(err, operator.ErrSignIn) || errors.Is(err, operator.ErrNoFactor) {
-		f.Title = "Sign in"
 		typed.Problem = afterColon(err)
-		return show(w, r, http.StatusUnauthorized, signInPage(f, typed))
+		return c.showSignIn(w, r, f, typed, http.StatusUnauthorized)
 	}
 	if err != nil {
 		return err

@@ -150,7 +150,7 @@ func operatorState(o *operator.Operator, now time.Time) state {
 		return state{none, "pause", "Disabled"}
 	case o.LockedUntil != nil && o.LockedUntil.After(now):
 		return state{warn, "warning", "Locked for a while"}
-	case o.PasswordHash == "":
+	case o.PasswordHash == "" && len(o.Accounts) == 0:
 		return state{none, "ring", "Invited"}
 	default:
 		return state{good, "check", "Active"}

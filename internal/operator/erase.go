@@ -29,7 +29,7 @@ func (s *Service) Erase(ctx context.Context, id string) error {
 		if err := s.audit.Allow(ctx, audit.AllTenants, audit.AuditErase); err != nil {
 			return err
 		}
-		switch _, err := find(ctx, tx, "id", id); {
+		switch _, err := s.find(ctx, tx, "id", id); {
 		case err == nil:
 			return ErrStillThere
 		case !errors.Is(err, ErrMissing):

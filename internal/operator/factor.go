@@ -113,6 +113,8 @@ func lockOperator(ctx context.Context, tx *sqldb.Tx, id string) error {
 // set-up, or just signed in. A cookie that was stolen later cannot.
 func (s *Service) mayEnrol(session *Session) error {
 	switch {
+	case session.Method == SSO:
+		return ErrNotLocal
 	case session.Stage == StageEnrol:
 		return nil
 	case session.Stage != StageSignedIn:

@@ -31,7 +31,7 @@ type house struct {
 	codes map[string]string // secrets of code generators by e-mail address
 }
 
-func newHouse(t *testing.T, db *sqldb.DB) *house {
+func newHouse(t *testing.T, db *sqldb.DB, options ...func(*operator.Config)) *house {
 	t.Helper()
 	h := &house{t: t, db: db, at: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC), codes: map[string]string{}}
 	h.log = audit.New(audit.Config{DB: db, Now: h.now})
@@ -41,7 +41,11 @@ func newHouse(t *testing.T, db *sqldb.DB) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Service, err = operator.New(operator.Config{DB: db, Keyring: keyring, Audit: h.log, Origin: "https://gatehouse.contoso.example", Now: h.now})
+	c := operator.Config{DB: db, Keyring: keyring, Audit: h.log, Origin: "https://gatehouse.contoso.example", Now: h.now}
+	for _, o := range options {
+		o(&c)
+	}
+	h.Service, err = operator.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,11 +98,14 @@ func (s *Service) Link(ctx context.Context, token secrets.Value, visit Visit) (*
 }
 
 func (s *Service) invited(ctx context.Context, db bun.IDB, l *link) (*Operator, error) {
-	o, err := find(ctx, db, "id", l.OperatorID)
+	o, err := s.find(ctx, db, "id", l.OperatorID)
 	if errors.Is(err, ErrMissing) || err == nil && o.DisabledAt != nil {
 		return nil, ErrLink
 	}
-	return o, err
+	if err != nil {
+		return nil, err
+	}
+	return o, mayLocal(ctx, db, o)
 }
 
 // SetupRequest is what someone with a link fills in.
@@ -165,7 +168,7 @@ func (s *Service) person(ctx context.Context, l *link, r SetupRequest) (*Operato
 	var err error
 	if l.OperatorID != "" {
 		o, err = s.invited(ctx, s.db.Read(), l)
-	} else if o, err = find(ctx, s.db.Read(), "email", normalise(r.Email)); errors.Is(err, ErrMissing) {
+	} else if o, err = s.find(ctx, s.db.Read(), "email", normalise(r.Email)); errors.Is(err, ErrMissing) {
 		o, err = &Operator{ID: newID(), Email: normalise(r.Email), CreatedAt: s.time()}, nil
 	}
 	if err != nil {
@@ -187,7 +190,8 @@ func (s *Service) first(ctx context.Context, tx *sqldb.Tx, o *Operator) error {
 	if n > 0 {
 		return ErrLink
 	}
-	if _, err := tx.NewInsert().Model(o).On("CONFLICT (id) DO NOTHING").Exec(ctx); err != nil {
+	o.BreakGlass = true // until others say otherwise
+	if _, err := tx.NewInsert().Model(o).On("CONFLICT (id) DO UPDATE").Set("break_glass = EXCLUDED.break_glass").Exec(ctx); err != nil {
 		if sqldb.Duplicate(err) {
 			return ErrTaken
 		}
@@ -208,4 +212,28 @@ func reset(ctx context.Context, tx *sqldb.Tx, o *Operator) error {
 		return fmt.Errorf("removing second factors: %w", err)
 	}
 	return endSessions(ctx, tx, o.ID, "")
+}
+
+// readInvitations fills in until when operators who have not set themselves up can
+// do it.
+func (s *Service) readInvitations(ctx context.Context, operators []*Operator) error {
+	byID, ids := map[string]*Operator{}, []string{}
+	for _, o := range operators {
+		if o.PasswordHash == "" {
+			byID[o.ID] = o
+			ids = append(ids, o.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	var links []link
+	err := s.db.Read().NewSelect().Model(&links).Column("operator_id", "expires_at").Where("operator_id IN (?)", bun.List(ids)).Where("used_at IS NULL").Scan(ctx)
+	if err != nil {
+		return fmt.Errorf("reading invitations: %w", err)
+	}
+	for _, l := range links {
+		byID[l.OperatorID].InvitedUntil = &l.ExpiresAt
+	}
+	return nil
 }

@@ -50,28 +50,25 @@ func (s *Service) list(ctx context.Context, scope audit.Scope, id string) ([]*Op
 	}
 	if !scope.All {
 		here := s.db.Read().NewSelect().Model((*roleRow)(nil)).Column("operator_id")
-		q.Where("o.id IN (?)", scope.Filter(here, "tenant_id"))
+		q.Where("o.id IN (?) OR o.id IN (?)", scope.Filter(here, "tenant_id"), s.reachThrough(scope))
 	}
 	if err := q.Scan(ctx); err != nil {
 		return nil, fmt.Errorf("listing operators: %w", err)
 	}
-	if err := readRoles(ctx, s.db.Read(), operators); err != nil {
+	if err := s.readRoles(ctx, s.db.Read(), operators); err != nil {
 		return nil, err
 	}
 	for _, o := range operators {
-		for tenant := range o.Roles {
-			if !scope.Has(tenant) {
-				delete(o.Roles, tenant)
-			}
-		}
+		o.seenIn(scope)
 	}
-	return operators, nil
+	return operators, s.readInvitations(ctx, operators)
 }
 
 // Invite makes an account with roles by tenant, and gives the token of the link
 // with which its owner sets a password and a second factor. It needs the
 // management of operators in each of the tenants, in all of them for an operator
-// without roles.
+// without roles. Where mail can be sent, the link goes to the new operator and the
+// token that is given back is empty.
 func (s *Service) Invite(ctx context.Context, email, name string, roles map[string]audit.Role) (o *Operator, token secrets.Value, err error) {
 	o = &Operator{ID: newID(), Email: normalise(email), Name: strings.TrimSpace(name), CreatedAt: s.time(), Roles: roles}
 	if err := checkPerson(o.Email, o.Name); err != nil {
@@ -99,7 +96,7 @@ func (s *Service) Invite(ctx context.Context, email, name string, roles map[stri
 				return err
 			}
 		}
-		token, err = s.issue(ctx, tx, o.ID)
+		token, err = s.send(ctx, tx, o)
 		return err
 	})
 	if err != nil {
@@ -115,10 +112,11 @@ func (o *Operator) managed(tenantID, action string, details map[string]any) audi
 
 // Relink gives the token of a new link for an operator who lost the password or
 // the second factor. It needs the management of operators in all tenants: who
-// holds the link becomes the operator.
+// holds the link becomes the operator. As with [Service.Invite] it is mailed where
+// it can be.
 func (s *Service) Relink(ctx context.Context, operatorID string) (token secrets.Value, err error) {
 	err = s.manage(ctx, operatorID, "setup_link.issued", func(ctx context.Context, tx *sqldb.Tx, o *Operator) error {
-		token, err = s.issue(ctx, tx, o.ID)
+		token, err = s.send(ctx, tx, o)
 		return err
 	})
 	if err != nil {
@@ -133,7 +131,7 @@ func (s *Service) manage(ctx context.Context, operatorID, action string, do func
 		if err := s.audit.Allow(ctx, audit.AllTenants, audit.OperatorManage); err != nil {
 			return err
 		}
-		o, err := find(ctx, tx, "id", operatorID)
+		o, err := s.find(ctx, tx, "id", operatorID)
 		if err != nil {
 			return err
 		}
@@ -151,7 +149,7 @@ func (s *Service) SetRole(ctx context.Context, operatorID, tenantID string, role
 		if err := s.audit.Allow(ctx, tenantID, audit.OperatorManage); err != nil {
 			return err
 		}
-		o, err := find(ctx, tx, "id", operatorID)
+		o, err := s.find(ctx, tx, "id", operatorID)
 		if err != nil {
 			return err
 		}
@@ -213,7 +211,7 @@ func (s *Service) Remove(ctx context.Context, operatorID string) error {
 			return err
 		}
 		return keepAdministrator(ctx, tx, func() error {
-			for _, model := range []any{(*roleRow)(nil), (*factor)(nil), (*Session)(nil)} {
+			for _, model := range []any{(*roleRow)(nil), (*factor)(nil), (*Session)(nil), (*identity)(nil), (*held)(nil), (*keyRow)(nil)} {
 				if _, err := tx.NewDelete().Model(model).Where("operator_id = ?", o.ID).Exec(ctx); err != nil {
 					return fmt.Errorf("removing an operator: %w", err)
 				}
@@ -228,10 +226,8 @@ func (s *Service) Remove(ctx context.Context, operatorID string) error {
 // administrator of all tenants, if there was one. Such changes wait for each
 // other, so that two cannot take away the last two at the same moment.
 func keepAdministrator(ctx context.Context, tx *sqldb.Tx, change func() error) error {
-	_, err := tx.NewUpdate().Model((*roleRow)(nil)).Set("role = role").
-		Where("tenant_id = ?", audit.AllTenants).Where("role = ?", audit.Administrator.String()).Exec(ctx)
-	if err != nil {
-		return fmt.Errorf("counting administrators: %w", err)
+	if err := lockAdministrators(ctx, tx); err != nil {
+		return err
 	}
 	before, err := administrators(ctx, tx)
 	if err != nil {
@@ -250,12 +246,24 @@ func keepAdministrator(ctx context.Context, tx *sqldb.Tx, change func() error) e
 	return nil
 }
 
-// administrators counts who can administer all tenants: who is not disabled and
-// has a second factor, and so can sign in.
+// lockAdministrators makes changes of who administers all tenants wait for each
+// other.
+func lockAdministrators(ctx context.Context, tx *sqldb.Tx) error {
+	_, err := tx.NewUpdate().Model((*roleRow)(nil)).Set("role = role").
+		Where("tenant_id = ?", audit.AllTenants).Where("role = ?", audit.Administrator.String()).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("counting administrators: %w", err)
+	}
+	return nil
+}
+
+// administrators counts who can administer all tenants without a directory: who is
+// not disabled, has a second factor and may sign in locally.
 func administrators(ctx context.Context, db bun.IDB) (int64, error) {
 	n, err := db.NewSelect().Model((*Operator)(nil)).Where("o.disabled_at IS NULL").
 		Where("EXISTS (SELECT 1 FROM operator_roles AS r WHERE r.operator_id = o.id AND r.tenant_id = ? AND r.role = ?)", audit.AllTenants, audit.Administrator.String()).
-		Where("EXISTS (SELECT 1 FROM operator_factors AS f WHERE f.operator_id = o.id)").Count(ctx)
+		Where("EXISTS (SELECT 1 FROM operator_factors AS f WHERE f.operator_id = o.id)").
+		Where("o.break_glass OR NOT EXISTS (SELECT 1 FROM instance AS i WHERE i.name = ?)", limitName).Count(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("counting administrators: %w", err)
 	}
@@ -268,6 +276,9 @@ func administrators(ctx context.Context, db bun.IDB) (int64, error) {
 func (s *Service) ChangePassword(ctx context.Context, session *Session, old, password secrets.Value, visit Visit) error {
 	if session.Stage != StageSignedIn {
 		return ErrSession
+	}
+	if session.Method == SSO {
+		return ErrNotLocal
 	}
 	if err := s.limiter.Take(visit.Address); err != nil {
 		return err

@@ -22,6 +22,7 @@ import (
 	"gatehouse/internal/fault"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
+	"gatehouse/internal/sso"
 )
 
 // Columns are the columns of this package that hold sealed secrets, for the
@@ -29,6 +30,7 @@ import (
 var Columns = []secrets.Column{
 	{Table: "operator_factors", Key: "id", Name: "credential"},
 	{Table: "sessions", Key: "id", Name: "ceremony"},
+	{Table: "sso_flows", Key: "id", Name: "flow"},
 }
 
 // Config is what the service needs.
@@ -39,7 +41,13 @@ type Config struct {
 	// Origin is where browsers find the console, for example
 	// "https://gatehouse.contoso.example". Passkeys are bound to its host.
 	Origin string
-	Now    func() time.Time // time.Now if nil
+	// SSO lets operators sign in through a directory; nil if none is configured.
+	SSO *sso.Provider
+	// Mail sends somebody a set-up link, within the transaction that makes it;
+	// [ErrNoMail] if no mail can be sent just now. If nil, or after ErrNoMail, the
+	// link is shown to whoever invites.
+	Mail func(ctx context.Context, tx *sqldb.Tx, to, name string, link secrets.Value, until time.Time) error
+	Now  func() time.Time // time.Now if nil
 }
 
 // Service keeps the operators, lets them in and says what they may do.
@@ -52,6 +60,10 @@ type Service struct {
 	passkeys *webauthn.WebAuthn
 	limiter  *Limiter
 	erasers  []Eraser
+	visits   *Limiter // of sign-ins through the directory: nothing can be guessed there
+	sso      *sso.Provider
+	mail     func(ctx context.Context, tx *sqldb.Tx, to, name string, link secrets.Value, until time.Time) error
+	origin   string
 	// answerTime is how long a sign-in that fails takes, whatever failed: what
 	// is written for an account that exists would otherwise tell that it does.
 	answerTime time.Duration
@@ -75,7 +87,9 @@ func New(c Config) (*Service, error) {
 	}
 	return &Service{
 		db: c.DB, keyring: c.Keyring, audit: c.Audit, now: c.Now, hasher: newHasher(), passkeys: passkeys, answerTime: 300 * time.Millisecond,
+		sso: c.SSO, mail: c.Mail, origin: strings.TrimSuffix(c.Origin, "/"),
 		limiter: NewLimiter(LimiterConfig{Every: 3 * time.Second, Burst: 20, Now: c.Now}),
+		visits:  NewLimiter(LimiterConfig{Every: time.Second, Burst: 60, Now: c.Now}),
 	}, nil
 }
 
@@ -93,8 +107,25 @@ type Operator struct {
 	DisabledAt   *time.Time `json:"disabled_at,omitempty"`
 	Failures     int        `json:"failures"` // wrong passwords or codes in a row
 	LockedUntil  *time.Time `json:"locked_until,omitempty"`
+	BreakGlass   bool       `json:"break_glass"` // may sign in locally where only some may
 
 	Roles map[string]audit.Role `bun:"-" json:"roles"` // by tenant id; audit.AllTenants for all
+	// Own are those of the roles that were given to the operator by name; others
+	// come through a directory.
+	Own     map[string]audit.Role `bun:"-" json:"-"`
+	Through []Through             `bun:"-" json:"-"`
+	// InvitedUntil is when the link of an invitation ends; nil if there is none.
+	InvitedUntil *time.Time `bun:"-" json:"-"`
+	Accounts     []Account  `bun:"-" json:"-"` // in directories
+}
+
+// Through is a role that an operator has through a directory.
+type Through struct {
+	TenantID string
+	Role     audit.Role
+	Kind     string // person, group
+	Name     string
+	Until    time.Time // when it ends without another sign-in
 }
 
 type roleRow struct {
@@ -133,6 +164,10 @@ var (
 	ErrMissing = errors.New("there is no such operator, session or second factor")
 	// ErrTaken says that the e-mail address belongs to another operator.
 	ErrTaken = errors.New("another operator has this e-mail address")
+	// ErrNotLocal says that a session was begun through the directory.
+	ErrNotLocal = errors.New("this session was begun through the directory: password and second factors are for those who sign in here; sign in with your password to change them")
+	// ErrNoMail says that a link cannot be mailed just now.
+	ErrNoMail = errors.New("no mail can be sent: no mail server is configured")
 )
 
 // newToken makes a secret of 256 bits for a cookie or link.
@@ -170,7 +205,7 @@ func checkPerson(email, name string) error {
 }
 
 // find reads one operator with roles.
-func find(ctx context.Context, db bun.IDB, column, value string) (*Operator, error) {
+func (s *Service) find(ctx context.Context, db bun.IDB, column, value string) (*Operator, error) {
 	var o Operator
 	err := db.NewSelect().Model(&o).Where("? = ?", bun.Ident(column), value).Scan(ctx)
 	if sqldb.Missing(err) {
@@ -180,17 +215,17 @@ func find(ctx context.Context, db bun.IDB, column, value string) (*Operator, err
 		return nil, fmt.Errorf("reading an operator: %w", err)
 	}
 	all := []*Operator{&o}
-	return &o, readRoles(ctx, db, all)
+	return &o, s.readRoles(ctx, db, all)
 }
 
-func readRoles(ctx context.Context, db bun.IDB, operators []*Operator) error {
+func (s *Service) readRoles(ctx context.Context, db bun.IDB, operators []*Operator) error {
 	if len(operators) == 0 {
 		return nil
 	}
 	byID := map[string]*Operator{}
 	ids := make([]string, 0, len(operators))
 	for _, o := range operators {
-		o.Roles = map[string]audit.Role{}
+		o.Roles, o.Own, o.Through = map[string]audit.Role{}, map[string]audit.Role{}, nil
 		byID[o.ID] = o
 		ids = append(ids, o.ID)
 	}
@@ -203,9 +238,10 @@ func readRoles(ctx context.Context, db bun.IDB, operators []*Operator) error {
 		if err != nil {
 			return err
 		}
-		byID[r.OperatorID].Roles[r.TenantID] = role
+		o := byID[r.OperatorID]
+		o.Roles[r.TenantID], o.Own[r.TenantID] = role, role
 	}
-	return nil
+	return s.readThrough(ctx, db, byID, ids)
 }
 
 // actor is the operator as the actor of what follows.

@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/uptrace/bun"
 
@@ -13,12 +14,12 @@ import (
 // only; without those who are disabled. It is for the house itself, which tells
 // them what happens there: it asks for no permission.
 func (s *Service) People(ctx context.Context, db bun.IDB, tenantID string) ([]*Operator, error) {
-	return people(ctx, db, tenantID, nil)
+	return s.people(ctx, db, tenantID, nil)
 }
 
 // Person is one of [Service.People]; [ErrMissing] if they are not, or no more.
 func (s *Service) Person(ctx context.Context, db bun.IDB, id, tenantID string) (*Operator, error) {
-	found, err := people(ctx, db, tenantID, []string{id})
+	found, err := s.people(ctx, db, tenantID, []string{id})
 	if err != nil {
 		return nil, err
 	}
@@ -28,18 +29,19 @@ func (s *Service) Person(ctx context.Context, db bun.IDB, id, tenantID string) (
 	return found[0], nil
 }
 
-func people(ctx context.Context, db bun.IDB, tenantID string, ids []string) ([]*Operator, error) {
+func (s *Service) people(ctx context.Context, db bun.IDB, tenantID string, ids []string) ([]*Operator, error) {
 	var out []*Operator
 	places := bun.List([]string{audit.AllTenants, tenantID})
 	here := db.NewSelect().Model((*roleRow)(nil)).Column("operator_id").Where("tenant_id IN (?)", places)
-	q := db.NewSelect().Model(&out).Where("o.disabled_at IS NULL").Where("o.id IN (?)", here).Order("o.email")
+	through := db.NewSelect().TableExpr("operator_assignments AS m").Join("JOIN directory_assignments AS a ON a.id = m.assignment_id").Column("m.operator_id").Where("a.tenant_id IN (?)", places)
+	q := db.NewSelect().Model(&out).Where("o.disabled_at IS NULL").Where("(o.id IN (?) OR o.id IN (?))", here, through).Order("o.email")
 	if ids != nil {
 		q.Where("o.id IN (?)", bun.List(ids))
 	}
 	if err := q.Scan(ctx); err != nil {
 		return nil, fmt.Errorf("reading who is told: %w", err)
 	}
-	if err := readRoles(ctx, db, out); err != nil {
+	if err := s.readRoles(ctx, db, out); err != nil {
 		return nil, err
 	}
 	for _, o := range out {
@@ -49,5 +51,6 @@ func people(ctx context.Context, db bun.IDB, tenantID string, ids []string) ([]*
 			}
 		}
 	}
-	return out, nil
+	// What a directory gave ends some time after the last sign-in through it.
+	return slices.DeleteFunc(out, func(o *Operator) bool { return len(o.Roles) == 0 }), nil
 }

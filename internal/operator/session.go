@@ -36,6 +36,15 @@ const (
 	seenEvery = time.Minute
 )
 
+// Method is how a session was begun.
+type Method string
+
+// The methods.
+const (
+	Local Method = "local" // password and second factor
+	SSO   Method = "sso"   // through the directory
+)
+
 // Session is one sign-in in one browser.
 type Session struct {
 	bun.BaseModel `bun:"table:sessions,alias:s" json:"-"`
@@ -43,6 +52,7 @@ type Session struct {
 	ID         string    `bun:"id,pk" json:"id"` // not the cookie
 	TokenHash  string    `json:"-"`
 	OperatorID string    `json:"operator_id"`
+	Method     Method    `json:"method"`
 	Stage      Stage     `json:"stage"`
 	CreatedAt  time.Time `json:"created_at"` // of this stage
 	SeenAt     time.Time `json:"seen_at"`
@@ -72,11 +82,14 @@ func lifetime(stage Stage) time.Duration {
 	}
 }
 
-func (s *Service) openSession(ctx context.Context, tx *sqldb.Tx, o *Operator, stage Stage, visit Visit) (Issued, error) {
+func (s *Service) openSession(ctx context.Context, tx *sqldb.Tx, o *Operator, stage Stage, visit Visit, change ...func(*Session)) (Issued, error) {
 	now, token := s.time(), newToken()
 	session := &Session{
-		ID: newID(), TokenHash: hashToken(token), OperatorID: o.ID, Stage: stage, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(lifetime(stage)),
+		ID: newID(), TokenHash: hashToken(token), OperatorID: o.ID, Method: Local, Stage: stage, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(lifetime(stage)),
 		Address: bounded(visit.Address), UserAgent: bounded(visit.UserAgent), Ceremony: []byte{}, Operator: o,
+	}
+	for _, c := range change {
+		c(session)
 	}
 	if _, err := tx.NewInsert().Model(session).Exec(ctx); err != nil {
 		return Issued{}, fmt.Errorf("opening a session: %w", err)
@@ -104,7 +117,7 @@ func (s *Service) Authenticate(ctx context.Context, token secrets.Value, visit V
 	if !now.Before(session.ExpiresAt) || !now.Before(session.SeenAt.Add(idleLifetime)) {
 		return ctx, nil, ErrSession
 	}
-	o, err := find(ctx, s.db.Read(), "id", session.OperatorID)
+	o, err := s.find(ctx, s.db.Read(), "id", session.OperatorID)
 	if errors.Is(err, ErrMissing) || err == nil && o.DisabledAt != nil {
 		return ctx, nil, ErrSession
 	}
@@ -147,6 +160,9 @@ func (s *Service) complete(ctx context.Context, session *Session, action string,
 	next.CreatedAt, next.SeenAt, next.ExpiresAt = now, now, now.Add(sessionLifetime)
 	err := s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if err := s.audit.Act(ctx, tx, o.self(action, details)); err != nil {
+			return err
+		}
+		if err := mayLocal(ctx, tx, o); err != nil {
 			return err
 		}
 		// The token that was used is good for one step.
@@ -270,6 +286,10 @@ func (s *Service) Sweep(ctx context.Context) error {
 		_, err = tx.NewDelete().Model((*link)(nil)).Where("expires_at <= ?", now).Exec(ctx)
 		if err != nil {
 			return fmt.Errorf("sweeping set-up links: %w", err)
+		}
+		_, err = tx.NewDelete().Model((*flowRow)(nil)).Where("created_at <= ?", now.Add(-2*flowLifetime)).Exec(ctx)
+		if err != nil {
+			return fmt.Errorf("sweeping sign-ins: %w", err)
 		}
 		return nil
 	})

@@ -50,7 +50,7 @@ func (s *Service) signIn(ctx context.Context, email string, password secrets.Val
 	if tooLong(password) {
 		return Issued{}, ErrSignIn
 	}
-	o, err := find(ctx, s.db.Read(), "email", normalise(email))
+	o, err := s.find(ctx, s.db.Read(), "email", normalise(email))
 	if errors.Is(err, ErrMissing) {
 		// What was typed is not written down: it may be a password.
 		return s.turnAway(ctx, audit.Actor{Kind: audit.Visitor}, "no such account", password)
@@ -61,6 +61,11 @@ func (s *Service) signIn(ctx context.Context, email string, password secrets.Val
 	actor := o.actor(visit.Address)
 	if o.PasswordHash == "" || o.DisabledAt != nil {
 		return s.turnAway(ctx, actor, "disabled, or no password yet", password)
+	}
+	if err := mayLocal(ctx, s.db.Read(), o); errors.Is(err, ErrLimited) {
+		return s.turnAway(ctx, actor, "local sign-in is limited", password)
+	} else if err != nil {
+		return Issued{}, err
 	}
 	open, err := s.reserve(ctx, o.ID)
 	if err != nil {

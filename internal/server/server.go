@@ -156,11 +156,15 @@ func (s *Server) openGround(ctx context.Context) (err error) {
 
 // buildFeatures makes the features, which register their jobs.
 func (s *Server) buildFeatures() (err error) {
-	s.operator, err = operator.New(operator.Config{DB: s.db, Keyring: s.keys, Audit: s.audit, Origin: s.c.PublicURL})
+	governor := pace.New(pace.Config{DB: s.db, Log: s.log, Watch: s.metrics.called})
+	directory, err := signOn(s.c.Config, s.c.Cloud, governor)
 	if err != nil {
 		return err
 	}
-	governor := pace.New(pace.Config{DB: s.db, Log: s.log, Watch: s.metrics.called})
+	s.operator, err = operator.New(operator.Config{DB: s.db, Keyring: s.keys, Audit: s.audit, Origin: s.c.PublicURL, SSO: directory})
+	if err != nil {
+		return err
+	}
 	s.tenants = tenant.New(tenant.Config{DB: s.db, Audit: s.audit, Keys: s.keys, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud})
 	s.sites = hosts.New(hosts.Config{DB: s.db, Audit: s.audit, Live: s.hub, Tenants: s.tenants, Pace: governor, Cloud: s.c.Cloud})
 	s.connections = connection.New(connection.Config{DB: s.db, Audit: s.audit, Keys: s.keys, Live: s.hub, Tenants: s.tenants, AdminURL: s.sites.CheckAdmin})

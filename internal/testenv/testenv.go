@@ -125,6 +125,7 @@ func Bare(t testing.TB, options ...Options) *Env {
 		Config: config.Config{
 			PublicURL: e.URL, DataDir: o.Dir, Database: secrets.New(o.Database), KeyFile: filepath.Join(o.Dir, "master.key"), TLS: config.TLS{Mode: config.TLSSelf},
 			TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
+			OIDC:           config.OIDC{Issuer: o.Lab.URL() + "/" + o.Lab.Ready().Tenants[0].ID + "/v2.0", ClientID: "a0000000-0000-4000-8000-00000000c001", Name: "the lab"},
 		},
 		Cloud: Cloud(o.Lab), Listener: listener, Talk: e.talk, Version: "test",
 		Log: slog.New(slog.NewJSONHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -121,7 +121,7 @@ func (p parser) group(n node) GroupSpec {
 func (p parser) app(n node) AppSpec {
 	get := n.object("client_id", "name", "purpose", "story", "from", "public", "multi_tenant", "verified_publisher", "enabled", "assignment_required",
 		"assigned", "roles", "secret", "certificate", "redirect_uris", "delegated_permissions", "application_permissions", "granted",
-		"spa_redirect_uris", "id_tokens", "federated_credentials", "identifier_uris", "scopes", "app_roles", "token_version", "known_clients", "preauthorized")
+		"spa_redirect_uris", "id_tokens", "group_claims", "federated_credentials", "identifier_uris", "scopes", "app_roles", "token_version", "known_clients", "preauthorized")
 	a := AppSpec{
 		App: App{
 			ClientID: guid(get("client_id")), Name: get("name").required(), Story: get("story").str(),
@@ -133,6 +133,7 @@ func (p parser) app(n node) AppSpec {
 			Delegated:    p.permissions(get("delegated_permissions"), (*Resource).Scope),
 			Application:  p.permissions(get("application_permissions"), (*Resource).Role),
 			IDTokens:     get("id_tokens").flag(false),
+			GroupClaims:  groupClaims[get("group_claims").oneOf("none", "none", "security_groups", "all")],
 			Federated:    federatedCredentials(get("federated_credentials")),
 		},
 		From:               get("from").str(),
@@ -154,6 +155,10 @@ func (p parser) app(n node) AppSpec {
 	}
 	return a
 }
+
+// groupClaims are the values of groupMembershipClaims that the lab knows, by the
+// words of the tenants file.
+var groupClaims = map[string]string{"security_groups": "SecurityGroup", "all": "All"}
 
 // credential reads a secret or certificate: an object, or true for one with
 // all defaults.

@@ -234,6 +234,9 @@ type App struct {
 	// IDTokens lets the authorize endpoint issue id tokens
 	// (web/implicitGrantSettings/enableIdTokenIssuance).
 	IDTokens bool `json:",omitempty"`
+	// GroupClaims asks for the person's groups in id tokens
+	// (groupMembershipClaims): "SecurityGroup", "All" or "" for none.
+	GroupClaims string `json:",omitempty"`
 }
 
 // API is a registration as a resource that tokens can be asked for.

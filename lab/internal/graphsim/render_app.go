@@ -84,11 +84,17 @@ var applicationType = newEntity("application",
 		return object("homePageUrl", nil, "logoutUrl", nil, "redirectUris", uris, "redirectUriSettings", settings,
 			"implicitGrantSettings", object("enableAccessTokenIssuance", false, "enableIdTokenIssuance", a.IDTokens))
 	}),
+	prop("groupMembershipClaims", func(_ *request, a *directory.App) any {
+		if a.GroupClaims == "" {
+			return nil
+		}
+		return a.GroupClaims
+	}),
 	prop("spa", func(_ *request, a *directory.App) any { return object("redirectUris", redirects(a, spaKind)) }),
 	prop("requiredResourceAccess", requiredAccess),
 	none("addIns", "tags"),
 	null("applicationTemplateId", "authenticationBehaviors", "certification", "createdByAppId", "defaultRedirectUri", "description", "disabledByMicrosoftStatus",
-		"groupMembershipClaims", "isDeviceOnlyAuthSupported", "isDisabled", "nativeAuthenticationApisEnabled", "notes", "optionalClaims", "requestSignatureVerification",
+		"isDeviceOnlyAuthSupported", "isDisabled", "nativeAuthenticationApisEnabled", "notes", "optionalClaims", "requestSignatureVerification",
 		"samlMetadataUrl", "serviceManagementReference", "servicePrincipalLockConfiguration", "tokenEncryptionKeyId", "uniqueName"),
 	none("managerApplications").ask(),
 	constant(false, "oauth2RequirePostResponse").ask(),
