@@ -21,6 +21,7 @@ import (
 
 	"gatehouse/client"
 	"gatehouse/internal/audit"
+	"gatehouse/internal/batch"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
@@ -40,6 +41,7 @@ type Config struct {
 	Tenants     *tenant.Service
 	Connections *connection.Service
 	Runs        *validation.Runs
+	Batches     *batch.Service
 	Jobs        *jobs.Queue
 	Live        *live.Hub
 	// Doctor looks after the machine.
@@ -123,6 +125,8 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 	f.tenants(h)
 	f.connections(h)
 	f.validations(h)
+	f.daily(h)
+	f.batches(h)
 	f.audits(h)
 	f.jobs(h)
 	f.house(h)
@@ -143,6 +147,7 @@ var tags = []*huma.Tag{
 	{Name: "Tenants", Description: "The Microsoft 365 tenants that are looked after."},
 	{Name: "Connections", Description: "The identities that reach services of a tenant."},
 	{Name: "Validations", Description: "Whether an identity gets in, and what stops it."},
+	{Name: "Batches", Description: "What is done to many connections."},
 	{Name: "Audit", Description: "Who did what."},
 	{Name: "Jobs", Description: "Work in the background."},
 	{Name: "Server", Description: "The server itself."},

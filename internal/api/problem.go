@@ -13,6 +13,7 @@ import (
 
 	"gatehouse/client"
 	"gatehouse/internal/audit"
+	"gatehouse/internal/batch"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/diagnosis"
 	"gatehouse/internal/fault"
@@ -68,6 +69,9 @@ var known = []struct {
 	{validation.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{jobs.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{jobs.ErrFinished, http.StatusConflict, client.ProblemConflict},
+	{batch.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
+	{connection.ErrNoFilter, http.StatusNotFound, client.ProblemNotFound},
+	{batch.ErrEnded, http.StatusConflict, client.ProblemConflict},
 	{jobs.ErrRunning, http.StatusConflict, client.ProblemConflict},
 	{secrets.ErrRotating, http.StatusConflict, client.ProblemConflict},
 	{secrets.ErrRotated, http.StatusServiceUnavailable, client.ProblemBusy},

@@ -92,6 +92,11 @@ type Connection struct {
 	Warnings     []string // of the profile itself, then of the last validation
 	CreatedAt    time.Time
 	Version      int64
+
+	Tags     []string
+	Schedule string     // its own, as package schedule writes it; "" for the tenant's
+	InForce  string     // its own schedule, the tenant's or the server's
+	NextAt   *time.Time // when it is validated by itself; nil for never
 }
 
 // The errors that callers tell apart.

@@ -29,7 +29,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[envelope]) error {
 	if w.queue.live != nil {
 		w.queue.news.add(tenantOf(job.JobRow), job.ID)
 	}
-	err := w.work(ctx, job.Args.Args)
+	err := w.work(context.WithValue(ctx, idKey{}, job.ID), job.Args.Args)
 	if err == nil {
 		return nil
 	}
@@ -49,6 +49,14 @@ func (w *worker) Work(ctx context.Context, job *river.Job[envelope]) error {
 		return river.JobSnooze(later.pause)
 	}
 	return bounded(err)
+}
+
+type idKey struct{}
+
+// ID is the id of the job that a context belongs to; 0 outside of one.
+func ID(ctx context.Context) int64 {
+	id, _ := ctx.Value(idKey{}).(int64)
+	return id
 }
 
 // maxError bounds what is kept of an error, in bytes.

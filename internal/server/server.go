@@ -15,6 +15,7 @@ import (
 
 	"gatehouse/internal/api"
 	"gatehouse/internal/audit"
+	"gatehouse/internal/batch"
 	"gatehouse/internal/config"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/jobs"
@@ -62,6 +63,7 @@ type Server struct {
 	tenants     *tenant.Service
 	connections *connection.Service
 	runs        *validation.Runs
+	batches     *batch.Service
 
 	authority *authority // of tls.mode self
 	listener  net.Listener
@@ -147,6 +149,7 @@ func (s *Server) buildFeatures() (err error) {
 	s.runs = validation.NewRuns(validation.RunsConfig{
 		DB: s.db, Audit: s.audit, Connections: s.connections, Tenants: s.tenants, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud,
 	})
+	s.batches = batch.New(batch.Config{DB: s.db, Audit: s.audit, Connections: s.connections, Runs: s.runs, Jobs: s.queue, Live: s.hub})
 	s.registerChores()
 	return nil
 }
