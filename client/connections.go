@@ -2,7 +2,9 @@ package client
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -107,9 +109,8 @@ type ConnectionFilter struct {
 	Parked                  string // yes or no
 }
 
-// Connections lists connections; next is the cursor of the next page.
-func (c *Client) Connections(ctx context.Context, f ConnectionFilter, p Page) (connections []Connection, next string, err error) {
-	q := p.query()
+func (f ConnectionFilter) query() url.Values {
+	q := url.Values{}
 	set(q, "tenant", f.TenantID)
 	set(q, "verdict", f.Verdict)
 	set(q, "kind", f.Kind)
@@ -117,6 +118,13 @@ func (c *Client) Connections(ctx context.Context, f ConnectionFilter, p Page) (c
 	set(q, "tag", f.Tag)
 	set(q, "service", f.Service)
 	set(q, "parked", f.Parked)
+	return q
+}
+
+// Connections lists connections; next is the cursor of the next page.
+func (c *Client) Connections(ctx context.Context, f ConnectionFilter, p Page) (connections []Connection, next string, err error) {
+	q := f.query()
+	maps.Copy(q, p.query())
 	l, err := call[List[Connection]](ctx, c, request{method: http.MethodGet, path: "/connections", query: q})
 	return l.Items, l.Next, err
 }

@@ -29,6 +29,7 @@ import (
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
+	"gatehouse/internal/transfer"
 	"gatehouse/internal/validation"
 )
 
@@ -42,6 +43,7 @@ type Config struct {
 	Connections *connection.Service
 	Runs        *validation.Runs
 	Batches     *batch.Service
+	Transfer    *transfer.Service
 	Jobs        *jobs.Queue
 	Live        *live.Hub
 	// Doctor looks after the machine.
@@ -127,6 +129,7 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 	f.validations(h)
 	f.daily(h)
 	f.batches(h)
+	f.transfers(h)
 	f.audits(h)
 	f.jobs(h)
 	f.house(h)

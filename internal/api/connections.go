@@ -54,8 +54,8 @@ func oneConnection(c connection.Connection, err error) (*body[client.Connection]
 	return with(connectionOf(c)), nil
 }
 
-type connectionList struct {
-	Paging
+// connectionFilter are the parameters of what is about some connections.
+type connectionFilter struct {
 	Tenant  string `query:"tenant" maxLength:"64"`
 	Verdict string `query:"verdict" enum:"works,works_with_warnings,blocked,failed,unknown,never"`
 	Kind    string `query:"kind" enum:"service_account,app"`
@@ -65,8 +65,17 @@ type connectionList struct {
 	Parked  string `query:"parked" enum:"yes,no"`
 }
 
+func (q connectionFilter) filter() connection.Filter {
+	return connection.Filter{TenantID: q.Tenant, Verdict: q.Verdict, Kind: connection.Kind(q.Kind), Search: q.Search, Tag: q.Tag, Service: q.Service, Parked: q.Parked}
+}
+
+type connectionList struct {
+	Paging
+	connectionFilter
+}
+
 func (f *face) listConnections(ctx context.Context, in *connectionList) (*body[client.List[client.Connection]], error) {
-	all, next, err := f.Connections.List(ctx, connection.Filter{TenantID: in.Tenant, Verdict: in.Verdict, Kind: connection.Kind(in.Kind), Search: in.Search, Tag: in.Tag, Service: in.Service, Parked: in.Parked}, connection.Page{After: in.After, Limit: in.Limit})
+	all, next, err := f.Connections.List(ctx, in.filter(), connection.Page{After: in.After, Limit: in.Limit})
 	if err != nil {
 		return nil, err
 	}

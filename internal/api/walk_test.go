@@ -55,21 +55,30 @@ func operations(t *testing.T) (all []operation) {
 // requests are a good request for each operation that has a body or a query. A
 // new operation that needs one fails the walk until it stands here.
 var requests = map[string]struct{ query, body string }{
-	"detect-tenant":     {query: "?tenant=openharbour.onmicrosoft.com"},
-	"remove-tenant":     {query: "?confirm=Walk"},
-	"add-tenant":        {body: `{"tenant":"azurequay.onmicrosoft.com"}`},
-	"change-tenant":     {body: `{"name":"Walk"}`},
-	"onboard-reader":    {body: `{"client_id":"11111111-2222-3333-4444-555555555555"}`},
-	"upload-snapshot":   {body: `{}`},
-	"add-connection":    {body: `{"tenant_id":"{tenant}","kind":"service_account","name":"More","username":"more@openharbour.onmicrosoft.com","services":["graph"],"credential":{"password":"x"}}`},
-	"change-connection": {body: `{"name":"Other","username":"a@openharbour.onmicrosoft.com","services":["graph"],"version":999}`},
-	"set-credential":    {body: `{"password":"y"}`},
-	"invite-operator":   {body: `{"email":"new@contoso.example","name":"New Person","roles":{"{tenant}":"viewer"}}`},
-	"set-role":          {body: `{"role":"viewer"}`},
-	"sign-in":           {body: `{"email":"nobody@contoso.example","password":"wrong"}`},
-	"set-up":            {body: `{"link":"none","password":"wrong"}`},
-	"give-code":         {body: `{"code":"000000"}`},
-	"confirm-generator": {body: `{"code":"000000"}`},
+	"detect-tenant":       {query: "?tenant=openharbour.onmicrosoft.com"},
+	"remove-tenant":       {query: "?confirm=Walk"},
+	"add-tenant":          {body: `{"tenant":"azurequay.onmicrosoft.com"}`},
+	"change-tenant":       {body: `{"name":"Walk"}`},
+	"onboard-reader":      {body: `{"client_id":"11111111-2222-3333-4444-555555555555"}`},
+	"upload-snapshot":     {body: `{}`},
+	"add-connection":      {body: `{"tenant_id":"{tenant}","kind":"service_account","name":"More","username":"more@openharbour.onmicrosoft.com","services":["graph"],"credential":{"password":"x"}}`},
+	"change-connection":   {body: `{"name":"Other","username":"a@openharbour.onmicrosoft.com","services":["graph"],"version":999}`},
+	"set-credential":      {body: `{"password":"y"}`},
+	"invite-operator":     {body: `{"email":"new@contoso.example","name":"New Person","roles":{"{tenant}":"viewer"}}`},
+	"set-role":            {body: `{"role":"viewer"}`},
+	"sign-in":             {body: `{"email":"nobody@contoso.example","password":"wrong"}`},
+	"preview-batch":       {body: `{"action":"validate","filter":{"tenant":"{tenant}"}}`},
+	"start-batch":         {body: `{"action":"validate","filter":{"tenant":"{tenant}"}}`},
+	"save-filter":         {body: `{"name":"Walk","filter":{"tenant":"{tenant}"}}`},
+	"set-tags":            {body: `{"tags":["walk"]}`},
+	"set-schedule":        {body: `{"schedule":"every 6h"}`},
+	"set-tenant-schedule": {body: `{"schedule":"every 6h"}`},
+	"set-server-schedule": {body: `{"schedule":"every 6h"}`},
+	"import-connections":  {body: `{"format":"csv","file":"tenant,name\n","dry_run":true}`},
+	"export-connections":  {query: "?tenant={tenant}"},
+	"set-up":              {body: `{"link":"none","password":"wrong"}`},
+	"give-code":           {body: `{"code":"000000"}`},
+	"confirm-generator":   {body: `{"code":"000000"}`},
 }
 
 // walk is two tenants with something in each, and who has which role.
@@ -82,6 +91,8 @@ type walk struct {
 	run        string
 	job        string
 	somebody   string // an operator
+	batch      string
+	filter     string
 }
 
 func newWalk(t *testing.T, e *testenv.Env) *walk {
@@ -111,13 +122,22 @@ func newWalk(t *testing.T, e *testenv.Env) *walk {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b, err := e.StartBatch(ctx, client.BatchRequest{Action: client.ActionValidate, IDs: []string{c.ID}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved, err := e.SaveFilter(ctx, client.FilterRequest{Name: "Of the walk", Filter: client.ConnectionSearch{TenantID: added.ID}, Shared: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.batch, w.filter = b.ID, saved.ID
 	w.connection, w.run, w.job, w.somebody = c.ID, v.ID, fmt.Sprint(jobs[0].ID), i.Operator.ID
 	return w
 }
 
 // object is the id of what an operation is about.
 func (w *walk) object(op operation) string {
-	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "jobs": w.job, "operators": w.somebody} {
+	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "jobs": w.job, "operators": w.somebody, "batches": w.batch, "filters": w.filter} {
 		if strings.HasPrefix(op.path, "/api/v1/"+prefix+"/") {
 			return id
 		}
@@ -130,7 +150,7 @@ func (w *walk) ask(op operation, token string) (status int, body []byte) {
 	w.t.Helper()
 	r := requests[op.id]
 	path := strings.NewReplacer("{id}", w.object(op), "{tenant}", w.tenant).Replace(op.path)
-	return w.send(op, token, path+r.query, strings.ReplaceAll(r.body, "{tenant}", w.tenant))
+	return w.send(op, token, path+strings.ReplaceAll(r.query, "{tenant}", w.tenant), strings.ReplaceAll(r.body, "{tenant}", w.tenant))
 }
 
 // send makes some request of an operation. Its answer has to be one that the
@@ -306,7 +326,7 @@ func walkAll(t *testing.T, e *testenv.Env) {
 // the tenants: the object belongs to none, or to several.
 func ownRules(op operation) bool {
 	return slices.Contains([]string{"invite-operator", "relink-operator", "disable-operator", "enable-operator", "remove-operator", "set-role", "add-tenant", "detect-tenant", "doctor", "rotate-keys",
-		"verify-audit", "checkpoint-audit", "export-audit"}, op.id)
+		"verify-audit", "checkpoint-audit", "export-audit", "count-tags", "export-connections", "import-connections", "save-filter", "remove-filter", "get-schedule", "set-server-schedule"}, op.id)
 }
 
 // Every list shows what is in the caller's tenants and nothing else.

@@ -27,6 +27,7 @@ import (
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
+	"gatehouse/internal/transfer"
 	"gatehouse/internal/validation"
 )
 
@@ -64,6 +65,7 @@ type Server struct {
 	connections *connection.Service
 	runs        *validation.Runs
 	batches     *batch.Service
+	transfer    *transfer.Service
 
 	authority *authority // of tls.mode self
 	listener  net.Listener
@@ -150,6 +152,7 @@ func (s *Server) buildFeatures() (err error) {
 		DB: s.db, Audit: s.audit, Connections: s.connections, Tenants: s.tenants, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud,
 	})
 	s.batches = batch.New(batch.Config{DB: s.db, Audit: s.audit, Connections: s.connections, Runs: s.runs, Jobs: s.queue, Live: s.hub})
+	s.transfer = transfer.New(transfer.Config{Tenants: s.tenants, Connections: s.connections, Batches: s.batches})
 	s.registerChores()
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"gatehouse/internal/microsoft/graph"
 	"gatehouse/internal/microsoft/login"
 	"gatehouse/internal/posture"
+	"gatehouse/internal/tenant"
 )
 
 // Shared is what the validations of many identities of one tenant have in common,
@@ -15,13 +16,15 @@ import (
 // of apps and the registration report. A nil one shares nothing. It is for
 // minutes: the reader's token in it is not renewed.
 type Shared struct {
-	mu      sync.Mutex
-	at      *login.Tenant
-	client  *graph.Client
-	failed  error // why the reader could not sign in
-	names   map[string]string
-	reading sync.Once
-	report  *posture.Report
+	mu       sync.Mutex
+	at       *login.Tenant
+	client   *graph.Client
+	failed   error // why the reader could not sign in
+	names    map[string]string
+	identity *tenant.Reading
+	opened   bool // identity was asked for, and may be nil
+	reading  sync.Once
+	report   *posture.Report
 }
 
 // notInSweep is why a sweep leaves the sign-in log alone.
@@ -34,6 +37,23 @@ func (s *Shared) recent() time.Duration {
 		return recent
 	}
 	return 2 * time.Minute
+}
+
+// reads opens the reader's credential, once.
+func (s *Shared) reads(open func() (*tenant.Reading, error)) (*tenant.Reading, error) {
+	if s == nil {
+		return open()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.opened {
+		return s.identity, nil
+	}
+	identity, err := open()
+	if err == nil {
+		s.identity, s.opened = identity, true
+	}
+	return identity, err
 }
 
 func (s *Shared) tenant(ctx context.Context, client *login.Client, name string) (login.Tenant, error) {

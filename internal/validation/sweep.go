@@ -54,7 +54,7 @@ func (r *Runs) Within(ctx context.Context, shared *Shared, connectionID, by stri
 	case err != nil:
 		return r.ended(ctx, row.ID, r.lose(ctx, row.ID, err.Error()))
 	}
-	return r.ended(ctx, row.ID, r.finish(ctx, row.ID, result))
+	return Run{ID: row.ID, ConnectionID: c.ID, TenantID: c.TenantID, State: Done, RequestedBy: row.RequestedBy, CreatedAt: row.CreatedAt, Result: &result}, r.finish(ctx, row.ID, result)
 }
 
 // ended gives a run that was just ended, unless that went wrong.
@@ -85,7 +85,7 @@ func (r *Runs) enter(ctx context.Context, c connection.Opened, by string) (row *
 		if n, err := done.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(err, errOpen)
 		}
-		return r.announce(ctx, tx, row, nil)
+		return nil // pages are told when it has ended
 	})
 	if !errors.Is(err, errOpen) {
 		return row, false, err
@@ -107,7 +107,7 @@ func (r *Runs) enter(ctx context.Context, c connection.Opened, by string) (row *
 
 // examine runs the recipe for a connection that is open already.
 func (r *Runs) examine(ctx context.Context, row *runRow, c connection.Opened, shared *Shared) (Result, error) {
-	request, err := r.request(ctx, c)
+	request, err := r.request(ctx, c, shared)
 	if err != nil {
 		return Result{}, err
 	}

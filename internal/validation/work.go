@@ -86,7 +86,7 @@ func (r *Runs) validate(ctx context.Context, row *runRow) (Result, error) {
 }
 
 // request turns a connection into what to validate.
-func (r *Runs) request(ctx context.Context, c connection.Opened) (Request, error) {
+func (r *Runs) request(ctx context.Context, c connection.Opened, shared *Shared) (Request, error) {
 	at, err := r.Tenants.Directory(ctx, c.TenantID)
 	if err != nil {
 		return Request{}, err
@@ -109,7 +109,7 @@ func (r *Runs) request(ctx context.Context, c connection.Opened) (Request, error
 	default:
 		request.Password = c.Secret
 	}
-	reading, err := r.Tenants.Reading(ctx, c.TenantID)
+	reading, err := shared.reads(func() (*tenant.Reading, error) { return r.Tenants.Reading(ctx, c.TenantID) })
 	if err != nil {
 		return Request{}, err
 	}
