@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/batch"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
+	"gatehouse/internal/transfer"
 	"gatehouse/internal/validation"
 )
 
@@ -22,6 +24,8 @@ type Config struct {
 	Tenants     *tenant.Service
 	Connections *connection.Service
 	Runs        *validation.Runs
+	Batches     *batch.Service
+	Transfer    *transfer.Service
 	Operators   *operator.Service
 	Audit       *audit.Log
 	Jobs        *jobs.Queue
@@ -103,6 +107,20 @@ func (c *console) routes() http.Handler {
 	page("GET /connections", c.connections)
 	page("GET /connections/new", c.newConnectionPage)
 	page("POST /connections/new", c.newConnection)
+	page("POST /connections/bulk", c.bulk)
+	page("GET /connections/export", c.export)
+	page("GET /connections/import", c.importPage)
+	page("POST /connections/import", c.importFile)
+	page("POST /filters", c.saveFilter)
+	page("POST /filters/{id}/remove", c.forgetFilter)
+	page("GET /batches", c.batches)
+	page("POST /batches", c.startBatch)
+	page("GET /batches/{id}", c.batch)
+	page("POST /batches/{id}/cancel", c.cancelBatch)
+	page("POST /connections/{id}/daily", c.setDaily)
+	page("POST /tenants/{id}/schedule", c.setFallback)
+	page("GET /settings/schedule", c.schedulePage)
+	page("POST /settings/schedule", c.setSchedule)
 	page("GET /connections/{id}", c.connection)
 	page("GET /connections/{id}/edit", c.editConnectionPage)
 	page("POST /connections/{id}/edit", c.editConnection)

@@ -18,6 +18,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/batch"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/console"
 	"gatehouse/internal/jobs"
@@ -30,6 +31,7 @@ import (
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/sqldb/dbtest"
 	"gatehouse/internal/tenant"
+	"gatehouse/internal/transfer"
 	"gatehouse/internal/validation"
 	"gatehouse/lab"
 )
@@ -99,6 +101,8 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	h.tenants = tenant.New(tenant.Config{DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud})
 	h.connections = connection.New(connection.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Tenants: h.tenants})
 	h.runs = validation.NewRuns(validation.RunsConfig{DB: db, Audit: h.log, Connections: h.connections, Tenants: h.tenants, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud})
+	batches := batch.New(batch.Config{DB: db, Audit: h.log, Connections: h.connections, Runs: h.runs, Jobs: queue.Queue, Live: hub})
+	transfers := transfer.New(transfer.Config{Tenants: h.tenants, Connections: h.connections, Batches: batches})
 	queue.start()
 	h.server = httptest.NewUnstartedServer(nil)
 	address := "http://" + strings.Replace(h.server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
@@ -107,7 +111,7 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 		t.Fatal(err)
 	}
 	h.server.Config.Handler = http.NewCrossOriginProtection().Handler(console.New(console.Config{
-		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub,
+		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Batches: batches, Transfer: transfers, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub,
 		Limiter: operator.NewLimiter(operator.LimiterConfig{Every: time.Millisecond, Burst: 1000}), PublicURL: address, Demo: h.demo,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}))
