@@ -26,6 +26,7 @@ import (
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
 	"gatehouse/internal/operator"
+	"gatehouse/internal/search"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
@@ -44,6 +45,7 @@ type Config struct {
 	Runs        *validation.Runs
 	Batches     *batch.Service
 	Transfer    *transfer.Service
+	Search      *search.Service
 	Jobs        *jobs.Queue
 	Live        *live.Hub
 	// Doctor looks after the machine.
@@ -130,6 +132,7 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 	f.daily(h)
 	f.batches(h)
 	f.transfers(h)
+	f.searches(h)
 	f.audits(h)
 	f.jobs(h)
 	f.house(h)

@@ -69,6 +69,7 @@ var requests = map[string]struct{ query, body string }{
 	"sign-in":             {body: `{"email":"nobody@contoso.example","password":"wrong"}`},
 	"preview-batch":       {body: `{"action":"validate","filter":{"tenant":"{tenant}"}}`},
 	"start-batch":         {body: `{"action":"validate","filter":{"tenant":"{tenant}"}}`},
+	"search":              {body: `{"text":"walk"}`},
 	"save-filter":         {body: `{"name":"Walk","filter":{"tenant":"{tenant}"}}`},
 	"set-tags":            {body: `{"tags":["walk"]}`},
 	"set-schedule":        {body: `{"schedule":"every 6h"}`},
@@ -326,7 +327,7 @@ func walkAll(t *testing.T, e *testenv.Env) {
 // the tenants: the object belongs to none, or to several.
 func ownRules(op operation) bool {
 	return slices.Contains([]string{"invite-operator", "relink-operator", "disable-operator", "enable-operator", "remove-operator", "set-role", "add-tenant", "detect-tenant", "doctor", "rotate-keys",
-		"verify-audit", "checkpoint-audit", "export-audit", "count-tags", "export-connections", "import-connections", "save-filter", "remove-filter", "get-schedule", "set-server-schedule"}, op.id)
+		"verify-audit", "checkpoint-audit", "export-audit", "count-tags", "export-connections", "import-connections", "save-filter", "remove-filter", "search", "get-schedule", "set-server-schedule"}, op.id)
 }
 
 // Every list shows what is in the caller's tenants and nothing else.

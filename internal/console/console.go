@@ -12,6 +12,7 @@ import (
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
 	"gatehouse/internal/operator"
+	"gatehouse/internal/search"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
 	"gatehouse/internal/transfer"
@@ -26,6 +27,7 @@ type Config struct {
 	Runs        *validation.Runs
 	Batches     *batch.Service
 	Transfer    *transfer.Service
+	Search      *search.Service
 	Operators   *operator.Service
 	Audit       *audit.Log
 	Jobs        *jobs.Queue
@@ -86,6 +88,8 @@ func (c *console) routes() http.Handler {
 	page("GET /{$}", c.overview)
 	page("GET /explain", c.explainPage)
 	page("POST /explain", c.explain)
+	page("GET /search", c.searchPage)
+	page("POST /search", c.search)
 	page("GET /live", c.live)
 
 	page("GET /tenants", c.tenants)

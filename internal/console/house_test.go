@@ -27,6 +27,7 @@ import (
 	"gatehouse/internal/microsoft"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/pace"
+	"gatehouse/internal/search"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/sqldb/dbtest"
@@ -54,6 +55,7 @@ type house struct {
 	operators   *operator.Service
 	tenants     *tenant.Service
 	connections *connection.Service
+	batches     *batch.Service
 	runs        *validation.Runs
 }
 
@@ -101,8 +103,8 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	h.tenants = tenant.New(tenant.Config{DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud})
 	h.connections = connection.New(connection.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Tenants: h.tenants})
 	h.runs = validation.NewRuns(validation.RunsConfig{DB: db, Audit: h.log, Connections: h.connections, Tenants: h.tenants, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud})
-	batches := batch.New(batch.Config{DB: db, Audit: h.log, Connections: h.connections, Runs: h.runs, Jobs: queue.Queue, Live: hub})
-	transfers := transfer.New(transfer.Config{Tenants: h.tenants, Connections: h.connections, Batches: batches})
+	h.batches = batch.New(batch.Config{DB: db, Audit: h.log, Connections: h.connections, Runs: h.runs, Jobs: queue.Queue, Live: hub})
+	transfers := transfer.New(transfer.Config{Tenants: h.tenants, Connections: h.connections, Batches: h.batches})
 	queue.start()
 	h.server = httptest.NewUnstartedServer(nil)
 	address := "http://" + strings.Replace(h.server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
@@ -110,8 +112,9 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
+	searching := search.New(search.Config{Tenants: h.tenants, Connections: h.connections, Operators: h.operators})
 	h.server.Config.Handler = http.NewCrossOriginProtection().Handler(console.New(console.Config{
-		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Batches: batches, Transfer: transfers, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub,
+		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Batches: h.batches, Transfer: transfers, Search: searching, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub,
 		Limiter: operator.NewLimiter(operator.LimiterConfig{Every: time.Millisecond, Burst: 1000}), PublicURL: address, Demo: h.demo,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}))

@@ -56,6 +56,7 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 		_, err = h.tenants.CheckReader(h.boss(), tenants["Azure Quay"].ID) // Microsoft does not know it
 	}
 	must(t, 0, err)
+	swept := h.daily(shown["Nightly backup"], eve)
 	account, app, off := "/connections/"+shown["Admin tool"].ID, "/connections/"+made.ID, "/tenants/"+tenants["Azure Quay"].ID
 	return h, cookie, []screen{
 		{"overview", "/"}, {"tenants", "/tenants"}, {"tenants-none-fit", "/tenants?search=zzz"}, {"tenant-new", "/tenants/new"}, {"tenant", "/tenants/" + first.ID}, {"tenant-without-rules", off},
@@ -63,6 +64,7 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 		{"connections", "/connections"}, {"connection-new", "/connections/new"}, {"connection", account}, {"connection-works", "/connections/" + shown["Nightly backup"].ID},
 		{"connection-without-rules", "/connections/" + shown["Deployment"].ID}, {"connection-parked", "/connections/" + parked.ID}, {"connection-edit", account + "/edit"},
 		{"credential", app + "/credential"}, {"connection-app", app}, {"connection-remove", account + "/remove"},
+		{"connections-filtered", "/connections?tag=finance"}, {"batches", "/batches"}, {"batch", "/batches/" + swept}, {"import", "/connections/import"}, {"schedule", "/settings/schedule"}, {"search", "/search"},
 		{"jobs", "/jobs"}, {"audit", "/audit"}, {"operators", "/operators"}, {"operator-new", "/operators/new"}, {"operator", "/operators/" + eve.ID},
 		{"operator-disable", "/operators/" + eve.ID + "/disable"}, {"operator-remove", "/operators/" + eve.ID + "/remove"},
 		{"explain", "/explain"}, {"developers", "/developers"}, {"settings", "/settings"}, {"factor-new", "/factors/new"}, {"not-here", "/nowhere"},

@@ -24,6 +24,7 @@ import (
 	"gatehouse/internal/microsoft"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/pace"
+	"gatehouse/internal/search"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
@@ -66,6 +67,7 @@ type Server struct {
 	runs        *validation.Runs
 	batches     *batch.Service
 	transfer    *transfer.Service
+	search      *search.Service
 
 	authority *authority // of tls.mode self
 	listener  net.Listener
@@ -153,6 +155,7 @@ func (s *Server) buildFeatures() (err error) {
 	})
 	s.batches = batch.New(batch.Config{DB: s.db, Audit: s.audit, Connections: s.connections, Runs: s.runs, Jobs: s.queue, Live: s.hub})
 	s.transfer = transfer.New(transfer.Config{Tenants: s.tenants, Connections: s.connections, Batches: s.batches})
+	s.search = search.New(search.Config{Tenants: s.tenants, Connections: s.connections, Operators: s.operator})
 	s.registerChores()
 	return nil
 }
