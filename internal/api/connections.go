@@ -54,8 +54,8 @@ func oneConnection(c connection.Connection, err error) (*body[client.Connection]
 	return with(connectionOf(c)), nil
 }
 
-// connectionFilter are the parameters of what is about some connections.
-type connectionFilter struct {
+// ConnectionFilter are the parameters of what is about some connections.
+type ConnectionFilter struct {
 	Tenant  string `query:"tenant" maxLength:"64"`
 	Verdict string `query:"verdict" enum:"works,works_with_warnings,blocked,failed,unknown,never"`
 	Kind    string `query:"kind" enum:"service_account,app"`
@@ -65,13 +65,13 @@ type connectionFilter struct {
 	Parked  string `query:"parked" enum:"yes,no"`
 }
 
-func (q connectionFilter) filter() connection.Filter {
+func (q ConnectionFilter) filter() connection.Filter {
 	return connection.Filter{TenantID: q.Tenant, Verdict: q.Verdict, Kind: connection.Kind(q.Kind), Search: q.Search, Tag: q.Tag, Service: q.Service, Parked: q.Parked}
 }
 
 type connectionList struct {
 	Paging
-	connectionFilter
+	ConnectionFilter
 }
 
 func (f *face) listConnections(ctx context.Context, in *connectionList) (*body[client.List[client.Connection]], error) {

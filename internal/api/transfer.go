@@ -25,7 +25,7 @@ func (f *face) transfers(h huma.API) {
 }
 
 type exportQuery struct {
-	connectionFilter
+	ConnectionFilter
 	Format string `query:"format" enum:"csv,json" default:"csv"`
 }
 

@@ -199,4 +199,12 @@ func rateWords(b batch.Batch, now time.Time) string {
 	return text
 }
 
+// noteWords is a note as a sentence; "" for none.
+func noteWords(note string) string {
+	if note == "" {
+		return ""
+	}
+	return sentence(note)
+}
+
 func sum(b batch.Batch) string { return fmt.Sprintf("%d of %d", b.Done, b.Total) }
