@@ -30,7 +30,7 @@ type Exchange struct {
 	Username      string    `json:"username"`
 	Scope         string    `json:"scope"`
 	TenantID      string    `json:"tenant_id"` // of the access token, "" without one
-	Fault         string    `json:"fault"` // id of the fault that was applied, "" if none
+	Fault         string    `json:"fault"`     // id of the fault that was applied, "" if none
 }
 
 // maxJournal is how many exchanges are kept unless the configuration says so.
