@@ -2,7 +2,9 @@ package client
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -36,6 +38,10 @@ type Connection struct {
 	Warnings           []string   `json:"warnings" nullable:"false"`
 	CreatedAt          time.Time  `json:"created_at"`
 	Version            int64      `json:"version"`
+	Tags               []string   `json:"tags" nullable:"false"`
+	Schedule           string     `json:"schedule,omitempty" doc:"Its own; left out: the tenant's"`
+	ScheduleInForce    string     `json:"schedule_in_force" doc:"Its own, the tenant's or the server's"`
+	NextAt             *time.Time `json:"next_at,omitempty" doc:"When it is validated by itself"`
 }
 
 // Consumer is the software that uses a connection.
@@ -99,15 +105,26 @@ type CredentialRequest struct {
 type ConnectionFilter struct {
 	TenantID, Verdict, Kind string
 	Search                  string // in name and user name
+	Tag, Service            string
+	Parked                  string // yes or no
 }
 
-// Connections lists connections; next is the cursor of the next page.
-func (c *Client) Connections(ctx context.Context, f ConnectionFilter, p Page) (connections []Connection, next string, err error) {
-	q := p.query()
+func (f ConnectionFilter) query() url.Values {
+	q := url.Values{}
 	set(q, "tenant", f.TenantID)
 	set(q, "verdict", f.Verdict)
 	set(q, "kind", f.Kind)
 	set(q, "search", f.Search)
+	set(q, "tag", f.Tag)
+	set(q, "service", f.Service)
+	set(q, "parked", f.Parked)
+	return q
+}
+
+// Connections lists connections; next is the cursor of the next page.
+func (c *Client) Connections(ctx context.Context, f ConnectionFilter, p Page) (connections []Connection, next string, err error) {
+	q := f.query()
+	maps.Copy(q, p.query())
 	l, err := call[List[Connection]](ctx, c, request{method: http.MethodGet, path: "/connections", query: q})
 	return l.Items, l.Next, err
 }

@@ -1,6 +1,8 @@
 package lab
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -27,13 +29,15 @@ type Exchange struct {
 	ClientID      string    `json:"client_id"`
 	Username      string    `json:"username"`
 	Scope         string    `json:"scope"`
-	Fault         string    `json:"fault"` // id of the fault that was applied, "" if none
+	TenantID      string    `json:"tenant_id"` // of the access token, "" without one
+	Fault         string    `json:"fault"`     // id of the fault that was applied, "" if none
 }
 
-// maxJournal is how many exchanges are kept.
+// maxJournal is how many exchanges are kept unless the configuration says so.
 const maxJournal = 10_000
 
 type journal struct {
+	most int
 	mu   sync.Mutex
 	list []Exchange
 }
@@ -41,8 +45,8 @@ type journal struct {
 func (j *journal) add(e Exchange) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if len(j.list) >= 2*maxJournal {
-		j.list = slices.Clone(j.list[maxJournal:])
+	if len(j.list) >= 2*j.most {
+		j.list = slices.Clone(j.list[j.most:])
 	}
 	j.list = append(j.list, e)
 }
@@ -58,7 +62,7 @@ func (j *journal) find(keep func(Exchange) bool) []Exchange {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	out := []Exchange{}
-	for _, e := range j.list[max(0, len(j.list)-maxJournal):] {
+	for _, e := range j.list[max(0, len(j.list)-j.most):] {
 		if keep(e) {
 			out = append(out, e)
 		}
@@ -108,6 +112,7 @@ func (l *Lab) observe(service string, next http.Handler) http.Handler {
 		e := Exchange{Time: l.Now().UTC(), Service: service, Method: r.Method, Host: r.Host, Path: r.URL.Path, Query: publicQuery(r), UserAgent: r.UserAgent(), CorrelationID: r.Header.Get("client-request-id")}
 		form := formOf(r)
 		e.GrantType, e.ClientID, e.Username, e.Scope = clipText(form.Get("grant_type")), clipText(form.Get("client_id")), clipText(form.Get("username")), clipText(form.Get("scope"))
+		e.TenantID = tenantOf(r)
 		fault := l.faults.take(&e)
 		if fault == nil {
 			fault = addressedFault(userOf(e))
@@ -124,6 +129,24 @@ func (l *Lab) observe(service string, next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(status, r)
 	})
+}
+
+// tenantOf is the tenant that a request's access token names. Whether the token is
+// any good is for the service to say.
+func tenantOf(r *http.Request) string {
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	parts := strings.Split(token, ".")
+	if !ok || len(parts) != 3 {
+		return ""
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	var claims struct {
+		TenantID string `json:"tid"`
+	}
+	if err != nil || json.Unmarshal(payload, &claims) != nil {
+		return ""
+	}
+	return clipText(claims.TenantID)
 }
 
 // userOf is the user name that a request is about: a token request's, or the

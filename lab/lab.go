@@ -75,6 +75,8 @@ type Config struct {
 	Strict bool
 	// Settings are delays and limits of Graph; [Lab.SetSettings] changes them.
 	Settings Settings
+	// Journal is how many exchanges the journal keeps; 10,000 if zero.
+	Journal int
 	// Now is the clock; nil means the system's. [Lab.Advance] moves it.
 	Now func() time.Time
 }
@@ -114,7 +116,10 @@ func New(cfg Config) (*Lab, error) {
 	if cfg.Tenants == nil {
 		cfg.Tenants = strings.NewReader(builtin)
 	}
-	l := &Lab{cfg: cfg}
+	if cfg.Journal == 0 {
+		cfg.Journal = maxJournal
+	}
+	l := &Lab{cfg: cfg, journal: journal{most: cfg.Journal}}
 	if err := l.start(); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}

@@ -22,6 +22,7 @@ import (
 	"gatehouse/client"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
+	"gatehouse/internal/batch"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/hosts"
@@ -30,9 +31,11 @@ import (
 	"gatehouse/internal/live"
 	"gatehouse/internal/notify"
 	"gatehouse/internal/operator"
+	"gatehouse/internal/search"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
+	"gatehouse/internal/transfer"
 	"gatehouse/internal/validation"
 )
 
@@ -49,6 +52,9 @@ type Config struct {
 	Hosts       *hosts.Service
 	Conversions *conversion.Service
 	Incidents   *incident.Service
+	Batches     *batch.Service
+	Transfer    *transfer.Service
+	Search      *search.Service
 	Jobs        *jobs.Queue
 	Live        *live.Hub
 	Backups     *backup.Service
@@ -139,6 +145,10 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 	f.validations(h)
 	f.notices(h)
 	f.incidents(h)
+	f.daily(h)
+	f.batches(h)
+	f.transfers(h)
+	f.searches(h)
 	f.audits(h)
 	f.jobs(h)
 	f.house(h)
@@ -165,6 +175,7 @@ var tags = []*huma.Tag{
 	{Name: "Notices", Description: "What was told to whom, by mail and webhook."},
 	{Name: "Webhooks", Description: "Other software that is told what happens."},
 	{Name: "Incidents", Description: "Many failures, one cause."},
+	{Name: "Batches", Description: "What is done to many connections."},
 	{Name: "Audit", Description: "Who did what."},
 	{Name: "Jobs", Description: "Work in the background."},
 	{Name: "Server", Description: "The server itself."},

@@ -36,6 +36,7 @@ func connectionOf(c connection.Connection) client.Connection {
 		Consumer: client.Consumer{Name: c.Consumer.Name, HoldsCredential: string(c.Consumer.HoldsCredential), Accepts: c.Consumer.Accepts, Addresses: c.Consumer.Addresses},
 		Verdict:  string(c.Verdict), Sentence: c.Sentence, Rule: ruleOf(c.Rule), ValidatedAt: c.ValidatedAt, Parked: c.Parked, ParkedReason: c.ParkedReason,
 		Warnings: orEmpty(c.Warnings), CreatedAt: c.CreatedAt, Version: c.Version,
+		Tags: orEmpty(c.Tags), Schedule: c.Schedule, ScheduleInForce: c.InForce, NextAt: c.NextAt,
 	}
 }
 
@@ -53,16 +54,28 @@ func oneConnection(c connection.Connection, err error) (*body[client.Connection]
 	return with(connectionOf(c)), nil
 }
 
-type connectionList struct {
-	Paging
+// ConnectionFilter are the parameters of what is about some connections.
+type ConnectionFilter struct {
 	Tenant  string `query:"tenant" maxLength:"64"`
 	Verdict string `query:"verdict" enum:"works,works_with_warnings,blocked,failed,unknown,never"`
 	Kind    string `query:"kind" enum:"service_account,app"`
 	Search  string `query:"search" maxLength:"200" doc:"In name and user name"`
+	Tag     string `query:"tag" maxLength:"40"`
+	Service string `query:"service" enum:"graph,sharepoint,exchange,business_central"`
+	Parked  string `query:"parked" enum:"yes,no"`
+}
+
+func (q ConnectionFilter) filter() connection.Filter {
+	return connection.Filter{TenantID: q.Tenant, Verdict: q.Verdict, Kind: connection.Kind(q.Kind), Search: q.Search, Tag: q.Tag, Service: q.Service, Parked: q.Parked}
+}
+
+type connectionList struct {
+	Paging
+	ConnectionFilter
 }
 
 func (f *face) listConnections(ctx context.Context, in *connectionList) (*body[client.List[client.Connection]], error) {
-	all, next, err := f.Connections.List(ctx, connection.Filter{TenantID: in.Tenant, Verdict: in.Verdict, Kind: connection.Kind(in.Kind), Search: in.Search}, connection.Page{After: in.After, Limit: in.Limit})
+	all, next, err := f.Connections.List(ctx, in.filter(), connection.Page{After: in.After, Limit: in.Limit})
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"gatehouse/client"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
+	"gatehouse/internal/batch"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/diagnosis"
@@ -96,6 +97,9 @@ var known = []struct {
 	{notify.ErrUnderWay, http.StatusConflict, client.ProblemConflict},
 	{jobs.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{jobs.ErrFinished, http.StatusConflict, client.ProblemConflict},
+	{batch.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
+	{connection.ErrNoFilter, http.StatusNotFound, client.ProblemNotFound},
+	{batch.ErrEnded, http.StatusConflict, client.ProblemConflict},
 	{jobs.ErrRunning, http.StatusConflict, client.ProblemConflict},
 	{backup.ErrBusy, http.StatusConflict, client.ProblemConflict},
 	{secrets.ErrRotating, http.StatusConflict, client.ProblemConflict},

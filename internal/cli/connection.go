@@ -15,8 +15,8 @@ import (
 func newConnection(env Env) *cobra.Command {
 	show, unpark, certificate := &remote{env: env, first: findConnection}, &remote{env: env, first: findConnection}, &remote{env: env, first: findConnection}
 	return noun("connection", "Look after connections", "  gatehouse connection list --verdict blocked",
-		newConnectionList(env), newConnectionAdd(env), newConnectionChange(env), newConnectionCredential(env), newConnectionHistory(env), newConnectionRemove(env),
 		newConnectionConvert(env), newConnectionSheet(env), newConnectionOwner(env), newConnectionNotes(env),
+		newConnectionList(env), newConnectionAdd(env), newConnectionChange(env), newConnectionCredential(env), newConnectionHistory(env), newConnectionRemove(env), newConnectionExport(env), newConnectionImport(env), newConnectionSchedule(env), newConnectionTag(env),
 		show.command(cobra.Command{Use: "show CONNECTION", Short: "Show a connection", Args: cobra.ExactArgs(1), Example: "  gatehouse connection show Backup"},
 			func(ctx context.Context, c *client.Client, args []string) error {
 				return show.oneConnection(c.Connection(ctx, args[0]))
@@ -63,10 +63,7 @@ func newConnectionList(env Env) *cobra.Command {
 			}
 			return table(env.Stdout, []string{"ID", "TENANT", "NAME", "KIND", "VERDICT", "VALIDATED"}, rows)
 		})
-	cmd.Flags().StringVar(&f.TenantID, "tenant", "", "only those of a tenant: its name, domain or id")
-	cmd.Flags().StringVar(&f.Verdict, "verdict", "", "only those with this verdict: works, works_with_warnings, blocked, failed, unknown, never")
-	cmd.Flags().StringVar(&f.Kind, "kind", "", "only service_account or app")
-	cmd.Flags().StringVar(&f.Search, "search", "", "only those with this in name or user name")
+	filterFlags(cmd, &f)
 	return cmd
 }
 
@@ -96,6 +93,14 @@ func (r *remote) oneConnection(c client.Connection, err error) error {
 	if c.Parked {
 		fmt.Fprint(out, wrap("parked: "+c.ParkedReason, "  ", explainWidth))
 	}
+	if len(c.Tags) > 0 {
+		fmt.Fprintf(out, "  tags: %s\n", plain(strings.Join(c.Tags, ", ")))
+	}
+	fmt.Fprintf(out, "  schedule: %s", c.ScheduleInForce)
+	if c.NextAt != nil {
+		fmt.Fprintf(out, ", next %s", when(c.NextAt))
+	}
+	fmt.Fprintln(out)
 	for _, w := range c.Warnings {
 		fmt.Fprint(out, wrap("warning: "+w, "  ", explainWidth))
 	}

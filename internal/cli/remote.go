@@ -214,7 +214,7 @@ func (r *remote) command(c cobra.Command, run func(ctx context.Context, c *clien
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), r.timeout)
 		defer cancel()
-		if r.first != nil {
+		if r.first != nil && len(args) > 0 {
 			if args[0], err = r.first(ctx, api, args[0]); err != nil {
 				return r.explain(err)
 			}

@@ -15,16 +15,27 @@ import (
 
 func newValidate(env Env) *cobra.Command {
 	r := &remote{env: env, first: findConnection, timeout: 3 * time.Minute}
-	return r.command(cobra.Command{
-		Use: "validate CONNECTION", Short: "Validate a connection of a server and say what stops it", Args: cobra.ExactArgs(1),
+	var sweep sweepFlags
+	cmd := r.command(cobra.Command{
+		Use: "validate [CONNECTION]", Short: "Validate a connection of a server, or many, and say what stops them", Args: cobra.MaximumNArgs(1),
 		Long: `Validate has the server sign in as a connection and say whether it gets in without
 a person; if not, which rule says no, who acts, and what helps. CONNECTION is its
 name, TENANT/NAME, or its id. A password is tried once: after a refusal the
 connection is parked.
 
-Exit codes: 0 it works; 1 blocked or failed; 2 wrong usage; 3 could not find out.`,
-		Example: "  gatehouse validate Backup\n  gatehouse validate contoso.com/Backup --json",
+With --all, --tenant, --tag or --filter many are validated in a sweep, which keeps
+to Microsoft's limits for each tenant and leaves parked connections and paused
+tenants alone. It goes on in the background; --wait waits for its end.
+
+Exit codes: 0 it works, or all that were tried do (without --wait: the sweep has
+begun); 1 blocked or failed; 2 wrong usage; 3 could not find out.`,
+		Example: "  gatehouse validate Backup\n  gatehouse validate contoso.com/Backup --json\n  gatehouse validate --tag finance --wait",
 	}, func(ctx context.Context, c *client.Client, args []string) error {
+		if many := sweep.asked(); many == (len(args) == 1) {
+			return usagef("what to validate? name one connection, or choose many with --all, --tenant, --tag or --filter")
+		} else if many {
+			return r.sweep(ctx, c, sweep)
+		}
 		v, err := r.validate(ctx, c, args[0])
 		if err != nil {
 			return err
@@ -39,6 +50,8 @@ Exit codes: 0 it works; 1 blocked or failed; 2 wrong usage; 3 could not find out
 		}
 		return verdictExit(validation.Verdict(v.Verdict))
 	})
+	sweep.add(cmd)
+	return cmd
 }
 
 // validate waits for a validation and tells, to people, each probe as it ends.

@@ -99,6 +99,11 @@ type Connection struct {
 	// Admin is what the given admin-centre address said when it was asked; nil
 	// where none is given.
 	Admin *AdminProbe
+
+	Tags     []string
+	Schedule string     // its own, as package schedule writes it; "" for the tenant's
+	InForce  string     // its own schedule, the tenant's or the server's
+	NextAt   *time.Time // when it is validated by itself; nil for never
 }
 
 // The errors that callers tell apart.

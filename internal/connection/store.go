@@ -54,6 +54,9 @@ type row struct {
 	Previous           string // of before a conversion: see convert.go
 	PreviousSecret     []byte
 	AdminProbe         string `bun:"admin_probe"`
+	Schedule           string
+	NextAt             *time.Time
+	Planned            bool
 }
 
 // selected is how connections are read: with the tenant's name, and without
@@ -81,6 +84,7 @@ func (r *row) connection() (Connection, error) {
 		Credential: r.Credential, HasCredential: r.Held, CredentialNotAfter: utc(r.CredentialNotAfter), Thumbprint: r.Thumbprint,
 		Site: r.Site, AdminURL: r.AdminURL, Environment: r.Environment, Company: r.Company,
 		Verdict: r.Verdict, Sentence: r.Sentence, ValidatedAt: utc(r.ValidatedAt), Parked: r.Parked, ParkedReason: r.ParkedReason, CreatedAt: r.CreatedAt.UTC(), Version: r.Version,
+		Schedule: r.Schedule, NextAt: utc(r.NextAt),
 	}
 	var found []string
 	for _, d := range []struct {
@@ -121,15 +125,13 @@ func (s *Service) Get(ctx context.Context, id string) (Connection, error) {
 	if err := s.Audit.Allow(ctx, r.TenantID, audit.ConnectionView); err != nil {
 		return Connection{}, err
 	}
-	return r.connection()
-}
-
-// Filter narrows a list. Empty members do not.
-type Filter struct {
-	TenantID string
-	Verdict  string // [Never] for those that were never validated
-	Kind     Kind
-	Search   string // in name, user name and client id
+	c, err := r.connection()
+	if err != nil {
+		return Connection{}, err
+	}
+	one := []Connection{c}
+	err = s.tagged(ctx, one)
+	return one[0], err
 }
 
 // Never is the verdict that finds connections without one.
@@ -170,30 +172,7 @@ func (s *Service) List(ctx context.Context, f Filter, p Page) ([]Connection, str
 			return nil, "", err
 		}
 	}
-	return out, next, nil
-}
-
-func (f Filter) apply(q *bun.SelectQuery, postgres bool) {
-	if f.TenantID != "" {
-		q.Where("c.tenant_id = ?", f.TenantID)
-	}
-	switch f.Verdict {
-	case "":
-	case Never:
-		q.Where("c.verdict = ''")
-	default:
-		q.Where("c.verdict = ?", f.Verdict)
-	}
-	if f.Kind != "" {
-		q.Where("c.kind = ?", f.Kind)
-	}
-	if f.Search != "" {
-		contains := "instr(c.search, ?) > 0" // several times as fast as LIKE there
-		if postgres {
-			contains = "strpos(c.search, ?) > 0"
-		}
-		q.Where(contains, strings.ToLower(strings.TrimSpace(f.Search)))
-	}
+	return out, next, s.tagged(ctx, out)
 }
 
 // Count is how many connections have a verdict.
@@ -219,6 +198,9 @@ func (s *Service) namesOf(ctx context.Context, tenantID string) (names []string,
 func (s *Service) removeAll(ctx context.Context, tx *sqldb.Tx, tenantID string) error {
 	if err := s.left(ctx, tx, Leaving{TenantID: tenantID, TenantToo: true}); err != nil {
 		return err
+	}
+	if _, err := tx.NewRaw("DELETE FROM schedules WHERE tenant_id = ?", tenantID).Exec(ctx); err != nil {
+		return fmt.Errorf("removing a tenant's schedule: %w", err)
 	}
 	if _, err := tx.NewRaw("DELETE FROM connections WHERE tenant_id = ?", tenantID).Exec(ctx); err != nil {
 		return fmt.Errorf("removing a tenant's connections: %w", err)

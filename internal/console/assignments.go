@@ -100,15 +100,15 @@ func (c *console) showAssign(w http.ResponseWriter, r *http.Request, f *frame, t
 		}
 		v.Directories = append(v.Directories, option{d, words})
 	}
-	if err := c.search(r, &v); err != nil {
+	if err := c.searchDirectory(r, &v); err != nil {
 		return err
 	}
 	f.Title, f.Noun = "Assign a role", "operators"
 	return show(w, r, status, assignPage(f, v))
 }
 
-// search looks a name up in the directory, if Gatehouse may read it.
-func (c *console) search(r *http.Request, v *assigning) error {
+// searchDirectory looks a name up in the directory, if Gatehouse may read it.
+func (c *console) searchDirectory(r *http.Request, v *assigning) error {
 	if !v.Entra {
 		v.Why = "This directory cannot be searched from here: write the name of the group, or the subject of the person, as the issuer does."
 		return nil

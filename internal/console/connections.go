@@ -20,27 +20,41 @@ type connectionList struct {
 	Tenants     []option
 	Query       url.Values
 	Next        string
+	Saved       []connection.SavedFilter
+	Tags        []connection.TagCount
+	Matching    int // connections that fit
 }
 
 // filtered reports whether the list is narrowed.
 func (l connectionList) filtered() bool {
-	return slices.ContainsFunc([]string{"search", "tenant", "verdict", "kind"}, func(name string) bool { return l.Query.Get(name) != "" })
+	return slices.ContainsFunc(filterNames, func(name string) bool { return l.Query.Get(name) != "" })
 }
 
 func (c *console) connections(w http.ResponseWriter, r *http.Request, f *frame) error {
 	q := r.URL.Query()
-	all, next, err := c.Connections.List(r.Context(), connection.Filter{
-		TenantID: q.Get("tenant"), Verdict: q.Get("verdict"), Kind: connection.Kind(q.Get("kind")), Search: q.Get("search"),
-	}, connection.Page{After: q.Get("after")})
+	filter, err := connection.ParseFilter(q)
 	if err != nil {
 		return err
 	}
-	tenants, err := c.tenantOptions(r, q.Get("tenant"))
+	all, next, err := c.Connections.List(r.Context(), filter, connection.Page{After: q.Get("after")})
 	if err != nil {
+		return err
+	}
+	v := connectionList{Connections: all, Query: q, Next: onward(r, next)}
+	if v.Saved, err = c.Connections.SavedFilters(r.Context()); err != nil {
+		return err
+	}
+	if v.Tags, err = c.Connections.Tags(r.Context(), 200); err != nil {
+		return err
+	}
+	if v.Matching, err = c.Connections.Matching(r.Context(), filter); err != nil {
+		return err
+	}
+	if v.Tenants, err = c.tenantOptions(r, q.Get("tenant")); err != nil {
 		return err
 	}
 	f.Title, f.Noun = "Connections", "connections"
-	return show(w, r, http.StatusOK, connectionsPage(f, connectionList{all, tenants, q, onward(r, next)}))
+	return show(w, r, http.StatusOK, connectionsPage(f, v))
 }
 
 // tenantOptions are the tenants to choose from: the first 200 by name, and the

@@ -10,6 +10,7 @@ import (
 	"gatehouse/client"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
+	"gatehouse/internal/batch"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/hosts"
@@ -18,8 +19,10 @@ import (
 	"gatehouse/internal/live"
 	"gatehouse/internal/notify"
 	"gatehouse/internal/operator"
+	"gatehouse/internal/search"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
+	"gatehouse/internal/transfer"
 	"gatehouse/internal/validation"
 )
 
@@ -33,6 +36,9 @@ type Config struct {
 	Hosts       *hosts.Service
 	Conversions *conversion.Service
 	Incidents   *incident.Service
+	Batches     *batch.Service
+	Transfer    *transfer.Service
+	Search      *search.Service
 	Operators   *operator.Service
 	Audit       *audit.Log
 	Jobs        *jobs.Queue
@@ -99,6 +105,8 @@ func (c *console) routes() http.Handler {
 	page("GET /{$}", c.overview)
 	page("GET /explain", c.explainPage)
 	page("POST /explain", c.explain)
+	page("GET /search", c.searchPage)
+	page("POST /search", c.search)
 	page("GET /live", c.live)
 
 	page("GET /tenants", c.tenants)
@@ -120,6 +128,20 @@ func (c *console) routes() http.Handler {
 	page("GET /connections", c.connections)
 	page("GET /connections/new", c.newConnectionPage)
 	page("POST /connections/new", c.newConnection)
+	page("POST /connections/bulk", c.bulk)
+	page("GET /connections/export", c.export)
+	page("GET /connections/import", c.importPage)
+	page("POST /connections/import", c.importFile)
+	page("POST /filters", c.saveFilter)
+	page("POST /filters/{id}/remove", c.forgetFilter)
+	page("GET /batches", c.batches)
+	page("POST /batches", c.startBatch)
+	page("GET /batches/{id}", c.batch)
+	page("POST /batches/{id}/cancel", c.cancelBatch)
+	page("POST /connections/{id}/daily", c.setDaily)
+	page("POST /tenants/{id}/schedule", c.setFallback)
+	page("GET /settings/schedule", c.schedulePage)
+	page("POST /settings/schedule", c.setSchedule)
 	page("GET /connections/{id}", c.connection)
 	page("GET /connections/{id}/edit", c.editConnectionPage)
 	page("POST /connections/{id}/edit", c.editConnection)

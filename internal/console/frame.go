@@ -19,6 +19,7 @@ import (
 	"github.com/a-h/templ"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/batch"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/incident"
 	"gatehouse/internal/jobs"
@@ -283,13 +284,14 @@ func explainTrouble(err error) trouble {
 
 func missing(err error) bool {
 	return errors.Is(err, operator.ErrMissing) || errors.Is(err, jobs.ErrMissing) || sqldb.Missing(err) ||
-		errors.Is(err, tenant.ErrMissing) || errors.Is(err, connection.ErrMissing) || errors.Is(err, validation.ErrMissing) || errors.Is(err, notify.ErrMissing) || errors.Is(err, incident.ErrMissing)
+		errors.Is(err, tenant.ErrMissing) || errors.Is(err, connection.ErrMissing) || errors.Is(err, validation.ErrMissing) || errors.Is(err, notify.ErrMissing) || errors.Is(err, incident.ErrMissing) ||
+		errors.Is(err, connection.ErrNoFilter) || errors.Is(err, batch.ErrMissing)
 }
 
 // plain gives the words of errors that were written for the person.
 func plain(err error) (string, bool) {
 	for _, known := range []error{operator.ErrLastAdministrator, operator.ErrTaken, operator.ErrNoFactor, operator.ErrOnlyFactor, operator.ErrManyFactors, operator.ErrAssigned, operator.ErrManyKeys, tenant.ErrNoReader, tenant.ErrPaused, jobs.ErrFinished, jobs.ErrRunning,
-		notify.ErrConflict, notify.ErrNoMail, notify.ErrOnce, notify.ErrUnderWay, notify.ErrOff} {
+		notify.ErrConflict, notify.ErrNoMail, notify.ErrOnce, notify.ErrUnderWay, notify.ErrOff, batch.ErrEnded} {
 		if errors.Is(err, known) {
 			return known.Error(), true
 		}

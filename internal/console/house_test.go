@@ -21,6 +21,7 @@ import (
 	"gatehouse/client"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
+	"gatehouse/internal/batch"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/console"
 	"gatehouse/internal/conversion"
@@ -34,11 +35,13 @@ import (
 	"gatehouse/internal/notify/notifytest"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/pace"
+	"gatehouse/internal/search"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/sqldb/dbtest"
 	"gatehouse/internal/sso"
 	"gatehouse/internal/tenant"
+	"gatehouse/internal/transfer"
 	"gatehouse/internal/validation"
 	"gatehouse/lab"
 )
@@ -64,9 +67,10 @@ type house struct {
 	operators   *operator.Service
 	tenants     *tenant.Service
 	connections *connection.Service
+	batches     *batch.Service
 	runs        *validation.Runs
 	notices     *notify.Service
-	mail        *notifytest.MailServer
+	letters     *notifytest.MailServer
 	hooks       *notifytest.Receiver
 	sites       *hosts.Service
 	conversions *conversion.Service
@@ -127,6 +131,8 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	h.runs = validation.NewRuns(validation.RunsConfig{DB: db, Audit: h.log, Connections: h.connections, Tenants: h.tenants, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud, KnownHost: h.sites.Known, FoundHosts: h.sites.Learn})
 	h.conversions = conversion.New(conversion.Config{DB: db, Audit: h.log, Live: hub, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Cloud: cloud})
 	h.incidents = incident.New(incident.Config{DB: db, Audit: h.log, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Live: hub, Pace: governor, Cloud: cloud})
+	h.batches = batch.New(batch.Config{DB: db, Audit: h.log, Connections: h.connections, Runs: h.runs, Jobs: queue.Queue, Live: hub})
+	transfers := transfer.New(transfer.Config{Tenants: h.tenants, Connections: h.connections, Batches: h.batches})
 	h.server = httptest.NewUnstartedServer(nil)
 	address := "http://" + strings.Replace(h.server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
 	var directory *sso.Provider
@@ -137,15 +143,16 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.mail, h.hooks = notifytest.Mail(t, notifytest.Behaviour{}), notifytest.Receive(t, "127.0.0.1")
+	h.letters, h.hooks = notifytest.Mail(t, notifytest.Behaviour{}), notifytest.Receive(t, "127.0.0.1")
 	h.notices = notify.New(notify.Config{
 		DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Operators: h.operators, PublicURL: address,
-		Mail:    notify.Mail{Server: h.mail.Address, From: "gatehouse@gatehouse.example", Roots: notifytest.Roots(t)},
+		Mail:    notify.Mail{Server: h.letters.Address, From: "gatehouse@gatehouse.example", Roots: notifytest.Roots(t)},
 		Outside: notify.Outside{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Roots: notifytest.Roots(t)},
 	})
 	queue.start()
+	searching := search.New(search.Config{Tenants: h.tenants, Connections: h.connections, Operators: h.operators})
 	h.server.Config.Handler = http.NewCrossOriginProtection().Handler(console.New(console.Config{
-		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Hosts: h.sites, Conversions: h.conversions, Incidents: h.incidents, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
+		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Hosts: h.sites, Conversions: h.conversions, Incidents: h.incidents, Batches: h.batches, Transfer: transfers, Search: searching, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
 		Doctor: func(context.Context) []client.Finding {
 			return []client.Finding{{Name: "disk", State: "passed", Detail: "12.0 GB free"}, {Name: "clock", State: "failed", Detail: "90 s off Microsoft's", Way: "set the machine's clock"}, {Name: "dns", State: "unknown", Detail: "no answer"}}
 		},

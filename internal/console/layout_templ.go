@@ -72,7 +72,7 @@ func page(f *frame) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "</nav></details><form class=\"ask\" action=\"/explain\" method=\"post\" role=\"search\"><input id=\"ask\" name=\"text\" type=\"text\" aria-label=\"Paste an error, or search for a tenant or connection\" placeholder=\"Paste an error, or search\" autocomplete=\"off\" spellcheck=\"false\" required>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "</nav></details><form class=\"ask\" action=\"/search\" method=\"post\" role=\"search\"><input id=\"ask\" name=\"text\" type=\"text\" aria-label=\"Paste an error, or search for a tenant or connection\" placeholder=\"Paste an error, or search\" autocomplete=\"off\" spellcheck=\"false\" required>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -837,7 +837,7 @@ func keys() templ.Component {
 			templ_7745c5c3_Var34 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 55, "<dialog id=\"keys\" aria-labelledby=\"keys-title\"><form method=\"dialog\" class=\"stack wide\"><h2 id=\"keys-title\">Keys</h2><dl class=\"facts\"><dt><kbd>/</kbd></dt><dd>Explain an error, or search</dd><dt><kbd>g</kbd> then <kbd>o</kbd></dt><dd>Overview</dd><dt><kbd>g</kbd> then <kbd>t</kbd></dt><dd>Tenants</dd><dt><kbd>g</kbd> then <kbd>c</kbd></dt><dd>Connections</dd><dt><kbd>g</kbd> then <kbd>i</kbd></dt><dd>Incidents</dd><dt><kbd>g</kbd> then <kbd>j</kbd></dt><dd>Jobs</dd><dt><kbd>g</kbd> then <kbd>a</kbd></dt><dd>Audit</dd><dt><kbd>g</kbd> then <kbd>p</kbd></dt><dd>Operators (people)</dd><dt><kbd>g</kbd> then <kbd>e</kbd></dt><dd>Explain</dd><dt><kbd>g</kbd> then <kbd>s</kbd></dt><dd>Settings</dd><dt><kbd>↑</kbd> <kbd>↓</kbd></dt><dd>Rows of a table, once one has the focus</dd><dt><kbd>Esc</kbd></dt><dd>Close what is open</dd><dt><kbd>?</kbd></dt><dd>This list</dd></dl><div><button class=\"main\">Close</button></div></form></dialog>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 55, "<dialog id=\"keys\" aria-labelledby=\"keys-title\"><form method=\"dialog\" class=\"stack wide\"><h2 id=\"keys-title\">Keys</h2><dl class=\"facts\"><dt><kbd>/</kbd></dt><dd>Search everything, or explain an error</dd><dt><kbd>g</kbd> then <kbd>o</kbd></dt><dd>Overview</dd><dt><kbd>g</kbd> then <kbd>t</kbd></dt><dd>Tenants</dd><dt><kbd>g</kbd> then <kbd>c</kbd></dt><dd>Connections</dd><dt><kbd>g</kbd> then <kbd>i</kbd></dt><dd>Incidents</dd><dt><kbd>g</kbd> then <kbd>j</kbd></dt><dd>Jobs</dd><dt><kbd>g</kbd> then <kbd>a</kbd></dt><dd>Audit</dd><dt><kbd>g</kbd> then <kbd>p</kbd></dt><dd>Operators (people)</dd><dt><kbd>g</kbd> then <kbd>e</kbd></dt><dd>Explain</dd><dt><kbd>g</kbd> then <kbd>s</kbd></dt><dd>Settings</dd><dt><kbd>↑</kbd> <kbd>↓</kbd></dt><dd>Rows of a table, once one has the focus; what a search found</dd><dt><kbd>Esc</kbd></dt><dd>Close what is open</dd><dt><kbd>?</kbd></dt><dd>This list</dd></dl><div><button class=\"main\">Close</button></div></form></dialog>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -44,6 +44,15 @@ func serviceList(names []string) string {
 	return strings.Join(words, ", ")
 }
 
+// serviceOptions are the services to filter by.
+func serviceOptions() []option {
+	options := []option{{"", "All"}}
+	for _, s := range services {
+		options = append(options, option{s.Name, s.Words})
+	}
+	return options
+}
+
 func kindWords(k connection.Kind) string {
 	if k == connection.App {
 		return "App"

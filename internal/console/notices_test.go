@@ -141,7 +141,7 @@ func TestMyNotices(t *testing.T) {
 	v.post(notify.ChoosePath, url.Values{"kinds": {notify.Parked}, "tenants": {"open harbour"}}).has(t, "Your choice is stored.", h.at("Open Harbour").Domain)
 	v.post(notify.ChoosePath+"/test", nil).has(t, "The test arrived.", "250")
 	h.publish(notify.Event{Kind: notify.Parked, TenantID: at.ID, Key: "mine", Title: "Nightly backup is parked", Path: "/connections"})
-	letters := h.mail.Letters()
+	letters := h.letters.Letters()
 	if len(letters) != 2 || letters[1].Subject != "Open Harbour: Nightly backup is parked" || !strings.Contains(letters[1].Text, h.server.URL+notify.ChoosePath) {
 		t.Errorf("%v", letters)
 	}

@@ -64,6 +64,7 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 	as, _, err := h.operators.Authenticate(t.Context(), secrets.New(cookie.Value), operator.Visit{})
 	key, _, err2 := h.operators.AddKey(must(t, as, err), operator.KeyRequest{Name: "Nightly report", Permissions: []audit.Permission{audit.ConnectionView, audit.TenantView}, Tenants: []string{first.ID}})
 	must(t, key, err2)
+	swept := h.daily(shown["Nightly backup"], eve)
 	account, app, off := "/connections/"+shown["Admin tool"].ID, "/connections/"+made.ID, "/tenants/"+tenants["Azure Quay"].ID
 	return h, cookie, append([]screen{
 		{"overview", "/"}, {"tenants", "/tenants"}, {"tenants-none-fit", "/tenants?search=zzz"}, {"tenant-new", "/tenants/new"}, {"tenant", "/tenants/" + first.ID}, {"tenant-without-rules", off},
@@ -72,6 +73,7 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 		{"connection-without-rules", "/connections/" + shown["Deployment"].ID}, {"connection-parked", "/connections/" + parked.ID}, {"connection-edit", account + "/edit"},
 		{"credential", app + "/credential"}, {"connection-app", app}, {"connection-remove", account + "/remove"},
 		{"incidents", "/incidents"}, {"incidents-all", "/incidents?state=all"}, {"incidents-none-fit", "/incidents?search=zzz"}, {"incident", stopped}, {"incident-parked", waiting}, {"incident-ended", ended},
+		{"connections-filtered", "/connections?tag=finance"}, {"batches", "/batches"}, {"batch", "/batches/" + swept}, {"import", "/connections/import"}, {"schedule", "/settings/schedule"}, {"search", "/search"},
 		{"jobs", "/jobs"}, {"audit", "/audit"}, {"operators", "/operators"}, {"operator-new", "/operators/new"}, {"operator", "/operators/" + eve.ID},
 		{"operator-disable", "/operators/" + eve.ID + "/disable"}, {"operator-remove", "/operators/" + eve.ID + "/remove"},
 		{"operators-directory", "/operators/directory"}, {"assignment-new", "/operators/directory/new?directory=" + first.DirectoryID}, {"assignment-found", "/operators/directory/new?search=Con&directory=" + first.DirectoryID},

@@ -105,7 +105,7 @@ func TestKeyboard(t *testing.T) {
 	b.keys("?")
 	b.sees("Rows of a table")
 	b.keys(kb.Escape, "/", "AADSTS50126", kb.Enter)
-	b.sees("Error text")
+	b.sees("Name or error text")
 }
 
 func (b *tab) keys(keys ...string) {

@@ -100,6 +100,7 @@ type tenantView struct {
 	State       state
 	Incidents   incident.Summary
 	Form        *form
+	Schedules   connection.Schedules
 }
 
 func (c *console) tenant(w http.ResponseWriter, r *http.Request, f *frame) error {
@@ -112,6 +113,9 @@ func (c *console) showTenant(w http.ResponseWriter, r *http.Request, f *frame, t
 		return err
 	}
 	v := tenantView{Tenant: t, Form: typed}
+	if v.Schedules, err = c.Connections.Schedules(r.Context()); err != nil {
+		return err
+	}
 	if t.SnapshotAt != nil {
 		if v.Snapshot, err = c.Tenants.Snapshot(r.Context(), t.ID); err != nil && !errors.Is(err, tenant.ErrNoSnapshot) {
 			return err

@@ -20,7 +20,10 @@ type Lane string
 // The lanes.
 const (
 	Short Lane = "default" // seconds; the default
-	Long  Lane = "long"    // sweeps, exports: minutes
+	Long  Lane = "long"    // exports, retention: minutes
+	// Many is for what is done to many things tenant by tenant, and waits for
+	// Microsoft most of the time.
+	Many Lane = "many"
 )
 
 // Kind is something that can be done, with arguments of type T, which is

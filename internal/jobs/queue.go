@@ -29,7 +29,8 @@ type Config struct {
 	// Replica works on the jobs. It must have joined before the start.
 	Replica *lease.Replica
 	// Workers is how many jobs of the short lane run at once on this replica; 8
-	// if zero. The long lane has a quarter of it.
+	// if zero. The long lane has a quarter of it, the lane of many four times as
+	// many.
 	Workers int
 	// Live is told of jobs that change, for pages that show them; nobody is told
 	// if nil.
@@ -124,7 +125,7 @@ func New(cfg Config) (*Queue, error) {
 	if short == 0 {
 		short = 8
 	}
-	q.lanes = map[string]river.QueueConfig{string(Short): {MaxWorkers: short}, string(Long): {MaxWorkers: (short + 3) / 4}}
+	q.lanes = map[string]river.QueueConfig{string(Short): {MaxWorkers: short}, string(Long): {MaxWorkers: (short + 3) / 4}, string(Many): {MaxWorkers: 4 * short}}
 	var readDriver riverdriver.Driver[*sql.Tx]
 	if q.db.Postgres() {
 		q.driver = riverdatabasesql.New(q.db.SQL())

@@ -32,7 +32,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[envelope]) error {
 		w.queue.news.add(tenantOf(job.JobRow), job.ID)
 	}
 	began := time.Now()
-	cause := w.work(ctx, job.Args.Args)
+	cause := w.work(context.WithValue(ctx, idKey{}, job.ID), job.Args.Args)
 	outcome, err := w.outcome(ctx, job, cause)
 	w.queue.watch(job.Kind, outcome, time.Since(began))
 	if outcome == failed {
@@ -60,6 +60,14 @@ func (w *worker) outcome(ctx context.Context, job *river.Job[envelope], err erro
 		return "put off", river.JobSnooze(later.pause)
 	}
 	return failed, bounded(err)
+}
+
+type idKey struct{}
+
+// ID is the id of the job that a context belongs to; 0 outside of one.
+func ID(ctx context.Context) int64 {
+	id, _ := ctx.Value(idKey{}).(int64)
+	return id
 }
 
 // maxError bounds what is kept of an error, in bytes.

@@ -36,13 +36,14 @@ type Governor struct {
 
 	mu    sync.Mutex
 	lines map[string]*line
+	gates map[string]*gate
 
 	granted func(slot time.Time) // for tests
 }
 
 // New gives a governor. All clients of a process share one.
 func New(cfg Config) *Governor {
-	g := &Governor{ledger: &memory{}, log: cfg.Log, watch: cfg.Watch, lines: map[string]*line{}, granted: func(time.Time) {}}
+	g := &Governor{ledger: &memory{}, log: cfg.Log, watch: cfg.Watch, lines: map[string]*line{}, gates: map[string]*gate{}, granted: func(time.Time) {}}
 	if cfg.DB != nil {
 		g.ledger = table{cfg.DB}
 	}
@@ -104,8 +105,13 @@ func (g *Governor) Do(ctx context.Context, call Call, send func() (*http.Respons
 	if err := g.wait(ctx, s); err != nil {
 		return nil, err
 	}
+	leave, err := g.enter(ctx, s)
+	if err != nil {
+		return nil, err
+	}
 	began := time.Now()
 	response, err := send()
+	leave()
 	if err != nil {
 		g.watch(call.Service, 0, time.Since(began))
 		return response, err

@@ -18,6 +18,9 @@ import (
 type Want struct {
 	Accounts []string // user principal names or ids
 	Apps     []string // client ids
+	// Report is the registration report where somebody has read it already, or
+	// decided not to; nil lets it be asked for each account.
+	Report *Report
 }
 
 // tenantPart is what a snapshot holds of the tenant itself. It is never changed
@@ -43,7 +46,7 @@ func (t *tenantPart) with(ctx context.Context, client *graph.Client, want Want) 
 	s := t.snapshot
 	s.Accounts, s.Apps, s.Unread = []Account{}, []App{}, slices.Clone(t.snapshot.Unread)
 	for _, name := range want.Accounts {
-		s.readAccount(ctx, client, name, t.assignments)
+		s.readAccount(ctx, client, name, t.assignments, want.Report)
 	}
 	for _, id := range want.Apps {
 		s.readApp(ctx, client, id)
@@ -149,7 +152,7 @@ func (s *Snapshot) readSecurityDefaults(ctx context.Context, client *graph.Clien
 	s.SecurityDefaults = defaults.IsEnabled
 }
 
-func (s *Snapshot) readAccount(ctx context.Context, client *graph.Client, name string, assignments []graph.RoleAssignment) {
+func (s *Snapshot) readAccount(ctx context.Context, client *graph.Client, name string, assignments []graph.RoleAssignment, report *Report) {
 	var u graph.User
 	if s.unread(PartAccount+" "+name, client.Get(ctx, "/v1.0/users/"+graph.PathKey(name)+"?$select="+graph.ExternalSelect, &u)) {
 		return
@@ -177,14 +180,20 @@ func (s *Snapshot) readAccount(ctx context.Context, client *graph.Client, name s
 	if !s.unread(PartPreferences+" "+name, client.Get(ctx, "/beta/"+path+"/authentication/signInPreferences", &preferences)) {
 		a.DefaultMethod, a.SystemPreferred = &preferences.Method, preferences.SystemPreferred
 	}
-	s.readCapable(ctx, client, name, &a)
+	s.readCapable(ctx, client, name, &a, report)
 	s.Accounts = append(s.Accounts, a)
 }
 
 // readCapable asks the registration report, which exists only with a licence.
-func (s *Snapshot) readCapable(ctx context.Context, client *graph.Client, name string, a *Account) {
+func (s *Snapshot) readCapable(ctx context.Context, client *graph.Client, name string, a *Account, report *Report) {
 	if premium := s.Premium(); premium != nil && !*premium {
 		s.Unread = append(s.Unread, Unread{PartCapable + " " + name, "the registration report needs Entra ID P1, which the tenant does not have"})
+		return
+	}
+	if report != nil {
+		if a.Capable = report.of(a.ID); a.Capable == nil {
+			s.Unread = append(s.Unread, Unread{PartCapable + " " + name, report.Without})
+		}
 		return
 	}
 	var details graph.RegistrationDetails

@@ -47,7 +47,16 @@ func BenchmarkPages(b *testing.B) {
 	}
 	multiply(b, e.Database, first.ID)
 	c := e.HTTP()
-	for _, path := range []string{"/", "/tenants", "/connections", "/connections?verdict=failed", "/connections?q=backup-2", "/incidents", "/jobs", "/audit", "/api/v1/connections", "/api/v1/connections?verdict=failed", "/api/v1/incidents"} {
+	b.Run("search", func(b *testing.B) {
+		for b.Loop() {
+			found, err := e.Search(b.Context(), "backup-2")
+			if err != nil || len(found.Groups) == 0 {
+				b.Fatalf("%+v %v", found, err)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/search")
+	})
+	for _, path := range []string{"/", "/tenants", "/connections", "/connections?service=graph&parked=no", "/connections?verdict=failed", "/connections?search=backup-2", "/incidents", "/jobs", "/audit", "/api/v1/connections", "/api/v1/connections?verdict=failed", "/api/v1/incidents"} {
 		b.Run(strings.ReplaceAll(path, "/", "_"), func(b *testing.B) {
 			for b.Loop() {
 				read(b, c, e, path)

@@ -8,6 +8,7 @@ import (
 	"gatehouse/internal/api"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/jobs"
+	"gatehouse/internal/schedule"
 	"gatehouse/internal/secrets"
 )
 
@@ -30,6 +31,8 @@ func (s *Server) registerChores() {
 	}})
 	jobs.Every(s.queue, 24*time.Hour, jobs.Kind[jobs.Tick]{Name: "audit_checkpoint", Work: s.checkpoint})
 	s.registerNotices()
+	jobs.Every(s.queue, time.Minute, jobs.Kind[jobs.Tick]{Name: "schedule", Attempts: 1, Work: s.keepSchedules})
+	s.retain("batch", s.c.Retention.Jobs, s.batches.Forget)
 	s.retain("audit_uses", s.c.Retention.AuditUses, func(ctx context.Context, before time.Time) error { return s.audit.ForgetUses(ctx, before) })
 	s.retain("validation", s.c.Retention.Validations, func(ctx context.Context, before time.Time) error {
 		_, err := s.runs.Forget(ctx, before)
@@ -51,6 +54,15 @@ func (s *Server) retain(what string, days int, forget func(ctx context.Context, 
 	jobs.Every(s.queue, 24*time.Hour, jobs.Kind[jobs.Tick]{Name: name, Timeout: 10 * time.Minute, Lane: jobs.Long, Work: func(ctx context.Context, tick jobs.Tick) error {
 		return forget(audit.AsSystem(ctx, name), tick.Due.AddDate(0, 0, -days))
 	}})
+}
+
+// keepSchedules begins the validations and snapshots whose time has come.
+func (s *Server) keepSchedules(ctx context.Context, _ jobs.Tick) error {
+	schedules, err := s.connections.Schedules(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.tenants.Refreshes(ctx, func(tenantID string) schedule.Schedule { return schedules.For(tenantID, "") }), s.runs.Scheduled(ctx))
 }
 
 // checkpoint signs the end of the audit log, and logs the statement: where logs

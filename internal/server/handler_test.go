@@ -30,7 +30,7 @@ type reply struct {
 	Body       []byte
 }
 
-func get(t *testing.T, c *http.Client, method, url string, body io.Reader, headers ...string) reply {
+func get(t testing.TB, c *http.Client, method, url string, body io.Reader, headers ...string) reply {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, body)
 	if err != nil {

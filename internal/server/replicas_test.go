@@ -139,7 +139,7 @@ func TestTwoReplicas(t *testing.T) {
 }
 
 // uploadCertificate does what an administrator does in the portal.
-func uploadCertificate(t *testing.T, l *lab.Lab, at lab.ReadyTenant, certificate string) {
+func uploadCertificate(t testing.TB, l *lab.Lab, at lab.ReadyTenant, certificate string) {
 	t.Helper()
 	c, admin := l.Client(), at.App("Lab administration")
 	defer c.CloseIdleConnections()

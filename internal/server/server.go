@@ -17,6 +17,7 @@ import (
 	"gatehouse/internal/api"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
+	"gatehouse/internal/batch"
 	"gatehouse/internal/config"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
@@ -29,9 +30,11 @@ import (
 	"gatehouse/internal/notify"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/pace"
+	"gatehouse/internal/search"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
+	"gatehouse/internal/transfer"
 	"gatehouse/internal/validation"
 )
 
@@ -77,6 +80,9 @@ type Server struct {
 	sites       *hosts.Service
 	conversions *conversion.Service
 	incidents   *incident.Service
+	batches     *batch.Service
+	transfer    *transfer.Service
+	search      *search.Service
 
 	authority *authority // of tls.mode self
 	listener  net.Listener
@@ -181,6 +187,9 @@ func (s *Server) buildFeatures() (err error) {
 	s.incidents = incident.New(incident.Config{
 		DB: s.db, Audit: s.audit, Tenants: s.tenants, Connections: s.connections, Runs: s.runs, Live: s.hub, Pace: governor, Cloud: s.c.Cloud,
 	})
+	s.batches = batch.New(batch.Config{DB: s.db, Audit: s.audit, Connections: s.connections, Runs: s.runs, Jobs: s.queue, Live: s.hub})
+	s.transfer = transfer.New(transfer.Config{Tenants: s.tenants, Connections: s.connections, Batches: s.batches})
+	s.search = search.New(search.Config{Tenants: s.tenants, Connections: s.connections, Operators: s.operator})
 	s.registerChores()
 	return nil
 }

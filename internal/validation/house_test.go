@@ -66,7 +66,7 @@ func build(ctx context.Context, p parts) (*house, error) {
 		governor = nil
 	}
 	h.tenants = tenant.New(tenant.Config{DB: p.db, Audit: h.log, Keys: keys, Jobs: h.queue, Live: h.live, Pace: governor, Cloud: p.cloud, Now: p.now})
-	h.connections = connection.New(connection.Config{DB: p.db, Audit: h.log, Keys: keys, Live: h.live, Tenants: h.tenants})
+	h.connections = connection.New(connection.Config{DB: p.db, Audit: h.log, Keys: keys, Live: h.live, Tenants: h.tenants, Now: p.now})
 	h.runs = validation.NewRuns(validation.RunsConfig{DB: p.db, Audit: h.log, Connections: h.connections, Tenants: h.tenants, Jobs: h.queue, Live: h.live, Pace: governor, Cloud: p.cloud, Now: p.now})
 	return h, nil
 }

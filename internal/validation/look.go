@@ -48,13 +48,17 @@ func (r *run) read(ctx context.Context) {
 	if r.Reader == nil {
 		return
 	}
-	token, err := r.authenticate(ctx, r.Reader.ClientID, "", r.Reader.Credential, r.graphScope())
-	if err == nil {
-		r.reader, err = r.graph(token.Access)
-	}
+	var err error
+	r.reader, err = r.Shared.reader(ctx, func(ctx context.Context) (*graph.Client, error) {
+		token, err := r.authenticate(ctx, r.Reader.ClientID, "", r.Reader.Credential, r.graphScope())
+		if err != nil {
+			return nil, err
+		}
+		return r.graph(token.Access)
+	})
 	if err == nil {
 		var fresh *posture.Snapshot
-		if fresh, err = r.rules.Load(ctx, r.reader, r.tenant.ID, r.want()); err == nil {
+		if fresh, err = r.rules.Load(ctx, r.reader, r.tenant.ID, r.want(ctx)); err == nil {
 			r.snapshot = fresh
 		}
 	}
@@ -63,19 +67,20 @@ func (r *run) read(ctx context.Context) {
 		return
 	}
 	if r.facts.ClientName == "" {
-		var sp graph.ServicePrincipal
-		if r.reader.Get(ctx, principalPath(r.ClientID)+"?$select=displayName", &sp) == nil { // a name is a nicety
-			r.facts.ClientName = sp.DisplayName
-		}
+		r.facts.ClientName = r.Shared.name(r.ClientID, func() string {
+			var sp graph.ServicePrincipal
+			_ = r.reader.Get(ctx, principalPath(r.ClientID)+"?$select=displayName", &sp) // a name is a nicety
+			return sp.DisplayName
+		})
 	}
 }
 
 // want is the identity itself.
-func (r *run) want() posture.Want {
+func (r *run) want(ctx context.Context) posture.Want {
 	if r.facts.AppOnly {
 		return posture.Want{Apps: []string{r.ClientID}}
 	}
-	return posture.Want{Accounts: []string{r.Username}}
+	return posture.Want{Accounts: []string{r.Username}, Report: r.Shared.capable(ctx, r.reader)}
 }
 
 // recent is how old rules may be that are to explain an answer: somebody may just
@@ -87,7 +92,7 @@ const recent = 15 * time.Second
 // identities of one tenant share a reading. What was read before stays if this one
 // fails.
 func (r *run) renew(ctx context.Context, stops func() []posture.Finding) {
-	if r.reader == nil || r.now().Sub(r.snapshot.TakenAt) < recent {
+	if r.reader == nil || r.now().Sub(r.snapshot.TakenAt) < r.Shared.recent() {
 		return
 	}
 	var e *microsoft.Error
@@ -95,7 +100,7 @@ func (r *run) renew(ctx context.Context, stops func() []posture.Finding) {
 	if !refused && (r.tokenErr != nil || len(stops()) == 0) {
 		return
 	}
-	if fresh, err := r.rules.Renew(ctx, r.reader, r.tenant.ID, r.want(), recent); err == nil {
+	if fresh, err := r.rules.Renew(ctx, r.reader, r.tenant.ID, r.want(ctx), r.Shared.recent()); err == nil {
 		r.snapshot = fresh
 	}
 }
@@ -105,7 +110,7 @@ func principalPath(clientID string) string {
 }
 
 func (r *run) graph(access secrets.Value) (*graph.Client, error) {
-	return graph.New(graph.Config{Cloud: r.Cloud, Pace: r.pace, Tenant: r.tenant.ID, Token: func(context.Context) (secrets.Value, error) { return access, nil }})
+	return graph.New(graph.Config{Cloud: r.Cloud, Pace: r.pace, Tenant: r.tenant.ID, Transport: r.transport, Token: func(context.Context) (secrets.Value, error) { return access, nil }})
 }
 
 // unseen marks a probe as unknown for want of a snapshot.
@@ -289,6 +294,10 @@ func (r *run) registration() {
 func (r *run) logEntry(ctx context.Context, p *Probe) *graph.SignIn {
 	var e *microsoft.Error
 	if r.reader == nil || !errors.As(r.tokenErr, &e) || e.CorrelationID == "" {
+		return nil
+	}
+	if r.Shared != nil {
+		p.Evidence["sign_in_log"] = notInSweep
 		return nil
 	}
 	kinds := "signInEventTypes/any(t:t eq 'interactiveUser' or t eq 'nonInteractiveUser')"

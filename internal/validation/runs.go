@@ -16,6 +16,7 @@ import (
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
 	"gatehouse/internal/microsoft"
+	"gatehouse/internal/microsoft/login"
 	"gatehouse/internal/microsoft/sharepoint"
 	"gatehouse/internal/pace"
 	"gatehouse/internal/posture"
@@ -97,7 +98,7 @@ func NewRuns(c RunsConfig) *Runs {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	r := &Runs{RunsConfig: c, service: Service{Now: c.Now, Rules: &posture.Cache{Now: c.Now}, Pace: c.Pace}}
+	r := &Runs{RunsConfig: c, service: Service{Now: c.Now, Rules: &posture.Cache{Now: c.Now}, Pace: c.Pace, Transport: c.Cloud.Transport(), Known: &login.Known{}}}
 	r.job = jobs.Register(c.Jobs, jobs.Kind[runArgs]{Name: "validation", Work: r.work, Timeout: 2 * time.Minute, Attempts: 20})
 	return r
 }
@@ -120,6 +121,7 @@ type runRow struct {
 	Result       string
 	Outcome      string
 	Reason       string
+	quiet        bool // nobody watches its probes
 }
 
 func (row *runRow) run() (Run, error) {

@@ -162,7 +162,7 @@ func (r *run) refuse(service string, err error) {
 
 // client is what reads from SharePoint or Business Central, with a token for it.
 func (r *run) client(token login.Token) web.Config {
-	return web.Config{Cloud: r.Cloud, Tenant: r.tenant.ID, Access: token.Access, Pace: r.pace}
+	return web.Config{Cloud: r.Cloud, Tenant: r.tenant.ID, Access: token.Access, Pace: r.pace, Transport: r.transport}
 }
 
 // sharePointService reads the site and, if its address was given, the list of

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -129,6 +130,9 @@ type Request struct {
 	Elsewhere bool
 	Place
 	Watch Watch
+	// Shared is what the validations of a tenant's identities in a row have in
+	// common; nil for one by itself.
+	Shared *Shared
 }
 
 // GraphCommandLineTools is the app that a password sign-in uses if none is
@@ -152,6 +156,10 @@ type Service struct {
 	Rules *posture.Cache
 	// Pace keeps to Microsoft's limits; nil lets every call pass.
 	Pace *pace.Governor
+	// Transport carries the calls of all validations; nil means one for each.
+	Transport http.RoundTripper
+	// Known keeps what the sign-in service says to everybody; nil keeps nothing.
+	Known *login.Known
 }
 
 // Watch is told of a validation under way. Members may be nil.
@@ -175,8 +183,8 @@ func (s Service) Run(ctx context.Context, request Request) Result {
 		s.Rules = &posture.Cache{Now: s.Now}
 	}
 	r := &run{
-		Request: request, now: s.Now, rules: s.Rules, pace: s.Pace,
-		login:  login.New(login.Config{Cloud: request.Cloud, AllowFederation: request.AllowFederation, Pace: s.Pace}),
+		Request: request, now: s.Now, rules: s.Rules, pace: s.Pace, transport: s.Transport,
+		login:  login.New(login.Config{Cloud: request.Cloud, AllowFederation: request.AllowFederation, Pace: s.Pace, Transport: s.Transport, Known: s.Known}),
 		facts:  request.facts(),
 		tokens: map[string]login.Token{}, refused: map[string]error{},
 	}
@@ -203,12 +211,14 @@ func (r Request) facts() diagnosis.Facts {
 // run is one validation under way.
 type run struct {
 	Request
-	now    func() time.Time
-	rules  *posture.Cache
-	pace   *pace.Governor
-	login  *login.Client
-	facts  diagnosis.Facts
-	probes []Probe
+	now   func() time.Time
+	rules *posture.Cache
+	pace  *pace.Governor
+	login *login.Client
+	// transport may be nil.
+	transport http.RoundTripper
+	facts     diagnosis.Facts
+	probes    []Probe
 
 	tenant     login.Tenant
 	token      login.Token
@@ -380,7 +390,7 @@ const maxSkew = 5 * time.Minute
 func (r *run) findTenant(ctx context.Context) bool {
 	p := r.probe(ProbeTenant, func(p *Probe) {
 		var err error
-		if r.tenant, err = r.login.Tenant(ctx, r.Tenant); err != nil {
+		if r.tenant, err = r.Shared.tenant(ctx, r.login, r.Tenant); err != nil {
 			r.tokenErr = err
 			p.fail(err, r.facts)
 			return

@@ -84,24 +84,11 @@ func (r *Runs) validate(ctx context.Context, row *runRow) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	request, err := r.request(ctx, c)
-	if err != nil {
-		return Result{}, err
-	}
-	request.Watch = Watch{
-		Probe: func(p Probe) { r.progress(ctx, row, p) },
-		Try:   func(ctx context.Context) error { return r.intend(ctx, row, c) },
-		Tried: func(ctx context.Context, outcome error) error { return r.answered(ctx, row, c, outcome) },
-	}
-	result := r.service.Run(ctx, request)
-	if len(result.Hosts) > 0 && r.FoundHosts != nil {
-		_ = r.FoundHosts(ctx, c.TenantID, result.Hosts) // the next validation hears them again
-	}
-	return result, nil
+	return r.examine(ctx, row, c, nil)
 }
 
 // request turns a connection into what to validate.
-func (r *Runs) request(ctx context.Context, c connection.Opened) (Request, error) {
+func (r *Runs) request(ctx context.Context, c connection.Opened, shared *Shared) (Request, error) {
 	at, err := r.Tenants.Directory(ctx, c.TenantID)
 	if err != nil {
 		return Request{}, err
@@ -129,7 +116,7 @@ func (r *Runs) request(ctx context.Context, c connection.Opened) (Request, error
 			return Request{}, err
 		}
 	}
-	reading, err := r.Tenants.Reading(ctx, c.TenantID)
+	reading, err := shared.reads(func() (*tenant.Reading, error) { return r.Tenants.Reading(ctx, c.TenantID) })
 	if err != nil {
 		return Request{}, err
 	}
@@ -146,6 +133,9 @@ func (r *Runs) request(ctx context.Context, c connection.Opened) (Request, error
 // progress keeps and announces a probe that has ended. Not being able to is no
 // reason to end the validation: the result holds the probes again.
 func (r *Runs) progress(ctx context.Context, row *runRow, p Probe) {
+	if row.quiet {
+		return
+	}
 	var probes []Probe
 	_ = json.Unmarshal([]byte(row.Probes), &probes) // empty at first
 	encoded, err := json.Marshal(append(probes, p))

@@ -70,6 +70,15 @@ function walk(row, down) {
   next?.querySelector("a, button")?.focus();
 }
 
+// What a search found is walked through with the arrows, from the box as well.
+function walkResults(from, down) {
+  const links = [...document.querySelectorAll("[data-results] a")];
+  const at = links.indexOf(from);
+  const next = at < 0 ? (down ? links[0] : undefined) : links[at + (down ? 1 : -1)];
+  next?.focus();
+  return Boolean(next);
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
     for (const menu of document.querySelectorAll("details[data-menu][open]")) {
@@ -78,6 +87,12 @@ document.addEventListener("keydown", (event) => {
     }
     if (document.activeElement?.id === "ask") document.activeElement.blur();
     return;
+  }
+  if ((event.key === "ArrowDown" || event.key === "ArrowUp") && (event.target.id === "ask" || event.target === document.body || event.target.id === "main" || event.target.closest("[data-results]"))) {
+    if (walkResults(event.target, event.key === "ArrowDown")) {
+      event.preventDefault();
+      return;
+    }
   }
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
   const row = event.target.closest("tbody tr");

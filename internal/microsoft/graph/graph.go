@@ -132,10 +132,23 @@ func (c *Client) Create(ctx context.Context, path string, in, out any) error {
 	return c.call(ctx, http.MethodPost, c.address(path), in, out)
 }
 
-// List reads a collection to its end. It follows next links as they are, but
-// only to Graph itself: a link elsewhere would carry the token there.
+// List reads a collection to its end.
 func List[T any](ctx context.Context, c *Client, path string) ([]T, error) {
 	var out []T
+	err := Pages(ctx, c, path, func(page []T) error {
+		out = append(out, page...)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Pages reads a collection page by page, until it ends or do gives an error. It
+// follows next links as they are, but only to Graph itself: a link elsewhere would
+// carry the token there.
+func Pages[T any](ctx context.Context, c *Client, path string, do func([]T) error) error {
 	address := c.address(path)
 	for range maxPages {
 		var page struct {
@@ -143,19 +156,21 @@ func List[T any](ctx context.Context, c *Client, path string) ([]T, error) {
 			Next  string `json:"@odata.nextLink"`
 		}
 		if err := c.call(ctx, http.MethodGet, address, nil, &page); err != nil {
-			return nil, err
+			return err
 		}
-		out = append(out, page.Value...)
+		if err := do(page.Value); err != nil {
+			return err
+		}
 		if page.Next == "" {
-			return out, nil
+			return nil
 		}
 		next, err := url.Parse(page.Next)
 		if err != nil || next.Scheme != c.root.Scheme || next.Host != c.root.Host {
-			return nil, &microsoft.Error{Service: microsoft.ServiceGraph, Op: "reading " + path, Status: http.StatusOK, Message: "the link to the next page leads away from Graph"}
+			return &microsoft.Error{Service: microsoft.ServiceGraph, Op: "reading " + path, Status: http.StatusOK, Message: "the link to the next page leads away from Graph"}
 		}
 		address = page.Next
 	}
-	return nil, &microsoft.Error{Service: microsoft.ServiceGraph, Op: "reading " + path, Status: http.StatusOK, Message: fmt.Sprintf("the list has not ended after %d pages", maxPages)}
+	return &microsoft.Error{Service: microsoft.ServiceGraph, Op: "reading " + path, Status: http.StatusOK, Message: fmt.Sprintf("the list has not ended after %d pages", maxPages)}
 }
 
 const maxPages = 10_000

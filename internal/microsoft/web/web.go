@@ -28,6 +28,8 @@ type Config struct {
 	Pace   *pace.Governor // nil lets all pass
 	// Refusal adds what the service has ways of its own to say.
 	Refusal func(*microsoft.Error, *http.Response)
+	// Transport carries the calls; the cloud's own, for this client alone, if nil.
+	Transport http.RoundTripper
 }
 
 // Client reads from one service with one token.
@@ -38,8 +40,12 @@ type Client struct {
 
 // New gives a client.
 func New(cfg Config) *Client {
+	transport := cfg.Transport
+	if transport == nil {
+		transport = cfg.Cloud.Transport()
+	}
 	return &Client{cfg, &http.Client{
-		Transport: cfg.Cloud.Transport(), Timeout: 45 * time.Second,
+		Transport: transport, Timeout: 45 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
