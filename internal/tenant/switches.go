@@ -110,3 +110,7 @@ func required() []string {
 // Reads says what the switch [Diagnose] is: what the reader's app registration
 // has to hold, and who consents.
 func Reads() Switch { return catalogue[0] }
+
+// PermissionDomains lets a reader read how long the passwords of a domain last. It
+// does not have to have it.
+const PermissionDomains = "Domain.Read.All"

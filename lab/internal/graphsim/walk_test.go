@@ -104,6 +104,7 @@ func (w *world) bodyOf(r *route) string {
 		"PATCH groups/{id}":                                              `{"description": "All of us"}`,
 		"POST applications":                                              `{"displayName": "Made"}`,
 		"PATCH applications/{id}":                                        `{"displayName": "Reader too"}`,
+		"POST servicePrincipals/{id}/addTokenSigningCertificate":         `{"displayName": "CN=harbour"}`,
 		"POST directoryRoles":                                            `{"roleTemplateId": "` + userAdministrator + `"}`,
 		"POST directoryRoles/{id}/members/$ref":                          link("ben@harbour.example"),
 		"POST roleManagement/directory/roleAssignments":                  `{"principalId": "` + w.ids["ben@harbour.example"] + `", "roleDefinitionId": "` + userAdministrator + `", "directoryScopeId": "/"}`,
