@@ -288,6 +288,9 @@ func (s *Service) withdrawing(ctx context.Context, r *row) (time.Duration, error
 	}
 	if r.NewKeyID == "" {
 		id, wait, err := s.sought(ctx, r, old)
+		if refused(err) {
+			return 0, s.end(ctx, r, Undone, "rotation.undone", reason+"; whether the new key "+r.NewThumbprint+" was added could not be read ("+err.Error()+"): look, and remove it by hand")
+		}
 		if err != nil || wait > 0 {
 			return wait, err
 		}
