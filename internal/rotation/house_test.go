@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -272,7 +271,15 @@ type dying struct {
 	last   string // path of the request at which it died
 }
 
-var errKilled = errors.New("killed")
+// killedError ends a call at once: a process that is gone tries nothing again.
+type killedError struct{}
+
+func (killedError) Error() string { return "killed" }
+
+// NonRetriable is for the pipeline of the Graph client.
+func (killedError) NonRetriable() {}
+
+var errKilled error = killedError{}
 
 func (d *dying) RoundTrip(r *http.Request) (*http.Response, error) {
 	left := d.left.Add(-1)
