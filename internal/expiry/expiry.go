@@ -140,7 +140,7 @@ type News struct {
 
 // The errors that callers tell apart.
 var (
-	// ErrMissing says that there is no such credential, calendar or rotation.
+	// ErrMissing says that there is no such credential or calendar.
 	ErrMissing = errors.New("there is no such expiry")
 	// ErrMany says that somebody has as many calendars as they may.
 	ErrMany = errors.New("there are ten calendar addresses already: revoke one first")
@@ -159,6 +159,9 @@ type Config struct {
 	Cloud     microsoft.Cloud
 	Tenants   *tenant.Service
 	Rotations *rotation.Service
+	// ActingFor makes an operator the actor, with some permissions alone; an error
+	// if there is none any more.
+	ActingFor func(ctx context.Context, operatorID, address string, only ...audit.Permission) (context.Context, error)
 	// Tell is told once of each credential and level, in the transaction that
 	// notes it; nil: nobody is.
 	Tell func(ctx context.Context, tx *sqldb.Tx, n News) error
