@@ -22,9 +22,11 @@ import (
 	"gatehouse/client"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/expiry"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
 	"gatehouse/internal/operator"
+	"gatehouse/internal/rotation"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
@@ -40,6 +42,8 @@ type Config struct {
 	Tenants     *tenant.Service
 	Connections *connection.Service
 	Runs        *validation.Runs
+	Expiries    *expiry.Service
+	Rotations   *rotation.Service
 	Jobs        *jobs.Queue
 	Live        *live.Hub
 	// Doctor looks after the machine.
@@ -123,6 +127,8 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 	f.tenants(h)
 	f.connections(h)
 	f.validations(h)
+	f.expiries(h)
+	f.rotations(h)
 	f.audits(h)
 	f.jobs(h)
 	f.house(h)
@@ -143,6 +149,8 @@ var tags = []*huma.Tag{
 	{Name: "Tenants", Description: "The Microsoft 365 tenants that are looked after."},
 	{Name: "Connections", Description: "The identities that reach services of a tenant."},
 	{Name: "Validations", Description: "Whether an identity gets in, and what stops it."},
+	{Name: "Expiries", Description: "What ends, and when."},
+	{Name: "Rotations", Description: "Certificates that the apps replace themselves."},
 	{Name: "Audit", Description: "Who did what."},
 	{Name: "Jobs", Description: "Work in the background."},
 	{Name: "Server", Description: "The server itself."},

@@ -17,9 +17,11 @@ import (
 	"gatehouse/internal/diagnosis"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/jobs"
+	"gatehouse/internal/expiry"
 	"gatehouse/internal/microsoft"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/pace"
+	"gatehouse/internal/rotation"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/tenant"
 	"gatehouse/internal/validation"
@@ -65,6 +67,12 @@ var known = []struct {
 	{connection.ErrNoCertificate, http.StatusConflict, client.ProblemConflict},
 	{connection.ErrReplaced, http.StatusConflict, client.ProblemConflict},
 	{connection.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
+	{expiry.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
+	{expiry.ErrMany, http.StatusConflict, client.ProblemConflict},
+	{rotation.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
+	{rotation.ErrOpen, http.StatusConflict, client.ProblemConflict},
+	{rotation.ErrTooLate, http.StatusConflict, client.ProblemConflict},
+	{rotation.ErrChanged, http.StatusConflict, client.ProblemConflict},
 	{validation.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{jobs.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{jobs.ErrFinished, http.StatusConflict, client.ProblemConflict},

@@ -66,6 +66,8 @@ var requests = map[string]struct{ query, body string }{
 	"set-credential":    {body: `{"password":"y"}`},
 	"invite-operator":   {body: `{"email":"new@contoso.example","name":"New Person","roles":{"{tenant}":"viewer"}}`},
 	"set-role":          {body: `{"role":"viewer"}`},
+	"begin-rotation":    {body: `{"tenant_id":"{tenant}"}`},
+	"new-calendar-feed": {body: `{"name":"Outlook"}`},
 	"sign-in":           {body: `{"email":"nobody@contoso.example","password":"wrong"}`},
 	"set-up":            {body: `{"link":"none","password":"wrong"}`},
 	"give-code":         {body: `{"code":"000000"}`},
@@ -82,6 +84,7 @@ type walk struct {
 	run        string
 	job        string
 	somebody   string // an operator
+	rotation   string
 }
 
 func newWalk(t *testing.T, e *testenv.Env) *walk {
@@ -107,6 +110,14 @@ func newWalk(t *testing.T, e *testenv.Env) *walk {
 	if err != nil || len(jobs) == 0 || jobs[0].TenantID != added.ID {
 		t.Fatalf("no job of the tenant: %+v %v", jobs, err)
 	}
+	if _, err := e.OnboardReader(ctx, added.ID, client.ReaderRequest{ClientID: "11111111-2222-3333-4444-555555555555"}); err != nil {
+		t.Fatal(err)
+	}
+	rotated, err := e.BeginRotation(ctx, client.RotationRequest{TenantID: added.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.rotation = rotated.ID
 	i, err := e.Invite(ctx, client.InviteRequest{Email: "somebody@contoso.example", Name: "Some Body", Roles: map[string]string{added.ID: "viewer"}})
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +128,7 @@ func newWalk(t *testing.T, e *testenv.Env) *walk {
 
 // object is the id of what an operation is about.
 func (w *walk) object(op operation) string {
-	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "jobs": w.job, "operators": w.somebody} {
+	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "jobs": w.job, "operators": w.somebody, "rotations": w.rotation, "expiries": "c-" + w.connection} {
 		if strings.HasPrefix(op.path, "/api/v1/"+prefix+"/") {
 			return id
 		}

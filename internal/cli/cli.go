@@ -94,7 +94,7 @@ smallest safe change?`,
 	root.SetErr(env.Stderr)
 	root.SetUsageTemplate(usage)
 	root.AddCommand(newExplain(env), newCheck(env), newPosture(env), newPolicies(env), newLab(env), newDemo(env),
-		newServe(env), newSetup(env), newSession(env), newTenant(env), newConnection(env), newValidate(env), newOperator(env), newAudit(env), newJob(env), newKeys(env), newDoctor(env),
+		newServe(env), newSetup(env), newSession(env), newTenant(env), newConnection(env), newValidate(env), newExpiry(env), newOperator(env), newAudit(env), newJob(env), newKeys(env), newDoctor(env),
 		newOpenAPI(env), newVersion(env))
 	return root
 }

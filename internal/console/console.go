@@ -8,9 +8,11 @@ import (
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/expiry"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
 	"gatehouse/internal/operator"
+	"gatehouse/internal/rotation"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
 	"gatehouse/internal/validation"
@@ -22,6 +24,8 @@ type Config struct {
 	Tenants     *tenant.Service
 	Connections *connection.Service
 	Runs        *validation.Runs
+	Expiries    *expiry.Service
+	Rotations   *rotation.Service
 	Operators   *operator.Service
 	Audit       *audit.Log
 	Jobs        *jobs.Queue
@@ -69,6 +73,7 @@ func (c *console) routes() http.Handler {
 	open("GET /sign-in", c.signInPage)
 	open("POST /sign-in", c.signIn)
 	open("POST /theme", c.setTheme)
+	open("GET /calendar/{file}", c.calendarFeed)
 	step("GET /sign-in/factor", c.factorPage)
 	step("POST /sign-in/factor", c.code)
 	step("POST /sign-in/passkey/begin", c.beginPasskey)
@@ -113,6 +118,18 @@ func (c *console) routes() http.Handler {
 	page("POST /connections/{id}/unpark", c.unpark)
 	page("GET /connections/{id}/remove", c.removeConnectionPage)
 	page("POST /connections/{id}/remove", c.removeConnection)
+
+	page("GET /expiries", c.expiries)
+	page("GET /expiries/{id}", c.expiry)
+	page("GET /expiries/calendar", c.calendarPage)
+	page("POST /expiries/calendar", c.newFeed)
+	page("POST /expiries/calendar/{id}/revoke", c.revokeFeed)
+	page("GET /expiries/calendar.ics", c.downloadCalendar)
+	page("POST /tenants/{id}/expiries", c.refreshExpiries)
+	page("POST /tenants/{id}/reader/rotate", c.rotateReader)
+	page("POST /connections/{id}/rotate", c.rotateConnection)
+	page("GET /rotations/{id}", c.rotation)
+	page("POST /rotations/{id}/undo", c.undoRotation)
 
 	page("GET /jobs", c.jobs)
 	page("POST /jobs/{id}/{act}", c.jobAct)

@@ -20,8 +20,10 @@ import (
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/expiry"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/operator"
+	"gatehouse/internal/rotation"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
@@ -275,12 +277,12 @@ func explainTrouble(err error) trouble {
 
 func missing(err error) bool {
 	return errors.Is(err, operator.ErrMissing) || errors.Is(err, jobs.ErrMissing) || sqldb.Missing(err) ||
-		errors.Is(err, tenant.ErrMissing) || errors.Is(err, connection.ErrMissing) || errors.Is(err, validation.ErrMissing)
+		errors.Is(err, tenant.ErrMissing) || errors.Is(err, expiry.ErrMissing) || errors.Is(err, rotation.ErrMissing) || errors.Is(err, connection.ErrMissing) || errors.Is(err, validation.ErrMissing)
 }
 
 // plain gives the words of errors that were written for the person.
 func plain(err error) (string, bool) {
-	for _, known := range []error{operator.ErrLastAdministrator, operator.ErrTaken, operator.ErrNoFactor, operator.ErrOnlyFactor, operator.ErrManyFactors, tenant.ErrNoReader, tenant.ErrPaused, jobs.ErrFinished, jobs.ErrRunning} {
+	for _, known := range []error{operator.ErrLastAdministrator, operator.ErrTaken, operator.ErrNoFactor, operator.ErrOnlyFactor, operator.ErrManyFactors, tenant.ErrNoReader, tenant.ErrPaused, jobs.ErrFinished, jobs.ErrRunning, rotation.ErrOpen, rotation.ErrTooLate, rotation.ErrChanged, connection.ErrNoCertificate} {
 		if errors.Is(err, known) {
 			return known.Error(), true
 		}

@@ -56,6 +56,7 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 		_, err = h.tenants.CheckReader(h.boss(), tenants["Azure Quay"].ID) // Microsoft does not know it
 	}
 	must(t, 0, err)
+	ends := h.forecast(first)
 	account, app, off := "/connections/"+shown["Admin tool"].ID, "/connections/"+made.ID, "/tenants/"+tenants["Azure Quay"].ID
 	return h, cookie, []screen{
 		{"overview", "/"}, {"tenants", "/tenants"}, {"tenants-none-fit", "/tenants?search=zzz"}, {"tenant-new", "/tenants/new"}, {"tenant", "/tenants/" + first.ID}, {"tenant-without-rules", off},
@@ -63,6 +64,8 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 		{"connections", "/connections"}, {"connection-new", "/connections/new"}, {"connection", account}, {"connection-works", "/connections/" + shown["Nightly backup"].ID},
 		{"connection-without-rules", "/connections/" + shown["Deployment"].ID}, {"connection-parked", "/connections/" + parked.ID}, {"connection-edit", account + "/edit"},
 		{"credential", app + "/credential"}, {"connection-app", app}, {"connection-remove", account + "/remove"},
+		{"expiries", "/expiries"}, {"expiries-none-fit", "/expiries?search=zzz"}, {"expiry", "/expiries/" + ends.secret}, {"expiry-reader", "/expiries/r-" + first.ID}, {"expiry-unknown", "/expiries?within=unknown"},
+		{"expiry-calendar", "/expiries/calendar"}, {"rotation", "/rotations/" + ends.rotation},
 		{"jobs", "/jobs"}, {"audit", "/audit"}, {"operators", "/operators"}, {"operator-new", "/operators/new"}, {"operator", "/operators/" + eve.ID},
 		{"operator-disable", "/operators/" + eve.ID + "/disable"}, {"operator-remove", "/operators/" + eve.ID + "/remove"},
 		{"explain", "/explain"}, {"developers", "/developers"}, {"settings", "/settings"}, {"factor-new", "/factors/new"}, {"not-here", "/nowhere"},
@@ -106,7 +109,7 @@ func TestEmpty(t *testing.T) {
 		teaches string
 	}{
 		{screen{"empty-overview", "/"}, "Three steps to the first answer"}, {screen{"empty-tenants", "/tenants"}, "Add the first tenant"}, {screen{"empty-connections", "/connections"}, "First add a tenant"},
-		{screen{"empty-jobs", "/jobs"}, "No job"}, {screen{"empty-connection-new", "/connections/new"}, "First add a tenant"},
+		{screen{"empty-expiries", "/expiries"}, "Nothing to forecast yet"}, {screen{"empty-jobs", "/jobs"}, "No job"}, {screen{"empty-connection-new", "/connections/new"}, "First add a tenant"},
 	} {
 		b.look(s.screen)
 		b.sees(s.teaches)

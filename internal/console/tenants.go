@@ -98,6 +98,7 @@ type tenantView struct {
 	Line        string // the state of the connections in a line
 	State       state
 	Form        *form
+	Rotation    rotationView // of the reader's certificate
 }
 
 func (c *console) tenant(w http.ResponseWriter, r *http.Request, f *frame) error {
@@ -123,6 +124,11 @@ func (c *console) showTenant(w http.ResponseWriter, r *http.Request, f *frame, t
 		return err
 	}
 	v.Line, v.State = stateLine(tally)
+	if t.Reader != nil {
+		if v.Rotation, err = c.rotationOf(r, t.ID, t.Reader.NotAfter); err != nil {
+			return err
+		}
+	}
 	f.Title, f.Noun = t.Name, "tenants"
 	return show(w, r, status, tenantPage(f, v))
 }

@@ -134,8 +134,8 @@ func (s *Service) read(ctx context.Context, args refreshArgs) error {
 	return errors.Join(s.tellTenant(ctx, args.Tenant), s.renewReader(ctx, args.Tenant))
 }
 
-// renewBefore is how long before its end a reader's certificate is replaced.
-const renewBefore = 30 * day
+// RenewBefore is how long before its end a reader's certificate is replaced.
+const RenewBefore = 30 * day
 
 // renewReader begins to replace the reader's certificate if it ends soon.
 func (s *Service) renewReader(ctx context.Context, tenantID string) error {
@@ -143,7 +143,7 @@ func (s *Service) renewReader(ctx context.Context, tenantID string) error {
 	if err != nil {
 		return err
 	}
-	if t.Reader == nil || t.Reader.State != tenant.ReaderWorks || t.Reader.NotAfter.Sub(s.Now()) > renewBefore {
+	if t.Reader == nil || t.Reader.State != tenant.ReaderWorks || t.Reader.NotAfter.Sub(s.Now()) > RenewBefore {
 		return nil
 	}
 	_, err = s.Rotations.Begin(ctx, rotation.Target{TenantID: tenantID})
