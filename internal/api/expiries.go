@@ -22,7 +22,7 @@ func (f *face) expiries(h huma.API) {
 	add(f, h, route{access: needs(audit.PostureRefresh), method: http.MethodPost, path: "/tenants/{id}/expiries/refresh", id: "refresh-expiries", tag: tag, summary: "Have a tenant's credentials read anew"}, f.refreshExpiries)
 	add(f, h, route{access: view, method: http.MethodGet, path: "/tenants/{id}/consent-changes", id: "get-consent-changes", tag: tag, summary: "Application permissions that came or went",
 		long: "The newest 200."}, f.consentChanges)
-	add(f, h, route{access: view, method: http.MethodGet, path: "/calendar", id: "get-calendar", tag: tag, summary: "What ends as a calendar (RFC 5545)"}, f.calendar)
+	add(f, h, route{access: view, method: http.MethodGet, path: "/calendar", id: "list-calendar-events", tag: tag, summary: "What ends as a calendar (RFC 5545)"}, f.calendar)
 	add(f, h, route{access: self, method: http.MethodGet, path: "/calendar/feeds", id: "get-calendar-feeds", tag: tag, summary: "One's own calendar addresses"}, f.feeds)
 	add(f, h, route{access: self, method: http.MethodPost, path: "/calendar/feeds", id: "new-calendar-feed", tag: tag, summary: "Make a secret calendar address",
 		long: "The address is in the answer, and never shown again. Whoever has it reads what its operator may see at that moment."}, f.newFeed)
