@@ -138,7 +138,7 @@ func (f *fetcher) accounts(ctx context.Context, users []string) error {
 			return err
 		}
 		domains = nil
-		unread = "how long passwords last could not be read: " + err.Error() + ". The reader may read it with " + tenant.PermissionDomains
+		unread = "how long passwords last could not be read: " + strings.TrimRight(err.Error(), ".") + ". The reader may read it with " + tenant.PermissionDomains
 	} else if domains == nil {
 		domains = []domain{}
 	}

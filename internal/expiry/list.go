@@ -24,7 +24,7 @@ const everything = `(
 	FROM expiry_items AS i
 	WHERE NOT EXISTS (SELECT 1 FROM readers AS r WHERE r.tenant_id = i.tenant_id AND r.thumbprint = i.thumbprint)
 	UNION ALL
-	SELECT 'r-' || r.tenant_id, r.tenant_id, 'reader', 'gatehouse', '', r.client_id, '', 'Reader', '', '', r.thumbprint, true, '', 'dated', '', NULL, r.not_after, NULL, NULL, true
+	SELECT 'r-' || r.tenant_id, r.tenant_id, 'reader', 'gatehouse', '', r.client_id, '', 'Gatehouse', '', '', r.thumbprint, true, '', 'dated', '', NULL, r.not_after, NULL, NULL, true
 	FROM readers AS r
 	UNION ALL
 	SELECT 'c-' || c.id, c.tenant_id, CASE WHEN c.credential IN ('certificate', 'secret') THEN c.credential ELSE 'password' END, 'gatehouse', '', c.client_id, c.username, c.name, '', '', c.thumbprint,
