@@ -25,12 +25,14 @@ import (
 	"gatehouse/internal/batch"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
+	"gatehouse/internal/expiry"
 	"gatehouse/internal/hosts"
 	"gatehouse/internal/incident"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
 	"gatehouse/internal/notify"
 	"gatehouse/internal/operator"
+	"gatehouse/internal/rotation"
 	"gatehouse/internal/search"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
@@ -55,6 +57,8 @@ type Config struct {
 	Batches     *batch.Service
 	Transfer    *transfer.Service
 	Search      *search.Service
+	Expiries    *expiry.Service
+	Rotations   *rotation.Service
 	Jobs        *jobs.Queue
 	Live        *live.Hub
 	Backups     *backup.Service
@@ -149,6 +153,8 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 	f.batches(h)
 	f.transfers(h)
 	f.searches(h)
+	f.expiries(h)
+	f.rotations(h)
 	f.audits(h)
 	f.jobs(h)
 	f.house(h)
@@ -176,6 +182,8 @@ var tags = []*huma.Tag{
 	{Name: "Webhooks", Description: "Other software that is told what happens."},
 	{Name: "Incidents", Description: "Many failures, one cause."},
 	{Name: "Batches", Description: "What is done to many connections."},
+	{Name: "Expiries", Description: "What ends, and when."},
+	{Name: "Rotations", Description: "Certificates that the apps replace themselves."},
 	{Name: "Audit", Description: "Who did what."},
 	{Name: "Jobs", Description: "Work in the background."},
 	{Name: "Server", Description: "The server itself."},

@@ -18,6 +18,7 @@ import (
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/diagnosis"
+	"gatehouse/internal/expiry"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/incident"
 	"gatehouse/internal/jobs"
@@ -25,6 +26,7 @@ import (
 	"gatehouse/internal/notify"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/pace"
+	"gatehouse/internal/rotation"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/tenant"
 	"gatehouse/internal/validation"
@@ -88,6 +90,12 @@ var known = []struct {
 	{validation.ErrNoAccount, http.StatusConflict, client.ProblemConflict},
 	{incident.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{incident.ErrEnded, http.StatusConflict, client.ProblemConflict},
+	{expiry.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
+	{expiry.ErrMany, http.StatusConflict, client.ProblemConflict},
+	{rotation.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
+	{rotation.ErrOpen, http.StatusConflict, client.ProblemConflict},
+	{rotation.ErrTooLate, http.StatusConflict, client.ProblemConflict},
+	{rotation.ErrChanged, http.StatusConflict, client.ProblemConflict},
 	{validation.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{notify.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{notify.ErrConflict, http.StatusConflict, client.ProblemConflict},

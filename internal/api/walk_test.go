@@ -76,6 +76,8 @@ var requests = map[string]struct{ query, body string }{
 	"change-webhook":      {body: `{"name":"Walk","kinds":["incident.opened"],"enabled":true,"version":999}`},
 	"choose-my-notices":   {body: `{"kinds":["incident.opened"]}`},
 	"replay-failed":       {body: `{"since":"2026-01-01T00:00:00Z"}`},
+	"begin-rotation":      {body: `{"tenant_id":"{tenant}"}`},
+	"new-calendar-feed":   {body: `{"name":"Outlook"}`},
 	"sign-in":             {body: `{"email":"nobody@contoso.example","password":"wrong"}`},
 	"preview-batch":       {body: `{"action":"validate","filter":{"tenant":"{tenant}"}}`},
 	"start-batch":         {body: `{"action":"validate","filter":{"tenant":"{tenant}"}}`},
@@ -110,6 +112,7 @@ type walk struct {
 	key        string
 	batch      string
 	filter     string
+	rotation   string
 }
 
 func newWalk(t *testing.T, e *testenv.Env) *walk {
@@ -135,6 +138,14 @@ func newWalk(t *testing.T, e *testenv.Env) *walk {
 	if err != nil || len(jobs) == 0 || jobs[0].TenantID != added.ID {
 		t.Fatalf("no job of the tenant: %+v %v", jobs, err)
 	}
+	if _, err := e.OnboardReader(ctx, added.ID, client.ReaderRequest{ClientID: "11111111-2222-3333-4444-555555555555"}); err != nil {
+		t.Fatal(err)
+	}
+	rotated, err := e.BeginRotation(ctx, client.RotationRequest{TenantID: added.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.rotation = rotated.ID
 	i, err := e.Invite(ctx, client.InviteRequest{Email: "somebody@contoso.example", Name: "Some Body", Roles: map[string]string{added.ID: "viewer"}})
 	if err != nil {
 		t.Fatal(err)
@@ -177,7 +188,7 @@ func newWalk(t *testing.T, e *testenv.Env) *walk {
 
 // object is the id of what an operation is about.
 func (w *walk) object(op operation) string {
-	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "incidents": w.incident, "jobs": w.job, "operators": w.somebody, "webhooks": w.webhook, "notices": w.notice, "deliveries": w.delivery, "assignments": w.assignment, "keys": w.key, "batches": w.batch, "filters": w.filter} {
+	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "incidents": w.incident, "jobs": w.job, "operators": w.somebody, "webhooks": w.webhook, "notices": w.notice, "deliveries": w.delivery, "assignments": w.assignment, "keys": w.key, "batches": w.batch, "filters": w.filter, "rotations": w.rotation, "expiries": "c-" + w.connection} {
 		if strings.HasPrefix(op.path, "/api/v1/"+prefix+"/") {
 			return id
 		}

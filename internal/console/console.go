@@ -13,12 +13,14 @@ import (
 	"gatehouse/internal/batch"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
+	"gatehouse/internal/expiry"
 	"gatehouse/internal/hosts"
 	"gatehouse/internal/incident"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/live"
 	"gatehouse/internal/notify"
 	"gatehouse/internal/operator"
+	"gatehouse/internal/rotation"
 	"gatehouse/internal/search"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
@@ -39,6 +41,8 @@ type Config struct {
 	Batches     *batch.Service
 	Transfer    *transfer.Service
 	Search      *search.Service
+	Expiries    *expiry.Service
+	Rotations   *rotation.Service
 	Operators   *operator.Service
 	Audit       *audit.Log
 	Jobs        *jobs.Queue
@@ -92,6 +96,7 @@ func (c *console) routes() http.Handler {
 	open("GET /sign-in/sso", c.beginSSO)
 	open("GET "+SSOCallback, c.finishSSO)
 	open("POST /theme", c.setTheme)
+	open("GET /calendar/{file}", c.calendarFeed)
 	step("GET /sign-in/factor", c.factorPage)
 	step("POST /sign-in/factor", c.code)
 	step("POST /sign-in/passkey/begin", c.beginPasskey)
@@ -167,6 +172,18 @@ func (c *console) routes() http.Handler {
 	page("GET /incidents/{id}", c.incident)
 	page("POST /incidents/{id}/acknowledge", c.acknowledge)
 	page("POST /incidents/{id}/comments", c.comment)
+
+	page("GET /expiries", c.expiries)
+	page("GET /expiries/{id}", c.expiry)
+	page("GET /expiries/calendar", c.calendarPage)
+	page("POST /expiries/calendar", c.newFeed)
+	page("POST /expiries/calendar/{id}/revoke", c.revokeFeed)
+	page("GET /expiries/calendar.ics", c.downloadCalendar)
+	page("POST /tenants/{id}/expiries", c.refreshExpiries)
+	page("POST /tenants/{id}/reader/rotate", c.rotateReader)
+	page("POST /connections/{id}/rotate", c.rotateConnection)
+	page("GET /rotations/{id}", c.rotation)
+	page("POST /rotations/{id}/undo", c.undoRotation)
 
 	page("GET /jobs", c.jobs)
 	page("POST /jobs/{id}/{act}", c.jobAct)

@@ -25,6 +25,7 @@ import (
 	"gatehouse/internal/connection"
 	"gatehouse/internal/console"
 	"gatehouse/internal/conversion"
+	"gatehouse/internal/expiry"
 	"gatehouse/internal/hosts"
 	"gatehouse/internal/incident"
 	"gatehouse/internal/jobs"
@@ -35,6 +36,7 @@ import (
 	"gatehouse/internal/notify/notifytest"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/pace"
+	"gatehouse/internal/rotation"
 	"gatehouse/internal/search"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
@@ -75,6 +77,8 @@ type house struct {
 	sites       *hosts.Service
 	conversions *conversion.Service
 	incidents   *incident.Service
+	rotations   *rotation.Service
+	expiries    *expiry.Service
 }
 
 // in is the house within a part of a test.
@@ -105,7 +109,7 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	}
 	h.log = audit.New(audit.Config{DB: db})
 	var columns []secrets.Column
-	for _, of := range [][]secrets.Column{operator.Columns, tenant.Columns, connection.Columns, notify.Columns} {
+	for _, of := range [][]secrets.Column{operator.Columns, tenant.Columns, connection.Columns, notify.Columns, rotation.Columns} {
 		columns = append(columns, of...)
 	}
 	keys, err := secrets.OpenKeyring(t.Context(), secrets.Config{DB: db, Wrapper: secrets.NewFileKey(filepath.Join(t.TempDir(), "master.key")), Audit: h.log, Columns: columns})
@@ -133,6 +137,13 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	h.incidents = incident.New(incident.Config{DB: db, Audit: h.log, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Live: hub, Pace: governor, Cloud: cloud})
 	h.batches = batch.New(batch.Config{DB: db, Audit: h.log, Connections: h.connections, Runs: h.runs, Jobs: queue.Queue, Live: hub})
 	transfers := transfer.New(transfer.Config{Tenants: h.tenants, Connections: h.connections, Batches: h.batches})
+	h.rotations = rotation.New(rotation.Config{DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud, Tenants: h.tenants, Connections: h.connections})
+	h.expiries = expiry.New(expiry.Config{
+		DB: db, Audit: h.log, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud, Tenants: h.tenants, Rotations: h.rotations,
+		ActingFor: func(ctx context.Context, id, address string, only ...audit.Permission) (context.Context, error) {
+			return h.operators.ActingFor(ctx, id, address, only...)
+		},
+	})
 	h.server = httptest.NewUnstartedServer(nil)
 	address := "http://" + strings.Replace(h.server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
 	var directory *sso.Provider
@@ -152,7 +163,7 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	queue.start()
 	searching := search.New(search.Config{Tenants: h.tenants, Connections: h.connections, Operators: h.operators})
 	h.server.Config.Handler = http.NewCrossOriginProtection().Handler(console.New(console.Config{
-		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Hosts: h.sites, Conversions: h.conversions, Incidents: h.incidents, Batches: h.batches, Transfer: transfers, Search: searching, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
+		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Hosts: h.sites, Conversions: h.conversions, Incidents: h.incidents, Batches: h.batches, Transfer: transfers, Search: searching, Expiries: h.expiries, Rotations: h.rotations, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
 		Doctor: func(context.Context) []client.Finding {
 			return []client.Finding{{Name: "disk", State: "passed", Detail: "12.0 GB free"}, {Name: "clock", State: "failed", Detail: "90 s off Microsoft's", Way: "set the machine's clock"}, {Name: "dns", State: "unknown", Detail: "no answer"}}
 		},

@@ -16,6 +16,7 @@ type readerView struct {
 	tenant.Tenant
 	Form       *form
 	Onboarding *tenant.Onboarding // as long as it does not work
+	Rotation   rotationView
 }
 
 func (c *console) readerPage(w http.ResponseWriter, r *http.Request, f *frame) error {
@@ -36,6 +37,11 @@ func (c *console) showReader(w http.ResponseWriter, r *http.Request, f *frame, v
 			return err
 		}
 		v.Onboarding = &steps
+	}
+	if v.Reader != nil {
+		if v.Rotation, err = c.rotationOf(r, v.ID, v.Reader.NotAfter); err != nil {
+			return err
+		}
 	}
 	f.Title, f.Noun = "Reader of "+v.Name, "tenants"
 	return show(w, r, status, readerPage(f, v))

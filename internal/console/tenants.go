@@ -101,6 +101,7 @@ type tenantView struct {
 	Incidents   incident.Summary
 	Form        *form
 	Schedules   connection.Schedules
+	Rotation    rotationView // of the reader's certificate
 }
 
 func (c *console) tenant(w http.ResponseWriter, r *http.Request, f *frame) error {
@@ -132,6 +133,11 @@ func (c *console) showTenant(w http.ResponseWriter, r *http.Request, f *frame, t
 		return err
 	}
 	v.Line, v.State = stateLine(tally, v.Incidents)
+	if t.Reader != nil {
+		if v.Rotation, err = c.rotationOf(r, t.ID, t.Reader.NotAfter); err != nil {
+			return err
+		}
+	}
 	f.Title, f.Noun = t.Name, "tenants"
 	return show(w, r, status, tenantPage(f, v))
 }

@@ -21,6 +21,7 @@ import (
 	"gatehouse/internal/config"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
+	"gatehouse/internal/expiry"
 	"gatehouse/internal/hosts"
 	"gatehouse/internal/incident"
 	"gatehouse/internal/jobs"
@@ -30,6 +31,7 @@ import (
 	"gatehouse/internal/notify"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/pace"
+	"gatehouse/internal/rotation"
 	"gatehouse/internal/search"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
@@ -83,6 +85,8 @@ type Server struct {
 	batches     *batch.Service
 	transfer    *transfer.Service
 	search      *search.Service
+	rotations   *rotation.Service
+	expiries    *expiry.Service
 
 	authority *authority // of tls.mode self
 	listener  net.Listener
@@ -94,7 +98,7 @@ type Server struct {
 
 // Columns are all columns that hold sealed secrets.
 func columns() (all []secrets.Column) {
-	for _, of := range [][]secrets.Column{operator.Columns, api.Columns, tenant.Columns, connection.Columns, notify.Columns} {
+	for _, of := range [][]secrets.Column{operator.Columns, api.Columns, tenant.Columns, connection.Columns, notify.Columns, rotation.Columns} {
 		all = append(all, of...)
 	}
 	return all
@@ -190,6 +194,12 @@ func (s *Server) buildFeatures() (err error) {
 	s.batches = batch.New(batch.Config{DB: s.db, Audit: s.audit, Connections: s.connections, Runs: s.runs, Jobs: s.queue, Live: s.hub})
 	s.transfer = transfer.New(transfer.Config{Tenants: s.tenants, Connections: s.connections, Batches: s.batches})
 	s.search = search.New(search.Config{Tenants: s.tenants, Connections: s.connections, Operators: s.operator})
+	s.rotations = rotation.New(rotation.Config{
+		DB: s.db, Audit: s.audit, Keys: s.keys, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Tenants: s.tenants, Connections: s.connections,
+	})
+	s.expiries = expiry.New(expiry.Config{
+		DB: s.db, Audit: s.audit, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Tenants: s.tenants, Rotations: s.rotations, ActingFor: s.operator.ActingFor,
+	})
 	s.registerChores()
 	return nil
 }

@@ -200,7 +200,7 @@ func (s *Service) inspect(ctx context.Context, r *row, reader *readerRow) (inspe
 		}
 	}
 	for _, p := range token.Claims.Roles {
-		if !slices.Contains(required(), p) {
+		if !slices.Contains(required(), p) && p != PermissionDomains {
 			surplus = append(surplus, p)
 		}
 	}

@@ -127,3 +127,7 @@ func (s *Service) Erase(ctx context.Context, tx *sqldb.Tx, _ string, names []str
 	}
 	return nil
 }
+
+// PermissionDomains lets a reader read how long the passwords of a domain last. It
+// does not have to have it.
+const PermissionDomains = "Domain.Read.All"

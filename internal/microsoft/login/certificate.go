@@ -1,6 +1,7 @@
 package login
 
 import (
+	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha1" //nolint:gosec // Microsoft's portals name certificates by it; nothing is proved with it
@@ -23,6 +24,7 @@ import (
 type Certificate struct {
 	Leaf       *x509.Certificate
 	credential confidential.Credential
+	key        crypto.PrivateKey
 }
 
 // ReadCertificate reads a PEM file with a certificate (chain) and its private
@@ -42,7 +44,7 @@ func ReadCertificate(data []byte) (Certificate, error) {
 	if err != nil {
 		return Certificate{}, fmt.Errorf("reading the certificate: %w", err)
 	}
-	return Certificate{Leaf: certificates[0], credential: credential}, nil
+	return Certificate{Leaf: certificates[0], credential: credential, key: key}, nil
 }
 
 // Made is a certificate with its key in the forms in which they are kept.

@@ -9,8 +9,8 @@ import (
 // what was granted.
 
 func (p parser) domain(n node) Domain {
-	get := n.object("name", "default", "federation")
-	d := Domain{Name: domain(get("name")), Default: get("default").flag(false)}
+	get := n.object("name", "default", "federation", "password_days")
+	d := Domain{Name: domain(get("name")), Default: get("default").flag(false), PasswordDays: get("password_days").integer(0, 0, 100_000)}
 	if f := get("federation"); f.value != nil {
 		fget := f.object("protocol", "metadata_url", "active_url", "brand", "passive_url", "issuer")
 		d.Federation = &Federation{

@@ -71,10 +71,12 @@ const MaxSignIns = 10_000
 
 // Domain is a verified domain of a tenant.
 type Domain struct {
-	Name       string
-	Initial    bool // the onmicrosoft.com domain the tenant was made with
-	Default    bool
-	Federation *Federation // nil for a managed domain
+	Name    string
+	Initial bool // the onmicrosoft.com domain the tenant was made with
+	Default bool
+	// PasswordDays is how long passwords last; 0: for ever.
+	PasswordDays int
+	Federation   *Federation // nil for a managed domain
 }
 
 // Federation is where a federated domain authenticates its people.
@@ -260,6 +262,8 @@ type Secret struct {
 	Hint       string // first three characters
 	Hash       []byte // see Store.HashSecret
 	Start, End time.Time
+	// Identifier joins the password of a signing key to that key; "" for secrets.
+	Identifier string
 	// Usable is when the token endpoint knows the secret; zero: at once.
 	Usable time.Time
 }
@@ -271,6 +275,9 @@ type Certificate struct {
 	Certificate *x509.Certificate
 	SHA1        [20]byte
 	SHA256      [32]byte
+	// Usage is "" for a certificate with which an app proves itself (Verify), and
+	// "Sign" for the private half of a SAML signing key.
+	Usage string
 	// Usable is when the token endpoint knows the certificate; zero: at once.
 	Usable time.Time
 }
@@ -278,6 +285,7 @@ type Certificate struct {
 // Principal is a service principal: an app in one tenant.
 type Principal struct {
 	ID                 string
+	SigningKey         string // thumbprint of the SAML key that signs; "": none was chosen
 	ClientID           string
 	Enabled            bool
 	AssignmentRequired bool
@@ -336,6 +344,7 @@ type SignIn struct {
 	Interactive          bool
 	Protocol             string // "ropc", "none", "deviceCode" …; beta authenticationProtocol
 	CredentialType       string // clientSecret, clientAssertion, none
+	KeyID                string // of the credential, where it was one of the app's
 	Status               int    // 0, or the AADSTS number
 	Failure              string // reason sentence
 	MFARequired          bool

@@ -92,7 +92,7 @@ func appKeys(r *request) (*keyring, error) {
 	case a.Public:
 		return nil, badBody("A public client has no credentials.")
 	}
-	return &keyring{item{applicationType, a}, a.ID, &a.Certificates, core("Update application – Certificates and secrets management ", appManagement)}, r.owned(a.ClientID, "", a.Owners)
+	return &keyring{item{applicationType, a}, a.ID, &a.Certificates, core("Update application – Certificates and secrets management ", appManagement)}, r.rolls(a.ClientID, "", a.Owners)
 }
 
 func principalKeys(r *request) (*keyring, error) {
@@ -100,7 +100,7 @@ func principalKeys(r *request) (*keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &keyring{item{servicePrincipalType, p}, p.ID, &p.Certificates, core("Update service principal", appManagement)}, r.owned(p.ClientID, p.CreatedBy, p.Owners)
+	return &keyring{item{servicePrincipalType, p}, p.ID, &p.Certificates, core("Update service principal", appManagement)}, r.rolls(p.ClientID, p.CreatedBy, p.Owners)
 }
 
 // proofAudience is Azure AD Graph, for which a proof of possession is made out

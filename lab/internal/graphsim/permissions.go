@@ -23,6 +23,9 @@ type access struct {
 	// refused and unfit are the error codes for a missing permission and a
 	// missing role; "" means Authorization_RequestDenied.
 	refused, unfit string
+	// reachesItself: an app needs no permission for its own object; handlers check
+	// whose it is ([request.rolls]).
+	reachesItself bool
 }
 
 // alike is an access whose delegated and application permissions are the same.
@@ -40,6 +43,11 @@ func (a access) own(self ...string) access {
 
 func (a access) by(roles ...string) access {
 	a.roles = roles
+	return a
+}
+
+func (a access) itself() access {
+	a.reachesItself = true
 	return a
 }
 
@@ -96,7 +104,7 @@ func (r *request) authorise() error {
 	if r.app() {
 		// Application.ReadWrite.OwnedBy reaches only what the app owns; handlers
 		// that write check that themselves.
-		if r.holds(need.app...) {
+		if r.holds(need.app...) || need.reachesItself && r.claims.AppID != "" {
 			return nil
 		}
 		return r.refusedFor(need)
@@ -212,4 +220,17 @@ func (r *request) owned(clientID, createdBy string, owners []string) error {
 		return nil
 	}
 	return refuse(http.StatusForbidden, "Authorization_RequestDenied", "Application.ReadWrite.OwnedBy reaches only what the calling app owns.")
+}
+
+// rolls refuses whoever may not change the keys of an app. The app itself needs no
+// permission for its own ("An application does not need any specific permission to
+// roll its own keys").
+func (r *request) rolls(clientID, createdBy string, owners []string) error {
+	if r.app() && !r.holds(appsWrite.app...) {
+		if strings.EqualFold(clientID, r.claims.AppID) {
+			return nil
+		}
+		return r.refusedFor(appsWrite)
+	}
+	return r.owned(clientID, createdBy, owners)
 }

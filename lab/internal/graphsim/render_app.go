@@ -42,12 +42,13 @@ var servicePrincipalType = newEntity("servicePrincipal",
 	}).inBeta().plain(),
 	prop("keyCredentials", func(_ *request, p *directory.Principal) any { return shownKeys(p.Certificates) }),
 	prop("passwordCredentials", func(_ *request, p *directory.Principal) any { return passwords(p.Secrets) }),
+	prop("preferredTokenSigningKeyThumbprint", func(_ *request, p *directory.Principal) any { return text(p.SigningKey) }),
 	prop("info", func(*request, *directory.Principal) any { return informationalURL() }).plain(),
 	prop("verifiedPublisher", func(r *request, p *directory.Principal) any { return verifiedPublisher(r.appOf(p)) }),
 	prop("publisherName", func(r *request, p *directory.Principal) any { return r.publisher(p.ClientID) }),
 	none("addIns", "endpoints", "notificationEmailAddresses", "resourceSpecificApplicationPermissions"),
 	null("appDescription", "applicationTemplateId", "description", "disabledByMicrosoftStatus", "homepage", "isDisabled", "loginUrl", "logoutUrl", "notes",
-		"preferredSingleSignOnMode", "preferredTokenSigningKeyThumbprint", "samlSingleSignOnSettings", "tokenEncryptionKeyId"),
+		"preferredSingleSignOnMode", "samlSingleSignOnSettings", "tokenEncryptionKeyId"),
 	null("errorUrl", "passwordSingleSignOnSettings", "preferredTokenSigningKeyEndDateTime", "samlMetadataUrl").inBeta(),
 	null("customSecurityAttributes").seldom().plain(),
 ).ofDirectory()
@@ -150,7 +151,7 @@ func passwords(list []*directory.Secret) any {
 }
 
 func passwordCredential(s *directory.Secret, value any) map[string]any {
-	return object("customKeyIdentifier", nil, "displayName", text(s.Name), "startDateTime", when(s.Start), "endDateTime", when(s.End), "hint", s.Hint, "keyId", s.KeyID, "secretText", value)
+	return object("customKeyIdentifier", text(s.Identifier), "displayName", text(s.Name), "startDateTime", when(s.Start), "endDateTime", when(s.End), "hint", s.Hint, "keyId", s.KeyID, "secretText", value)
 }
 
 func shownKeys(list []*directory.Certificate) any {
@@ -163,9 +164,25 @@ func shownKeys(list []*directory.Certificate) any {
 
 // shownKey: resource type keyCredential, without the key itself.
 func shownKey(c *directory.Certificate) map[string]any {
-	thumbprint := base64.StdEncoding.EncodeToString([]byte(strings.ToUpper(hex.EncodeToString(c.SHA1[:]))))
-	return object("customKeyIdentifier", thumbprint, "displayName", text(c.Name), "startDateTime", when(c.Certificate.NotBefore), "endDateTime", when(c.Certificate.NotAfter),
-		"key", nil, "keyId", c.KeyID, "type", "AsymmetricX509Cert", "usage", "Verify")
+	usage := "Verify"
+	if c.Usage != "" {
+		usage = c.Usage
+	}
+	return object("customKeyIdentifier", identifier(c), "displayName", text(c.Name), "startDateTime", when(c.Certificate.NotBefore), "endDateTime", when(c.Certificate.NotAfter),
+		"key", nil, "keyId", c.KeyID, "type", keyTypeOf(c), "usage", usage)
+}
+
+// identifier is how a key names its certificate: base64 of the thumbprint's text.
+func identifier(c *directory.Certificate) string {
+	return base64.StdEncoding.EncodeToString([]byte(strings.ToUpper(hex.EncodeToString(c.SHA1[:]))))
+}
+
+// keyTypeOf: the private half of a signing key is a PFX file with a password.
+func keyTypeOf(c *directory.Certificate) string {
+	if c.Usage == usageSign {
+		return "X509CertAndPassword"
+	}
+	return "AsymmetricX509Cert"
 }
 
 func requiredAccess(r *request, a *directory.App) any {

@@ -22,7 +22,13 @@ var domainType = newEntity("domain",
 	prop("isDefault", func(_ *request, d directory.Domain) any { return d.Default }),
 	prop("isInitial", func(_ *request, d directory.Domain) any { return d.Initial }),
 	prop("supportedServices", func(*request, directory.Domain) any { return texts("Email", "OfficeCommunicationsOnline") }),
-	constant(14, "passwordNotificationWindowInDays"), constant(2147483647, "passwordValidityPeriodInDays"),
+	constant(14, "passwordNotificationWindowInDays"),
+	prop("passwordValidityPeriodInDays", func(_ *request, d directory.Domain) any {
+		if d.PasswordDays == 0 {
+			return 2147483647
+		}
+		return d.PasswordDays
+	}),
 )
 
 func listDomains(r *request) (*answer, error) {
@@ -151,11 +157,13 @@ func rowsOfMore() {
 	row(get, reports+"usersRegisteredByMethod/{arguments}", logRead, registeredByMethod, "P1")
 	row(get, reports+"usersRegisteredByFeature/{arguments}", logRead, registeredByFeature, "P1")
 
-	row(post, "applications/{id}/addKey", appsWrite, addKey(appKeys), "writes")
-	row(post, "applications/{id}/removeKey", appsWrite, removeKey(appKeys), "writes")
-	row(post, "servicePrincipals/{id}/addKey", appsWrite, addKey(principalKeys), "writes")
-	row(post, "servicePrincipals/{id}/removeKey", appsWrite, removeKey(principalKeys), "writes")
+	ownKeys := appsWrite.itself()
+	row(post, "applications/{id}/addKey", ownKeys, addKey(appKeys), "writes")
+	row(post, "applications/{id}/removeKey", ownKeys, removeKey(appKeys), "writes")
+	row(post, "servicePrincipals/{id}/addKey", ownKeys, addKey(principalKeys), "writes")
+	row(post, "servicePrincipals/{id}/removeKey", ownKeys, removeKey(principalKeys), "writes")
 	rowsOfMethods()
+	rowsOfSigning()
 
 	// Nobody but the person does this: no role helps, no application may.
 	row(post, "users/{id}/changePassword", access{self: []string{"UserAuthenticationMethod.ReadWrite", "User-PasswordProfile.ReadWrite", "Directory.AccessAsUser.All"}}, ofUser(changePassword), "writes")

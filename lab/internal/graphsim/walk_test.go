@@ -99,11 +99,12 @@ func (w *world) bodyOf(r *route) string {
 		return `{"displayName": "Renamed"}`
 	}
 	return map[string]string{
-		"POST users":                                                     `{"accountEnabled": true, "displayName": "Eve", "mailNickname": "eve", "userPrincipalName": "eve@harbour.example", "passwordProfile": {"password": "Some-Password-1!"}}`,
-		"POST groups":                                                    `{"displayName": "New", "mailNickname": "new", "mailEnabled": false, "securityEnabled": true}`,
-		"PATCH groups/{id}":                                              `{"description": "All of us"}`,
-		"POST applications":                                              `{"displayName": "Made"}`,
-		"PATCH applications/{id}":                                        `{"displayName": "Reader too"}`,
+		"POST users":              `{"accountEnabled": true, "displayName": "Eve", "mailNickname": "eve", "userPrincipalName": "eve@harbour.example", "passwordProfile": {"password": "Some-Password-1!"}}`,
+		"POST groups":             `{"displayName": "New", "mailNickname": "new", "mailEnabled": false, "securityEnabled": true}`,
+		"PATCH groups/{id}":       `{"description": "All of us"}`,
+		"POST applications":       `{"displayName": "Made"}`,
+		"PATCH applications/{id}": `{"displayName": "Reader too"}`,
+		"POST servicePrincipals/{id}/addTokenSigningCertificate": `{"displayName": "CN=harbour"}`,
 		"POST directoryRoles":                                            `{"roleTemplateId": "` + userAdministrator + `"}`,
 		"POST directoryRoles/{id}/members/$ref":                          link("ben@harbour.example"),
 		"POST roleManagement/directory/roleAssignments":                  `{"principalId": "` + w.ids["ben@harbour.example"] + `", "roleDefinitionId": "` + userAdministrator + `", "directoryScopeId": "/"}`,

@@ -14,7 +14,8 @@ import (
 func patchPrincipal(r *request, p *directory.Principal) (*answer, error) {
 	var enabled, required *bool
 	var keys *[]sentKey
-	if _, err := r.decode(map[string]any{"accountEnabled": &enabled, "appRoleAssignmentRequired": &required, "keyCredentials": &keys}); err != nil {
+	var signing *string
+	if _, err := r.decode(map[string]any{"accountEnabled": &enabled, "appRoleAssignmentRequired": &required, "keyCredentials": &keys, "preferredTokenSigningKeyThumbprint": &signing}); err != nil {
 		return nil, err
 	}
 	if err := r.owned(p.ClientID, p.CreatedBy, p.Owners); err != nil {
@@ -34,6 +35,9 @@ func patchPrincipal(r *request, p *directory.Principal) (*answer, error) {
 	}
 	if required != nil {
 		p.AssignmentRequired = *required
+	}
+	if signing != nil {
+		p.SigningKey = clip(*signing)
 	}
 	return noContent(), nil
 }

@@ -84,6 +84,9 @@ func (s *Server) checkSecret(q *request, value string) *refusal {
 	// A new one takes a while to reach the token endpoint.
 	secrets = slices.DeleteFunc(secrets, func(secret *directory.Secret) bool { return q.now.Before(secret.Usable) })
 	secret := s.cfg.Store.CheckSecret(secrets, value)
+	if secret != nil {
+		q.keyID = secret.KeyID
+	}
 	switch {
 	case secret == nil || q.now.Before(secret.Start):
 		return refuse("invalid_client", 7000215, "The client secret provided is not valid for app '%s'. The value is needed, not the id of the secret.", q.app.ClientID).with(http.StatusUnauthorized)
@@ -116,6 +119,7 @@ func (s *Server) checkAssertion(q *request, assertion string) *refusal {
 	if certificate == nil {
 		return unauthorised(700027, "The certificate named in the client assertion is not registered on the application '%s'.", q.app.ClientID)
 	}
+	q.keyID = certificate.KeyID
 	payload, err := jws.Verify(certificate.Certificate.PublicKey)
 	if err != nil {
 		return unauthorised(700027, "The signature of the client assertion does not match the certificate with thumbprint %X.", certificate.SHA1)
@@ -162,7 +166,7 @@ func (q *request) certificate(header jose.Header) *directory.Certificate {
 	}
 	sha256, sha1 := named("x5t#S256"), named("x5t")
 	for _, c := range append(slices.Clone(q.app.Certificates), q.client.Certificates...) {
-		if q.now.Before(c.Usable) {
+		if q.now.Before(c.Usable) || c.Usage != "" {
 			continue
 		}
 		if sha256 != "" && sha256 == string(c.SHA256[:]) || sha256 == "" && sha1 == string(c.SHA1[:]) {

@@ -32,6 +32,7 @@ type request struct {
 
 	app        directory.App       // the client's registration
 	client     directory.Principal // and its principal in the tenant
+	keyID      string              // of the credential with which it did
 	credential string              // how the client authenticated: "0" not, "1" secret, "2" certificate (azpacr)
 
 	resource  *directory.Resource
@@ -309,6 +310,7 @@ func (s *Server) logSignIn(q *request, e *directory.SignIn, refused *refusal) {
 	}
 	e.IPAddress = s.networkOf(q, e.UPN).Address
 	e.UserAgent = clip(q.http.UserAgent())
+	e.KeyID = q.keyID
 	e.CredentialType = map[string]string{"0": "none", "1": "clientSecret", "2": "clientAssertion"}[q.credential]
 	if refused != nil {
 		e.Status, e.Failure = refused.code, refused.text
