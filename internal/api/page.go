@@ -1,22 +1,29 @@
 package api
 
 import (
+	"context"
 	_ "embed"
-	"html/template"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/a-h/templ"
 	"github.com/danielgtaylor/huma/v2"
 )
 
-//go:embed page.html
-var pageText string
+//go:generate go run github.com/a-h/templ/cmd/templ@v0.3.977 generate
 
 //go:embed page.css
 var pageStyle []byte
 
-var page = template.Must(template.New("page").Funcs(template.FuncMap{"prose": prose}).Parse(pageText))
+// described is what the page shows.
+type described struct {
+	Version, Description string
+	Sections             []section
+	Types                []schema
+	Problems             map[string]string
+}
 
 // operation is a line of the page.
 type operation struct {
@@ -43,14 +50,9 @@ type section struct {
 // anything from elsewhere.
 func openPage(document *huma.OpenAPI) http.Handler {
 	var b strings.Builder
-	if err := page.Execute(&b, struct {
-		Version     string
-		Description string
-		Sections    []section
-		Types       []schema
-		Problems    map[string]string
-	}{document.Info.Version, document.Info.Description, sections(document), types(document), titles}); err != nil {
-		panic(err) // template and document are ours
+	v := described{document.Info.Version, document.Info.Description, sections(document), types(document), titles}
+	if err := page(v).Render(context.Background(), &b); err != nil {
+		panic(err) // the document is ours
 	}
 	return static("text/html; charset=utf-8", []byte(b.String()))
 }
@@ -144,19 +146,30 @@ func types(document *huma.OpenAPI) (all []schema) {
 
 // prose shows a description: its paragraphs, and what stands in backquotes as
 // code.
-func prose(text string) template.HTML {
+func prose(text string) templ.Component {
 	var b strings.Builder
 	for paragraph := range strings.SplitSeq(text, "\n\n") {
 		b.WriteString("<p>")
 		for i, part := range strings.Split(paragraph, "`") {
-			if part = template.HTMLEscapeString(part); i%2 == 1 {
+			if part = templ.EscapeString(part); i%2 == 1 {
 				part = "<code>" + part + "</code>"
 			}
 			b.WriteString(part)
 		}
 		b.WriteString("</p>")
 	}
-	return template.HTML(b.String()) //nolint:gosec // escaped above
+	return templ.Raw(b.String()) // escaped above
+}
+
+// anchor is the address of an element of the page.
+func anchor(id string) templ.SafeURL { return templ.SafeURL("#" + url.PathEscape(id)) }
+
+// where says where a parameter stands, or that a member is needed.
+func (p parameter) where() string {
+	if p.Where == "" {
+		return ""
+	}
+	return ", " + p.Where
 }
 
 func typeOf(s *huma.Schema) string {

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -92,27 +94,41 @@ smallest safe change?`,
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
-	root.SetUsageTemplate(usage)
+	root.SetUsageFunc(usage)
 	root.AddCommand(newExplain(env), newCheck(env), newPosture(env), newPolicies(env), newLab(env), newDemo(env),
 		newServe(env), newSetup(env), newSession(env), newTenant(env), newConnection(env), newValidate(env), newIncident(env), newBatch(env), newSchedule(env), newExpiry(env), newOperator(env), newAudit(env), newJob(env), newNotice(env), newWebhook(env), newKey(env), newKeys(env), newBackup(env), newRestore(env), newDoctor(env),
 		newOpenAPI(env), newVersion(env))
 	return root
 }
 
-// usage is cobra's own with the examples at the end, where the eye stops.
-const usage = `Usage:{{if .Runnable}}
-  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
-  {{.CommandPath}} [command]
-
-Available Commands:{{range .Commands}}{{if (or .IsAvailableCommand (eq .Name "help"))}}
-  {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
-
-Flags:
-{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasExample}}
-
-Examples:
-{{.Example}}{{end}}
-`
+// usage is cobra's own with the examples at the end, where the eye stops. It is
+// no template: cobra links text/template only if it is given one, and with it
+// the linker keeps every exported method (docs/decisions/0001-stack.md).
+func usage(cmd *cobra.Command) error {
+	var b strings.Builder
+	flags := cmd.LocalFlags() // first: it brings in the parents' flags
+	b.WriteString("Usage:")
+	if cmd.Runnable() {
+		fmt.Fprintf(&b, "\n  %s", cmd.UseLine())
+	}
+	if cmd.HasAvailableSubCommands() {
+		fmt.Fprintf(&b, "\n  %s [command]\n\nAvailable Commands:", cmd.CommandPath())
+		for _, sub := range cmd.Commands() {
+			if sub.IsAvailableCommand() || sub.Name() == "help" {
+				fmt.Fprintf(&b, "\n  %-*s %s", sub.NamePadding(), sub.Name(), sub.Short)
+			}
+		}
+	}
+	if flags.HasAvailableFlags() {
+		fmt.Fprintf(&b, "\n\nFlags:\n%s", strings.TrimRightFunc(flags.FlagUsages(), unicode.IsSpace))
+	}
+	if cmd.HasExample() {
+		fmt.Fprintf(&b, "\n\nExamples:\n%s", cmd.Example)
+	}
+	b.WriteString("\n")
+	_, err := io.WriteString(cmd.OutOrStderr(), b.String())
+	return err
+}
 
 // noSubcommand refuses what is no subcommand of a noun.
 func noSubcommand(cmd *cobra.Command, args []string) error {

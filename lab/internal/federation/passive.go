@@ -3,17 +3,12 @@ package federation
 import (
 	"bytes"
 	"crypto/rand"
-	_ "embed" // the page
 	"encoding/base64"
-	"html/template"
 	"net/http"
 	"net/url"
 )
 
-//go:embed page.html
-var pageText string
-
-var page = template.Must(template.New("page").Parse(pageText))
+//go:generate go run github.com/a-h/templ/cmd/templ@v0.3.977 generate
 
 // view is what the page shows.
 type view struct {
@@ -63,10 +58,10 @@ func (s *Server) passive(w http.ResponseWriter, r *http.Request, at realm) {
 		v.Title, v.Target = "Back to the sign-in", back.String()
 		v.Values = url.Values{"wa": {"wsignin1.0"}, "wctx": {query.Get("wctx")}, "wresult": {response(token, s.cfg.Store.Now(), until, 1)}}
 	}
-	v.render(w, status)
+	v.render(w, r, status)
 }
 
-func (v *view) render(w http.ResponseWriter, status int) {
+func (v *view) render(w http.ResponseWriter, r *http.Request, status int) {
 	b := make([]byte, 16)
 	_, _ = rand.Read(b) // never fails: crypto/rand ends the process instead
 	v.Nonce = base64.RawURLEncoding.EncodeToString(b)
@@ -75,7 +70,7 @@ func (v *view) render(w http.ResponseWriter, status int) {
 		policy += "; script-src 'nonce-" + v.Nonce + "'"
 	}
 	var out bytes.Buffer
-	if err := page.Execute(&out, v); err != nil {
+	if err := passivePage(v).Render(r.Context(), &out); err != nil {
 		http.Error(w, "making the page: "+err.Error(), http.StatusInternalServerError)
 		return
 	}

@@ -4,31 +4,29 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/rand"
-	"embed"
 	"encoding/base64"
-	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/a-h/templ"
+
 	"gatehouse/lab/internal/directory"
 )
 
-//go:embed pages
-var pageFiles embed.FS
+//go:generate go run github.com/a-h/templ/cmd/templ@v0.3.977 generate
 
-var pages = func() map[string]*template.Template {
-	out := map[string]*template.Template{}
-	layout := template.Must(template.ParseFS(pageFiles, "pages/layout.html", "pages/style.css"))
-	for _, name := range []string{atAccount, atPicker, atPassword, atChange, atMethods, atPush, atCode, atRegister, atSetup, atStay, atConsent, atApproval, atDevice, atTerms, atError, "message", "post", "usercode"} {
-		out[name] = template.Must(template.Must(layout.Clone()).ParseFS(pageFiles, "pages/"+name+".html"))
-	}
-	return out
-}()
+// bodies are what stands between a page's title and its foot.
+var bodies = map[string]func(*shown) templ.Component{
+	atAccount: accountPage, atPicker: pickerPage, atPassword: passwordPage, atChange: changePage, atMethods: methodsPage, atPush: pushPage,
+	atCode: codePage, atRegister: registerPage, atSetup: setupPage, atStay: stayPage, atConsent: consentPage,
+	atApproval: approvalPage, atDevice: devicePage, atTerms: termsPage, atError: errorPage,
+	"message": messagePage, "post": postPage, "usercode": userCodePage,
+}
 
-// page is what a page shows. Members that a page does not use are empty.
-type page struct {
+// shown is what a page shows. Members that a page does not use are empty.
+type shown struct {
 	name                string
 	Title, Lead         string
 	Nonce               string
@@ -60,22 +58,37 @@ type page struct {
 	Stronger            bool // a policy takes only some ways of a second factor
 }
 
-// Code and text of a refusal, for templates.
-func (r *refusal) Code() int    { return r.code }
-func (r *refusal) Text() string { return r.text }
+// heading is what the browser calls the page.
+func (p *shown) heading() string {
+	if p.App == "" {
+		return p.Title
+	}
+	return p.Title + " – " + p.App
+}
 
-// Policies are the names of the policies behind a refusal, for templates.
-func (r *refusal) Policies() []string { return r.policies }
+// who says whose sign-in it is.
+func (p *shown) who() string {
+	if p.Tenant == "" {
+		return p.UPN
+	}
+	return p.UPN + " · " + p.Tenant
+}
 
-// Trace and correlation id, for templates.
-func (i requestIDs) Trace() string       { return i.trace }
-func (i requestIDs) Correlation() string { return i.correlation }
+// vouched says who stands behind the app.
+func (p *shown) vouched() string {
+	switch {
+	case p.Standing == "own":
+		return "Registered in your own organisation."
+	case p.Standing == "verified":
+		return "Publisher: " + p.Publisher + " (verified)"
+	case p.Publisher == "":
+		return "The publisher is not verified. Accept only if you know where the app comes from."
+	}
+	return "The publisher, " + p.Publisher + ", is not verified. Accept only if you know where the app comes from."
+}
 
-func (a account) UPN() string  { return a.upn }
-func (a account) Name() string { return a.name }
-
-func (s *Server) page(r *http.Request, name, title string) *page {
-	return &page{name: name, Title: title, Host: s.hostOf(r), IDs: idsOf(r)}
+func (s *Server) page(r *http.Request, name, title string) *shown {
+	return &shown{name: name, Title: title, Host: s.hostOf(r), IDs: idsOf(r)}
 }
 
 // showStage shows the page of a flow's stage.
@@ -206,7 +219,7 @@ func (s *Server) showError(w http.ResponseWriter, r *http.Request, ids requestID
 // elsewhere. Browsers hold form-action
 // against every redirect that follows a form, so it names whole schemes: the
 // app may lie anywhere, and may send the browser on.
-func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, p *page) {
+func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, p *shown) {
 	b := make([]byte, 16)
 	_, _ = rand.Read(b) // never fails: crypto/rand ends the process instead
 	p.Nonce = base64.RawURLEncoding.EncodeToString(b)
@@ -224,7 +237,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, p *p
 		policy += "; connect-src 'self'"
 	}
 	var out bytes.Buffer
-	if err := pages[p.name].ExecuteTemplate(&out, "layout", p); err != nil {
+	if err := layout(p).Render(r.Context(), &out); err != nil {
 		http.Error(w, "making the page: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
