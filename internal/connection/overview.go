@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/uptrace/bun"
 
@@ -31,9 +30,7 @@ const (
 
 // OverviewRequest bounds an overview; what lies beyond is counted.
 type OverviewRequest struct {
-	Tenants    int // rows, those in which something is wrong and the others each
-	Ends       int
-	EndsBefore time.Time
+	Tenants int // rows, those in which something is wrong and the others each
 }
 
 // Tally counts connections by standing.
@@ -51,9 +48,6 @@ type Overview struct {
 	// any connection come last. Well are the others, by name.
 	Wrong, Well           []TenantRow
 	WrongCount, WellCount int
-
-	Ends     []End // credentials and readers that end, the first one first
-	EndCount int
 }
 
 // TenantRow is a tenant with a cell for each service that its connections are for.
@@ -77,14 +71,6 @@ type Cell struct {
 // Services are all services, in the order in which they are shown.
 var Services = []string{Graph, SharePoint, Exchange, BusinessCentral}
 
-// End is a credential of a connection, or a tenant's reader, that ends.
-type End struct {
-	ID, Name   string // of the connection; of the tenant if it is a reader's
-	TenantName string
-	Reader     bool
-	At         time.Time
-}
-
 // Overview sums up in SQL: its cost does not grow with what is not shown.
 func (s *Service) Overview(ctx context.Context, in OverviewRequest) (Overview, error) {
 	scope, err := audit.Tenants(ctx, audit.ConnectionView)
@@ -92,7 +78,7 @@ func (s *Service) Overview(ctx context.Context, in OverviewRequest) (Overview, e
 		return Overview{}, err
 	}
 	var out Overview
-	parts := []func(context.Context, audit.Scope, OverviewRequest, *Overview) error{s.counts, s.rows, s.ends}
+	parts := []func(context.Context, audit.Scope, OverviewRequest, *Overview) error{s.counts, s.rows}
 	errs := make([]error, len(parts))
 	var reading sync.WaitGroup // each fills in members of its own
 	for i, part := range parts {
@@ -207,36 +193,5 @@ func (s *Service) cells(ctx context.Context, rows []TenantRow) error {
 			}
 		}
 	}
-	return nil
-}
-
-// ends are the credentials and readers that end before a moment.
-func (s *Service) ends(ctx context.Context, scope audit.Scope, in OverviewRequest, out *Overview) error {
-	ending := func() *bun.SelectQuery {
-		return scope.Filter(s.DB.Read().NewSelect().TableExpr("connections AS c").Where("c.credential_not_after < ?", in.EndsBefore.UTC()), "c.tenant_id")
-	}
-	first := ending().ColumnExpr("c.id, c.name, c.tenant_id, c.credential_not_after").OrderExpr("c.credential_not_after, c.id").Limit(int64(in.Ends))
-	err := s.DB.Read().NewSelect().TableExpr("(?) AS e", first).ColumnExpr("e.id AS id, e.name AS name, t.name AS tenant_name, e.credential_not_after AS at").
-		Join("JOIN tenants AS t ON t.id = e.tenant_id").Scan(ctx, &out.Ends)
-	if err != nil {
-		return err
-	}
-	n, err := ending().Count(ctx)
-	if err != nil {
-		return err
-	}
-	readers, count, err := s.Tenants.ReaderEnds(ctx, in.EndsBefore, in.Ends)
-	if err != nil {
-		return err
-	}
-	out.EndCount = int(n) + count
-	for _, r := range readers {
-		out.Ends = append(out.Ends, End{ID: r.TenantID, Name: r.TenantName, TenantName: r.TenantName, Reader: true, At: r.At})
-	}
-	for i := range out.Ends {
-		out.Ends[i].At = out.Ends[i].At.UTC()
-	}
-	slices.SortFunc(out.Ends, func(a, b End) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) })
-	out.Ends = out.Ends[:min(len(out.Ends), in.Ends)]
 	return nil
 }

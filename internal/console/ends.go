@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"gatehouse/internal/connection"
+	"gatehouse/internal/expiry"
 )
 
 // ending is a credential that ends within the strip.
@@ -14,15 +14,11 @@ type ending struct {
 	Days       int
 }
 
-// endings are the credentials that end within the strip, the first one first.
-func endings(ends []connection.End, now time.Time) []ending {
+// endings are what ends within the strip, the first one first.
+func endings(items []expiry.Item, now time.Time) []ending {
 	var out []ending
-	for _, e := range ends {
-		one := ending{e.Name, "/connections/" + e.ID, e.At, max(0, int(e.At.Sub(now).Hours()/24))}
-		if e.Reader {
-			one.Name, one.Href = "Reader of "+e.TenantName, "/tenants/"+e.ID+"/reader"
-		}
-		out = append(out, one)
+	for _, i := range items {
+		out = append(out, ending{expiry.Words(i.Kind) + " of " + i.Name, "/expiries/" + i.ID, *i.NotAfter, max(0, int(i.NotAfter.Sub(now).Hours()/24))})
 	}
 	return out
 }

@@ -50,8 +50,8 @@ func (c *console) expiries(w http.ResponseWriter, r *http.Request, f *frame) err
 	if err != nil {
 		return err
 	}
+	v.Strip = endings(strip, f.Now)
 	for _, i := range strip {
-		v.Strip = append(v.Strip, ending{Name: expiry.Words(i.Kind) + " of " + i.Name, Href: "/expiries/" + i.ID, At: *i.NotAfter, Days: max(0, int(i.NotAfter.Sub(f.Now).Hours()/24))})
 		if !i.NotAfter.After(f.Now) {
 			v.Past++
 		}

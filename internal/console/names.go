@@ -78,24 +78,7 @@ func credentialWords(k connection.CredentialKind) string {
 }
 
 // actorWords says who must act.
-func actorWords(a diagnosis.Actor) string {
-	switch a {
-	case diagnosis.EndUser:
-		return "the user"
-	case diagnosis.TenantAdmin:
-		return "the tenant's administrator"
-	case diagnosis.AppOwner:
-		return "the app's owner"
-	case diagnosis.Operator:
-		return "you"
-	case diagnosis.Microsoft:
-		return "Microsoft"
-	case diagnosis.NobodyRetry:
-		return "nobody: wait, then try again"
-	default:
-		return string(a)
-	}
-}
+func actorWords(a diagnosis.Actor) string { return a.Words() }
 
 func ruleWords(r *diagnosis.Rule) string {
 	if r == nil {

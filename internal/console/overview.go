@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/expiry"
 	"gatehouse/internal/incident"
 )
 
@@ -47,18 +48,21 @@ const (
 
 func (c *console) overview(w http.ResponseWriter, r *http.Request, f *frame) error {
 	v := overviewView{}
-	var errs [3]error
+	var errs [4]error
+	var ends []expiry.Item
+	var ending int
 	var reading sync.WaitGroup // each fills in members of its own
 	reading.Go(func() {
-		v.Overview, errs[0] = c.Connections.Overview(r.Context(), connection.OverviewRequest{Tenants: mostRows, Ends: mostEnds, EndsBefore: f.Now.AddDate(0, 0, stripDays)})
+		v.Overview, errs[0] = c.Connections.Overview(r.Context(), connection.OverviewRequest{Tenants: mostRows})
 	})
 	reading.Go(func() { v.Incidents, errs[1] = c.Incidents.Summary(r.Context(), "", mostCards) })
 	reading.Go(func() { v.Changes, errs[2] = c.changes(r, f) })
+	reading.Go(func() { ends, ending, errs[3] = c.Expiries.Strip(r.Context(), f.Now.AddDate(0, 0, stripDays), mostEnds) })
 	reading.Wait()
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
-	v.Ends, v.MoreEnding = endings(v.Overview.Ends, f.Now), v.EndCount-len(v.Overview.Ends)
+	v.Ends, v.MoreEnding = endings(ends, f.Now), ending-len(ends)
 	v.Line, v.State = stateLine(v.Tally, v.Incidents)
 	v.Figures = figures(v.Verdicts)
 	used := usedServices(v.Overview.Wrong, v.Overview.Well)

@@ -39,7 +39,7 @@ func (c *console) search(w http.ResponseWriter, r *http.Request, f *frame) error
 }
 
 var groupNames = map[string]string{
-	search.Tenants: "Tenants", search.Connections: "Connections", search.People: "People", search.Filters: "Saved filters", search.Tags: "Tags", search.Pages: "Pages",
+	search.Tenants: "Tenants", search.Connections: "Connections", search.Incidents: "Incidents", search.People: "People", search.Filters: "Saved filters", search.Tags: "Tags", search.Pages: "Pages",
 }
 
 // groupName is a kind of hits in words.

@@ -13,6 +13,26 @@ const (
 	NobodyRetry Actor = "nobody_retry"
 )
 
+// Words says it to the operator who reads it.
+func (a Actor) Words() string {
+	switch a {
+	case EndUser:
+		return "the user"
+	case TenantAdmin:
+		return "the tenant's administrator"
+	case AppOwner:
+		return "the app's owner"
+	case Operator:
+		return "you"
+	case Microsoft:
+		return "Microsoft"
+	case NobodyRetry:
+		return "nobody: wait, then try again"
+	default:
+		return string(a)
+	}
+}
+
 // Confidence says how far the evidence carries.
 type Confidence string
 

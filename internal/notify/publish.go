@@ -51,35 +51,68 @@ func (s *Service) publish(ctx context.Context, tx *sqldb.Tx, e Event, also strin
 	if !known {
 		return fmt.Errorf("publishing a notice: %.40q is no kind of notices", e.Kind)
 	}
+	to, err := s.receivers(ctx, tx, e, kind, also)
+	if err != nil || len(to) == 0 && e.Thread != "" {
+		return err
+	}
 	n, fresh, err := s.insert(ctx, tx, e)
 	if err != nil || !fresh {
 		return err
 	}
-	people, err := s.Operators.People(ctx, tx, e.TenantID)
-	if err != nil {
-		return err
-	}
-	wishes, err := s.wishes(ctx, tx, people)
-	if err != nil {
-		return err
-	}
-	for _, o := range people {
-		if s.HasMail() && hears(o, kind, e.TenantID) && (o.ID == also || wishes.of(o, e.TenantID).covers(kind.Name, e.TenantID)) {
-			if _, err := s.queue(ctx, tx, n, deliveryRow{Channel: ByMail, OperatorID: o.ID, Name: o.Name, Address: o.Email}); err != nil {
-				return err
-			}
-		}
-	}
-	hooks, err := s.listening(ctx, tx, kind.Name, e.TenantID)
-	if err != nil {
-		return err
-	}
-	for _, w := range hooks {
-		if _, err := s.queue(ctx, tx, n, deliveryRow{Channel: ByWebhook, WebhookID: w.ID, Name: w.Name, Address: w.Host}); err != nil {
+	for _, d := range to {
+		if _, err := s.queue(ctx, tx, n, d); err != nil {
 			return err
 		}
 	}
 	return s.announce(ctx, tx, n)
+}
+
+// receivers are the deliveries of an event to all who want to hear of it.
+func (s *Service) receivers(ctx context.Context, tx *sqldb.Tx, e Event, kind Kind, also string) (to []deliveryRow, err error) {
+	people, err := s.Operators.People(ctx, tx, e.TenantID)
+	if err != nil {
+		return nil, err
+	}
+	wishes, err := s.wishes(ctx, tx, people)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range people {
+		if s.HasMail() && hears(o, kind, e.TenantID) && (o.ID == also || wishes.of(o, e.TenantID).covers(kind.Name, e.TenantID)) {
+			to = append(to, deliveryRow{Channel: ByMail, OperatorID: o.ID, Name: o.Name, Address: o.Email})
+		}
+	}
+	hooks, err := s.listening(ctx, tx, kind.Name, e.TenantID)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range hooks {
+		to = append(to, deliveryRow{Channel: ByWebhook, WebhookID: w.ID, Name: w.Name, Address: w.Host})
+	}
+	if e.Thread == "" {
+		return to, nil
+	}
+	told, err := s.told(ctx, tx, e)
+	return slices.DeleteFunc(to, func(d deliveryRow) bool { return told[d.receiver()] }), err
+}
+
+// receiver tells whom a delivery is for.
+func (d deliveryRow) receiver() string { return d.Channel + " " + d.OperatorID + d.WebhookID }
+
+// told are the receivers that were told of an event's thread already.
+func (s *Service) told(ctx context.Context, tx *sqldb.Tx, e Event) (map[string]bool, error) {
+	var rows []deliveryRow
+	err := tx.NewSelect().Model(&rows).Column("channel", "operator_id", "webhook_id").
+		Where("notice_id IN (SELECT id FROM notices WHERE kind = ? AND (key = ? OR key >= ? AND key < ?))", e.Kind, e.Thread, e.Thread+"/", e.Thread+"0"). // '0' follows '/'
+		Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading who was told: %w", err)
+	}
+	out := make(map[string]bool, len(rows))
+	for _, d := range rows {
+		out[d.receiver()] = true
+	}
+	return out, nil
 }
 
 // hears reports whether an operator may hear of a kind of notices of a tenant.

@@ -14,6 +14,7 @@ import (
 	"gatehouse/internal/connection"
 	"gatehouse/internal/diagnosis"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/incident"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/tenant"
 )
@@ -24,6 +25,7 @@ const (
 	Connections = "connections"
 	People      = "people"
 	Filters     = "filters"
+	Incidents   = "incidents"
 	Tags        = "tags"
 	Pages       = "pages"
 )
@@ -57,9 +59,7 @@ type Config struct {
 	Tenants     *tenant.Service
 	Connections *connection.Service
 	Operators   *operator.Service
-	// Also look in further places, for features that come on top: each gives a
-	// group, which is left out if it is empty.
-	Also []func(ctx context.Context, text string, most int) (Group, error)
+	Incidents   *incident.Service
 }
 
 // Service looks things up.
@@ -88,7 +88,7 @@ func (s *Service) Look(ctx context.Context, text string) (Answer, error) {
 	}
 	var out Answer
 	if len(text) <= maxName && !strings.Contains(text, "\n") {
-		for _, look := range append([]func(context.Context, string, int) (Group, error){s.tenants, s.connections, s.people, s.filters, s.tags, s.pages}, s.Also...) {
+		for _, look := range []func(context.Context, string, int) (Group, error){s.tenants, s.connections, s.incidents, s.people, s.filters, s.tags, s.pages} {
 			g, err := look(ctx, text, most)
 			if err != nil {
 				return Answer{}, fmt.Errorf("looking up a text: %w", err)
@@ -158,6 +158,22 @@ func (s *Service) people(ctx context.Context, text string, most int) (Group, err
 	return g, err
 }
 
+func (s *Service) incidents(ctx context.Context, text string, most int) (Group, error) {
+	g := Group{Kind: Incidents}
+	scope, err := audit.Tenants(ctx, audit.IncidentView)
+	if err != nil || !scope.All && len(scope.IDs) == 0 {
+		return g, err
+	}
+	found, next, err := s.Incidents.List(ctx, incident.Filter{State: incident.Current, Search: text}, tenant.Page{Limit: most})
+	for _, i := range found {
+		g.Hits = append(g.Hits, Hit{ID: i.ID, Name: i.Headline(), Note: i.Title, Path: "/incidents/" + i.ID})
+	}
+	if next != "" {
+		g.More = "/incidents?" + url.Values{"search": {text}}.Encode()
+	}
+	return g, err
+}
+
 func (s *Service) filters(ctx context.Context, text string, most int) (Group, error) {
 	g := Group{Kind: Filters}
 	all, err := s.Connections.SavedFilters(ctx)
@@ -194,6 +210,14 @@ var pages = []struct {
 	{"Add a connection", "/connections/new", "add new connection", audit.ConnectionManage},
 	{"Import connections", "/connections/import", "import upload csv json spreadsheet", audit.ConnectionManage},
 	{"Batches", "/batches", "batches sweep bulk progress", audit.ConnectionView},
+	{"Incidents", "/incidents", "incidents outages causes what is wrong", audit.IncidentView},
+	{"Expiries", "/expiries", "expiries expiring certificates secrets calendar forecast", audit.ConnectionView},
+	{"Notices", "/settings/notices", "notices mail webhooks deliveries", audit.NotifyView},
+	{"Webhooks", "/settings/webhooks", "webhooks notices receivers", audit.NotifyView},
+	{"What I hear", "/settings/notices/mine", "my notices mail subscription unsubscribe", ""},
+	{"API keys", "/keys", "api keys tokens programs", ""},
+	{"Directory", "/operators/directory", "directory groups single sign-on sso oidc", audit.OperatorManage},
+	{"Server", "/server", "server backup restore health doctor release", audit.SettingsView},
 	{"Jobs", "/jobs", "jobs queue background", audit.JobView},
 	{"Audit", "/audit", "audit log who did what", audit.AuditView},
 	{"Operators", "/operators", "operators people users roles", audit.OperatorView},

@@ -171,7 +171,7 @@ func (s *Server) buildFeatures() (err error) {
 	if err != nil {
 		return err
 	}
-	s.operator, err = operator.New(operator.Config{DB: s.db, Keyring: s.keys, Audit: s.audit, Origin: s.c.PublicURL, SSO: directory})
+	s.operator, err = operator.New(operator.Config{DB: s.db, Keyring: s.keys, Audit: s.audit, Origin: s.c.PublicURL, SSO: directory, Mail: s.mailInvitation})
 	if err != nil {
 		return err
 	}
@@ -190,15 +190,17 @@ func (s *Server) buildFeatures() (err error) {
 	s.conversions = conversion.New(conversion.Config{DB: s.db, Audit: s.audit, Live: s.hub, Tenants: s.tenants, Connections: s.connections, Runs: s.runs, Cloud: s.c.Cloud})
 	s.incidents = incident.New(incident.Config{
 		DB: s.db, Audit: s.audit, Tenants: s.tenants, Connections: s.connections, Runs: s.runs, Live: s.hub, Pace: governor, Cloud: s.c.Cloud,
+		Tell: s.tellIncident, Spread: s.spreadIncident,
 	})
 	s.batches = batch.New(batch.Config{DB: s.db, Audit: s.audit, Connections: s.connections, Runs: s.runs, Jobs: s.queue, Live: s.hub})
 	s.transfer = transfer.New(transfer.Config{Tenants: s.tenants, Connections: s.connections, Batches: s.batches})
-	s.search = search.New(search.Config{Tenants: s.tenants, Connections: s.connections, Operators: s.operator})
+	s.search = search.New(search.Config{Tenants: s.tenants, Connections: s.connections, Operators: s.operator, Incidents: s.incidents})
 	s.rotations = rotation.New(rotation.Config{
 		DB: s.db, Audit: s.audit, Keys: s.keys, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Tenants: s.tenants, Connections: s.connections,
 	})
 	s.expiries = expiry.New(expiry.Config{
 		DB: s.db, Audit: s.audit, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Tenants: s.tenants, Rotations: s.rotations, ActingFor: s.operator.ActingFor,
+		Tell: s.tellExpiry,
 	})
 	s.registerChores()
 	return nil
