@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -36,11 +37,11 @@ func (s *Service) Send(ctx context.Context, w http.ResponseWriter) error {
 		if err := control.SetWriteDeadline(time.Now().Add(partPatience)); err != nil {
 			panic(http.ErrAbortHandler)
 		}
-		switch _, err := io.CopyN(w, made, part); err {
-		case nil:
-		case io.EOF:
+		_, err := io.CopyN(w, made, part)
+		if errors.Is(err, io.EOF) {
 			return nil
-		default: // the reader is gone, or the file
+		}
+		if err != nil { // the reader is gone, or the file
 			panic(http.ErrAbortHandler)
 		}
 	}

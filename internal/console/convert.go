@@ -28,16 +28,6 @@ type conversionView struct {
 	Rules      bool // the tenant's reader can look into the log
 }
 
-// step is the step of a name.
-func (v conversionView) step(name string) conversion.Step {
-	for _, s := range v.Steps {
-		if s.Name == name {
-			return s
-		}
-	}
-	return conversion.Step{}
-}
-
 var stepNames = map[string]string{
 	conversion.StepRegistration: "App registration", conversion.StepCredential: "How the app proves itself", conversion.StepConsent: "Certificate uploaded and consented",
 	conversion.StepValidation: "Validated beside the old profile", conversion.StepHandOver: "Handed over and seen in use", conversion.StepRetirement: "Old account out of use",

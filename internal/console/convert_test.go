@@ -43,8 +43,9 @@ func (h *house) profiled() {
 }
 
 // oldProfile is a profile with an app password, as it came from elsewhere.
-func (h *house) oldProfile(tenantName, user, name string) connection.Connection {
+func (h *house) oldProfile(user, name string) connection.Connection {
 	h.t.Helper()
+	const tenantName = "Larch Lane"
 	at := h.add(tenantName)
 	made, err := h.connections.Create(h.boss(), connection.CreateRequest{
 		TenantID: at.ID, Kind: connection.ServiceAccount, Existing: true,
@@ -61,7 +62,7 @@ func TestConversion(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, (*house).profiled)
 	cookie := h.administrator()
-	old := h.oldProfile("Larch Lane", "svc-vault", "Vault")
+	old := h.oldProfile("svc-vault", "Vault")
 	at, err := h.tenants.Get(h.boss(), old.TenantID)
 	h.onboard(must(t, at, err))
 	page := "/connections/" + old.ID
@@ -166,7 +167,7 @@ func TestConversionOwnKey(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, (*house).profiled)
 	v := h.visitor(h.administrator())
-	old := h.oldProfile("Larch Lane", "svc-vault", "Vault")
+	old := h.oldProfile("svc-vault", "Vault")
 	page := "/connections/" + old.ID + "/convert/app"
 	v.post(page, nil).has(t, "Choose or make the app registration")
 	v.post(page+"/registration", url.Values{"client_id": {h.at("Larch Lane").App("Vault app").ClientID}})
@@ -196,7 +197,7 @@ func TestCommon(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, (*house).profiled)
 	v := h.visitor(h.administrator())
-	old := h.oldProfile("Larch Lane", "svc-vault", "Vault")
+	old := h.oldProfile("svc-vault", "Vault")
 	path := "/connections/" + old.ID
 	convert := func(password string) page {
 		now, err := h.connections.Get(h.boss(), old.ID)
@@ -272,7 +273,7 @@ func TestOwner(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, (*house).profiled)
 	v := h.visitor(h.administrator())
-	person := h.oldProfile("Larch Lane", "lena.lark", "Lena's")
+	person := h.oldProfile("lena.lark", "Lena's")
 	path := "/connections/" + person.ID
 	v.get(path).has(t, "Unknown: nobody has looked")
 	v.post(path+"/owner", nil).has(t, "can only be read with the tenant&#39;s reader")

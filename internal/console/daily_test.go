@@ -163,7 +163,8 @@ func (v *visitor) sendFile(name, text string, fields ...string) page {
 	must(v.t, 0, form.Close())
 	r, err := http.NewRequestWithContext(context.WithoutCancel(v.t.Context()), http.MethodPost, v.server.URL+"/connections/import", &body)
 	must(v.t, r, err).Header.Set("Content-Type", form.FormDataContentType())
-	return v.read(v.client.Do(r))
+	response, err := v.client.Do(r) //nolint:bodyclose // read closes it
+	return v.read(response, err)
 }
 
 // TestImportPage checks a file, names what is wrong, and makes the connections.

@@ -57,7 +57,9 @@ func (c *console) overview(w http.ResponseWriter, r *http.Request, f *frame) err
 	})
 	reading.Go(func() { v.Incidents, errs[1] = c.Incidents.Summary(r.Context(), "", mostCards) })
 	reading.Go(func() { v.Changes, errs[2] = c.changes(r, f) })
-	reading.Go(func() { ends, ending, errs[3] = c.Expiries.Strip(r.Context(), f.Now.AddDate(0, 0, stripDays), mostEnds) })
+	reading.Go(func() {
+		ends, ending, errs[3] = c.Expiries.Strip(r.Context(), f.Now.AddDate(0, 0, stripDays), mostEnds)
+	})
 	reading.Wait()
 	if err := errors.Join(errs[:]...); err != nil {
 		return err

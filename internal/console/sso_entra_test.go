@@ -29,7 +29,7 @@ const (
 
 // directoryFile is a tenant whose people operate Gatehouse, and another one. Nora
 // is in as many groups as said, each within the next.
-func directoryFile(groups int, granted bool) string {
+func directoryFile(groups int) string {
 	list := make([]string, groups)
 	for i := range list {
 		member := "nora@harbour.onmicrosoft.com"
@@ -38,17 +38,13 @@ func directoryFile(groups int, granted bool) string {
 		}
 		list[i] = fmt.Sprintf(`{"name":"Ring %d","members":["%s"]}`, i, member)
 	}
-	scopes := `"openid","profile","email","User.Read"`
-	if !granted {
-		scopes = `"openid","profile","email"`
-	}
 	return `{"tenants":[{"id":"` + harbourID + `","name":"Harbour","domain":"harbour.onmicrosoft.com","mandatory_mfa":false,
 	  "users":[{"upn":"nora@harbour.onmicrosoft.com","name":"Nora Person","password":"harbour-pass-1"},{"upn":"olaf@harbour.onmicrosoft.com","name":"Olaf Person","password":"harbour-pass-1"}],
 	  "groups":[` + strings.Join(list, ",") + `],
 	  "apps":[{"name":"Gatehouse console","client_id":"` + consoleID + `","multi_tenant":true,"group_claims":"security_groups","secret":{"value":"a secret that is long enough"},"redirect_uris":["http://localhost` + console.SSOCallback + `"],"delegated_permissions":{"graph":["User.Read"]}},
 	    {"name":"Gatehouse reader","purpose":"reader","secret":true,"certificate":true,"application_permissions":` + readerPermissions + `,"granted":` + readerPermissions + `},
 	    {"name":"Lab administration","purpose":"admin","secret":true,"application_permissions":{"graph":["Directory.ReadWrite.All","Application.ReadWrite.All","GroupMember.ReadWrite.All"]},"granted":{"graph":["Directory.ReadWrite.All","Application.ReadWrite.All","GroupMember.ReadWrite.All"]}}],
-	  "grants":[{"app":"Gatehouse console","scopes":[` + scopes + `]}]},
+	  "grants":[{"app":"Gatehouse console","scopes":["openid","profile","email","User.Read"]}]},
 	 {"id":"` + strangeID + `","name":"Strange","domain":"strange.onmicrosoft.com","mandatory_mfa":false,"users":[{"upn":"sven@strange.onmicrosoft.com","name":"Sven Person","password":"strange-pass-1"}],
 	  "apps":[{"name":"Gatehouse console","from":"harbour.onmicrosoft.com"}],"grants":[{"app":"Gatehouse console","scopes":["openid","profile","email","User.Read"]}]}]}`
 }
@@ -104,9 +100,9 @@ var (
 // console after it.
 func (v *visitor) throughEntra(path, upn, password string) page {
 	v.t.Helper()
-	response, err := v.client.Get(v.server.URL + path)
+	response, err := v.client.Get(v.server.URL + path) //nolint:bodyclose // read closes it
 	for range 8 {
-		at := must(v.t, response, err).Request.URL
+		at := must(v.t, response, err).Request.URL //nolint:bodyclose // read closes it
 		p := v.read(response, nil)
 		if at.Host == strings.TrimPrefix(v.server.URL, "http://") {
 			return p
@@ -128,7 +124,7 @@ func (v *visitor) throughEntra(path, upn, password string) page {
 			form.Set("action", "no")
 		}
 		to, err2 := at.Parse(html.UnescapeString(m[1]))
-		response, err = v.client.PostForm(must(v.t, to, err2).String(), form)
+		response, err = v.client.PostForm(must(v.t, to, err2).String(), form) //nolint:bodyclose // read closes it
 	}
 	v.t.Fatal("the sign-in does not end")
 	return page{}
@@ -162,7 +158,7 @@ func (v *visitor) cookieBytes() (n int) {
 // more than an id token has room for, and none of them is in the cookie.
 func TestStory47CookieStaysSmall(t *testing.T) {
 	t.Parallel()
-	h := entra(t, directoryFile(500, true), harbourID)
+	h := entra(t, directoryFile(500), harbourID)
 	admin := h.administration("Harbour")
 	h.assign(operator.GroupKind, admin.groupID("Ring 499"), audit.Engineer)
 	v := h.stranger()
@@ -183,7 +179,7 @@ func TestStory47CookieStaysSmall(t *testing.T) {
 // Graph that refuses, and people of a tenant that may not sign in.
 func TestSSOEntra(t *testing.T) {
 	t.Parallel()
-	h := entra(t, directoryFile(3, true), "organizations")
+	h := entra(t, directoryFile(3), "organizations")
 	admin := h.administration("Harbour")
 	ring := admin.groupID("Ring 2")
 	h.assign(operator.GroupKind, strings.ToUpper(ring), audit.Viewer)
@@ -207,7 +203,7 @@ func TestSSOEntra(t *testing.T) {
 // what the person has by name.
 func TestSSOGraphRefuses(t *testing.T) {
 	t.Parallel()
-	h := entra(t, directoryFile(201, true), harbourID)
+	h := entra(t, directoryFile(201), harbourID)
 	admin := h.administration("Harbour")
 	h.assign(operator.GroupKind, admin.groupID("Ring 200"), audit.Viewer)
 	h.assign(operator.PersonKind, h.at("Harbour").User("nora").ID, audit.Viewer)
@@ -224,7 +220,7 @@ func TestSSOGraphRefuses(t *testing.T) {
 // are typed, and without scripts; what was found gets a role.
 func TestChooser(t *testing.T) {
 	t.Parallel()
-	h := entra(t, directoryFile(3, true), harbourID)
+	h := entra(t, directoryFile(3), harbourID)
 	ada := h.administrator()
 	v := h.visitor(ada)
 	v.get("/operators/directory").has(t, "Nobody has a role through the directory yet")

@@ -146,8 +146,7 @@ func (f *fetcher) accounts(ctx context.Context, users []string) error {
 		var a account
 		err := f.client.Get(ctx, "/v1.0/users/"+graph.PathKey(upn)+"?$select="+accountSelect, &a)
 		r := row{TenantID: f.tenantID, Kind: Password, Holder: User, ObjectID: upn, Username: upn, Name: upn, SeenAt: f.now}
-		switch {
-		case err == nil:
+		if err == nil {
 			r.ObjectID = a.ID
 			r.Label = clip(a.GivenName)
 			if !strings.EqualFold(a.UPN, upn) { // by a name that it had before, or its mail address
@@ -155,7 +154,7 @@ func (f *fetcher) accounts(ctx context.Context, users []string) error {
 			}
 			r.State, r.Reason, r.NotAfter = password(a, domains, unread)
 			r.StartsAt = utc(a.Changed)
-		default:
+		} else {
 			if err := f.skip("user "+upn, err); err != nil {
 				return err
 			}

@@ -196,12 +196,9 @@ func (h *house) change(do func(context.Context, *sqldb.Tx) error) {
 }
 
 // account is a connection of a service account in a tenant.
-func (h *house) account(tenantID, name string, consumer ...connection.Consumer) connection.Connection {
+func (h *house) account(tenantID, name string) connection.Connection {
 	h.t.Helper()
 	p := connection.Profile{Name: name, Username: name + "@" + tenantID + ".example"}
-	if len(consumer) > 0 {
-		p.Consumer = consumer[0]
-	}
 	c, err := h.connections.Create(h.boss(), connection.CreateRequest{TenantID: tenantID, Kind: connection.ServiceAccount, Profile: p, Credential: connection.CredentialRequest{Password: secrets.New("never sent anywhere")}})
 	if err != nil {
 		h.t.Fatal(err)

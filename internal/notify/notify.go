@@ -18,9 +18,9 @@ import (
 
 // Event is something to be told.
 type Event struct {
-	Kind        string         // one of [Kinds]
-	TenantID    string         // "" for the whole server
-	Key         string         // the same kind and key is told once; "" is like no other
+	Kind     string // one of [Kinds]
+	TenantID string // "" for the whole server
+	Key      string // the same kind and key is told once; "" is like no other
 	// Thread is the key of the first notice about the same thing. Its other keys
 	// begin with it and "/". Who was told of one of them is not told again, and
 	// without anybody else to tell nothing is written.

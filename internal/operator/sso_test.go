@@ -48,7 +48,7 @@ func (d *directory) goThere(link *operator.Session) (secrets.Value, sso.Answer) 
 	d.pass(10 * time.Second)
 	address, token, err := d.BeginSSO(d.t.Context(), link, "/", here)
 	response, err2 := d.web.Get(must(d.house, address, err))
-	must(d.house, response, err2).Body.Close()
+	must(d.house, response, err2).Body.Close() //nolint:bodyclose // here
 	back, err := response.Location()
 	q := must(d.house, back, err).Query()
 	return token, sso.Answer{Code: q.Get("code"), State: q.Get("state"), Issuer: q.Get("iss")}

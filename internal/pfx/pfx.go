@@ -193,7 +193,7 @@ func (e *encoder) seal(plain []byte) (pkix.AlgorithmIdentifier, []byte) {
 func bmp(s string) []byte {
 	var out []byte
 	for _, unit := range utf16.Encode([]rune(s)) {
-		out = append(out, byte(unit>>8), byte(unit)) //nolint:gosec // the two halves of it
+		out = append(out, byte(unit>>8), byte(unit))
 	}
 	return append(out, 0, 0)
 }

@@ -49,7 +49,7 @@ func (s *Service) Advance(ctx context.Context, id string) (wait time.Duration, e
 	}
 	switch r.State {
 	case Planned:
-		wait, err = s.locating(ctx, r, at)
+		err = s.locating(ctx, r, at)
 	case Adding:
 		wait, err = s.adding(ctx, r)
 	case Proving:
@@ -81,18 +81,18 @@ func (s *Service) guide(ctx context.Context, r *row, err error) error {
 }
 
 // locating finds where the present key lies.
-func (s *Service) locating(ctx context.Context, r *row, at tenant.Directory) (time.Duration, error) {
+func (s *Service) locating(ctx context.Context, r *row, at tenant.Directory) error {
 	old, err := s.certificate(ctx, r, "old_key")
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if err := s.locate(ctx, r, at.DirectoryID, old); err != nil {
 		if errors.Is(err, errElsewhere) || refused(err) {
-			return 0, s.guide(ctx, r, err)
+			return s.guide(ctx, r, err)
 		}
-		return 0, err
+		return err
 	}
-	return 0, s.move(ctx, r, Adding, "rotation.located", nil)
+	return s.move(ctx, r, Adding, "rotation.located", nil)
 }
 
 // adding sends addKey, once it is written down that it will be. After a crash in

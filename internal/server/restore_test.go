@@ -77,7 +77,7 @@ func machine(t *testing.T, of *testenv.Env, address string) (env []string, dir s
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "master.key"), key, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "master.key"), key, 0o600); err != nil { //nolint:gosec // a folder of the test
 		t.Fatal(err)
 	}
 	return []string{"GATEHOUSE_DATA_DIR=" + dir, "GATEHOUSE_DATABASE=" + address}, dir
@@ -182,7 +182,7 @@ func TestRestoreRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, "master.key"), key, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "master.key"), key, 0o600); err != nil { //nolint:gosec // a folder of the test
 			t.Fatal(err)
 		}
 		refusedRestore(t, env, dir, good)

@@ -284,18 +284,16 @@ func TestSweep(t *testing.T) {
 func BenchmarkSweep(b *testing.B) {
 	const bar = 2 * time.Minute
 	f := newFleet(b, 200, 50)
-	for b.Loop() {
-		since, before := f.Lab.Now(), processorTime(b)
-		done := f.sweep(b)
-		b.ReportMetric((processorTime(b) - before).Seconds(), "cpu-s/sweep") // of server and lab together
-		took := done.EndedAt.Sub(done.CreatedAt)
-		b.ReportMetric(took.Seconds(), "s/sweep")
-		b.ReportMetric(float64(done.Done)/took.Seconds(), "connections/s")
-		if took > bar {
-			b.Errorf("the sweep took %s, the bar is %s", took, bar)
-		}
-		f.swept(b, done)
-		f.honest(b, since)
-		break // its refused passwords are not tried a second time
+	b.ResetTimer() // once: its refused passwords are not tried a second time
+	since, before := f.Lab.Now(), processorTime(b)
+	done := f.sweep(b)
+	b.ReportMetric((processorTime(b) - before).Seconds(), "cpu-s/sweep") // of server and lab together
+	took := done.EndedAt.Sub(done.CreatedAt)
+	b.ReportMetric(took.Seconds(), "s/sweep")
+	b.ReportMetric(float64(done.Done)/took.Seconds(), "connections/s")
+	if took > bar {
+		b.Errorf("the sweep took %s, the bar is %s", took, bar)
 	}
+	f.swept(b, done)
+	f.honest(b, since)
 }

@@ -28,10 +28,11 @@ func TestHostsOfLocations(t *testing.T) {
 		w := httptest.NewRecorder()
 		server.ServeHTTP(w, h)
 		got := ""
-		switch challenge := w.Header().Get("WWW-Authenticate"); {
-		case w.Code == 401:
+		challenge := w.Header().Get("WWW-Authenticate")
+		switch w.Code {
+		case 401:
 			got = challenge[strings.Index(challenge, `"`)+1:][:36]
-		case w.Code == 308:
+		case 308:
 			got = "moved " + w.Header().Get("Location")
 		}
 		if got != want {
