@@ -18,6 +18,8 @@ import (
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
+	"gatehouse/internal/incident"
+	"gatehouse/internal/notify"
 	"gatehouse/internal/sqldb"
 )
 
@@ -104,6 +106,9 @@ var (
 	jobsWaiting = prometheus.NewDesc("gatehouse_jobs", "Jobs that are not done, and those that failed for good.", []string{"kind", "state"}, nil)
 	jobsLate    = prometheus.NewDesc("gatehouse_jobs_late_seconds", "How long the job has been due that has waited longest.", nil, nil)
 	auditSeq    = prometheus.NewDesc("gatehouse_audit_entries", "Entries of the audit log.", nil, nil)
+	incidents   = prometheus.NewDesc("gatehouse_incidents", "Incidents that have not ended.", []string{"state"}, nil)
+	expiring    = prometheus.NewDesc("gatehouse_expiries", "Credentials in use that end within 90, 30 or 7 days, or have ended (0).", []string{"days"}, nil)
+	deliveries  = prometheus.NewDesc("gatehouse_notice_deliveries", "Deliveries of notices: those that wait, and those that failed in the last day.", []string{"state"}, nil)
 	backupMade  = prometheus.NewDesc("gatehouse_backup_last_timestamp_seconds", "When the last backup was made, 0 if none ever was.", nil, nil)
 )
 
@@ -153,6 +158,11 @@ func (c *counted) count(ctx context.Context) (known []prometheus.Metric, err err
 	for _, t := range waiting {
 		known = append(known, gauge(jobsWaiting, float64(t.Count), t.Kind, string(t.State)))
 	}
+	others, err := c.others(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known = append(known, others...)
 	entries, err := c.server.audit.Last(ctx)
 	if err != nil {
 		return nil, err
@@ -166,6 +176,30 @@ func (c *counted) count(ctx context.Context) (known []prometheus.Metric, err err
 		seconds = float64(made.Unix())
 	}
 	return append(known, gauge(jobsLate, late.Seconds()), gauge(auditSeq, float64(entries)), gauge(backupMade, seconds)), nil
+}
+
+// others counts incidents, what ends and what was told.
+func (c *counted) others(ctx context.Context) (known []prometheus.Metric, err error) {
+	open, err := c.server.incidents.Count(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, state := range []incident.State{incident.Open, incident.Acknowledged} {
+		known = append(known, gauge(incidents, float64(open[state]), string(state)))
+	}
+	now := time.Now()
+	for _, days := range []int{0, 7, 30, 90} {
+		_, n, err := c.server.expiries.Strip(ctx, now.AddDate(0, 0, days), 1)
+		if err != nil {
+			return nil, err
+		}
+		known = append(known, gauge(expiring, float64(n), strconv.Itoa(days)))
+	}
+	told, err := c.server.notices.Standing(ctx, now.AddDate(0, 0, -1))
+	if err != nil {
+		return nil, err
+	}
+	return append(known, gauge(deliveries, float64(told.Waiting), notify.Waiting), gauge(deliveries, float64(told.Failed), notify.Failed)), nil
 }
 
 // openMetrics listens where metrics are to be fetched, if anywhere.

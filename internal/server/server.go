@@ -186,7 +186,6 @@ func (s *Server) buildFeatures() (err error) {
 		return err
 	}
 	s.notices = s.newNotices()
-	s.operator.OnErase(s.tenants.Erase, s.runs.Erase, s.notices.Erase)
 	s.conversions = conversion.New(conversion.Config{DB: s.db, Audit: s.audit, Live: s.hub, Tenants: s.tenants, Connections: s.connections, Runs: s.runs, Cloud: s.c.Cloud})
 	s.incidents = incident.New(incident.Config{
 		DB: s.db, Audit: s.audit, Tenants: s.tenants, Connections: s.connections, Runs: s.runs, Live: s.hub, Pace: governor, Cloud: s.c.Cloud,
@@ -202,6 +201,7 @@ func (s *Server) buildFeatures() (err error) {
 		DB: s.db, Audit: s.audit, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Tenants: s.tenants, Rotations: s.rotations, ActingFor: s.operator.ActingFor,
 		Tell: s.tellExpiry,
 	})
+	s.operator.OnErase(s.tenants.Erase, s.runs.Erase, s.notices.Erase, s.incidents.Erase, s.batches.Erase, s.rotations.Erase, s.conversions.Erase)
 	s.registerChores()
 	return nil
 }
