@@ -256,6 +256,7 @@ func TestSearchKeys(t *testing.T) {
 	evaluate[string](b, `document.activeElement.value = ""`)
 	b.keys("harbour", kb.Enter)
 	b.sees("Harbour backup")
+	evaluate[bool](b, `new Promise(done => document.readyState === "complete" ? done(true) : addEventListener("load", () => done(true)))`, chromedp.EvalAwaitPromise) // the keys are the script's
 	b.keys(kb.ArrowDown)
 	b.keys(kb.ArrowDown, kb.Enter)
 	b.sees("Nobody has looked yet")

@@ -182,11 +182,16 @@ func New(c Config) *Service {
 	}
 	s := &Service{Config: c, login: login.New(login.Config{Cloud: c.Cloud, Pace: c.Pace})}
 	s.refresh = jobs.Register(c.Jobs, jobs.Kind[refreshArgs]{Name: "expiry_refresh", Work: s.read, Timeout: 5 * time.Minute, Attempts: 3, Lane: jobs.Long, Unique: true})
-	jobs.Every(c.Jobs, 24*time.Hour, jobs.Kind[jobs.Tick]{Name: "expiry_day", Work: s.plan, Lane: jobs.Long})
-	jobs.Every(c.Jobs, time.Hour, jobs.Kind[jobs.Tick]{Name: "expiry_tell", Work: func(ctx context.Context, _ jobs.Tick) error {
+	return s
+}
+
+// Repeat has the queue read every tenant once a day, and tell every hour what is
+// due.
+func (s *Service) Repeat() {
+	jobs.Every(s.Jobs, 24*time.Hour, jobs.Kind[jobs.Tick]{Name: "expiry_day", Work: s.plan, Lane: jobs.Long})
+	jobs.Every(s.Jobs, time.Hour, jobs.Kind[jobs.Tick]{Name: "expiry_tell", Work: func(ctx context.Context, _ jobs.Tick) error {
 		return s.tellAll(audit.AsSystem(ctx, "expiry_tell"))
 	}, Timeout: 5 * time.Minute, Lane: jobs.Long})
-	return s
 }
 
 func (s *Service) time() time.Time { return s.Now().UTC().Truncate(time.Microsecond) }

@@ -138,11 +138,16 @@ func New(c Config) *Service {
 	}
 	s := &Service{Config: c, login: login.New(login.Config{Cloud: c.Cloud, Pace: c.Pace, Transport: c.Transport})}
 	s.work = jobs.Register(c.Jobs, jobs.Kind[workArgs]{Name: "certificate_rotation", Work: s.run, Timeout: 5 * time.Minute, Attempts: 20, Unique: true})
-	jobs.Every(c.Jobs, 10*time.Minute, jobs.Kind[jobs.Tick]{Name: "rotation_resume", Work: func(ctx context.Context, _ jobs.Tick) error {
+	return s
+}
+
+// Repeat has the queue go on with rotations that stand still, begin those that are
+// due, and forget old keys.
+func (s *Service) Repeat() {
+	jobs.Every(s.Jobs, 10*time.Minute, jobs.Kind[jobs.Tick]{Name: "rotation_resume", Work: func(ctx context.Context, _ jobs.Tick) error {
 		ctx = audit.AsSystem(ctx, "rotation_resume")
 		return errors.Join(s.resume(ctx), s.forget(ctx))
 	}})
-	return s
 }
 
 func (s *Service) time() time.Time { return s.Now().UTC().Truncate(time.Microsecond) }

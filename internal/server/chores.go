@@ -29,6 +29,8 @@ func (s *Server) registerChores() {
 	jobs.Every(s.queue, time.Minute, jobs.Kind[jobs.Tick]{Name: "incident_proof", Timeout: 10 * time.Minute, Attempts: 1, Lane: jobs.Long, Work: func(ctx context.Context, _ jobs.Tick) error {
 		return s.incidents.Prove(audit.AsSystem(ctx, "incident_proof"))
 	}})
+	s.rotations.Repeat()
+	s.expiries.Repeat()
 	jobs.Every(s.queue, 24*time.Hour, jobs.Kind[jobs.Tick]{Name: "audit_checkpoint", Work: s.checkpoint})
 	s.registerNotices()
 	jobs.Every(s.queue, time.Minute, jobs.Kind[jobs.Tick]{Name: "schedule", Attempts: 1, Work: s.keepSchedules})

@@ -2,8 +2,10 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,12 +29,12 @@ func TestUpgradeFromTheFirstSchema(t *testing.T) {
 	dbtest.EachEmpty(t, func(t *testing.T, address string) {
 		dir := t.TempDir()
 		token, generator := firstSchema(t, address, dir)
-		before := rows(t, address)
+		before, columns := rows(t, address, nil)
 		e := testenv.Bare(t, testenv.Options{Database: address, Dir: dir})
 		if e.SetUpLink() != "" {
 			t.Error("the administrator is not known any more")
 		}
-		after := rows(t, address)
+		after, _ := rows(t, address, columns)
 		for _, table := range firstTables {
 			for i, row := range before[table] {
 				// The log grows, and the start may note that it was.
@@ -68,18 +70,73 @@ func TestUpgradeFromTheFirstSchema(t *testing.T) {
 }
 
 // firstSchema makes a database of the first schema, and gives the token of its
-// administrator's session and the secret of their code generator.
+// administrator's session and the secret of their code generator. Today's code no
+// longer knows that schema: another database is filled by it, and what the first
+// schema has of that is copied.
 func firstSchema(t *testing.T, address, dir string) (token, generator secrets.Value) {
 	t.Helper()
-	ctx := audit.AsSystem(t.Context(), "test")
-	db, err := sqldb.Open(ctx, address)
+	today := dbtest.SQLite(t)
+	if sqldb.IsPostgres(address) {
+		today = dbtest.Postgres(t)
+	}
+	token, generator = furnishFirst(t, today, dir)
+	first, err := sqldb.Open(t.Context(), address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
-	if err := db.MigrateTo(ctx, 1); err != nil {
+	defer first.Close()
+	if err := first.MigrateTo(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
+	from := dbtest.Open(t, today)
+	change(t, first, "DELETE FROM audit_head")
+	for _, table := range append([]string{"audit_head"}, firstTables...) {
+		columns := columnsOf(t, first, table)
+		rows, err := from.SQL().QueryContext(t.Context(), "SELECT "+strings.Join(columns, ", ")+" FROM "+table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			values, places := make([]any, len(columns)), make([]any, len(columns))
+			for i := range values {
+				places[i] = &values[i]
+			}
+			if err := rows.Scan(places...); err != nil {
+				t.Fatal(err)
+			}
+			for i, v := range values { // an empty secret, and not none
+				if data, is := v.([]byte); is && len(data) == 0 {
+					values[i] = []byte{}
+				}
+			}
+			change(t, first, "INSERT INTO "+table+" ("+strings.Join(columns, ", ")+") VALUES (?"+strings.Repeat(", ?", len(columns)-1)+")", values...)
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return token, generator
+}
+
+// columnsOf are the columns of a table.
+func columnsOf(t *testing.T, db *sqldb.DB, table string) []string {
+	t.Helper()
+	rows, err := db.SQL().QueryContext(t.Context(), "SELECT * FROM "+table+" LIMIT 0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	columns, err := rows.Columns()
+	if err := errors.Join(err, rows.Err(), rows.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return columns
+}
+
+// furnishFirst fills the tables of the first schema.
+func furnishFirst(t *testing.T, address, dir string) (token, generator secrets.Value) {
+	t.Helper()
+	ctx := audit.AsSystem(t.Context(), "test")
+	db := dbtest.Open(t, address)
 	// The operator enrolled a minute ago, so that the present code is another.
 	log := audit.New(audit.Config{DB: db})
 	keys, err := secrets.OpenKeyring(ctx, secrets.Config{DB: db, Wrapper: secrets.NewFileKey(filepath.Join(dir, "master.key")), Audit: log, Columns: operator.Columns})
@@ -127,23 +184,27 @@ func firstSchema(t *testing.T, address, dir string) (token, generator secrets.Va
 	return issued.Token, enrolment.Secret
 }
 
-// rows are what the tables of the first schema hold, in the order of their keys.
-func rows(t *testing.T, address string) map[string][]string {
+// rows are what the tables of the first schema hold, in the order of their keys,
+// in these columns by table; in all if there are none, which it gives.
+func rows(t *testing.T, address string, columns map[string][]string) (map[string][]string, map[string][]string) {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	all := map[string][]string{}
+	all, shown := map[string][]string{}, map[string][]string{}
 	for _, table := range firstTables {
+		if shown[table] = columns[table]; shown[table] == nil {
+			shown[table] = columnsOf(t, db, table)
+		}
 		var some []map[string]any
-		if err := db.Read().NewRaw("SELECT * FROM "+table+" ORDER BY 1").Scan(t.Context(), &some); err != nil {
+		if err := db.Read().NewRaw("SELECT "+strings.Join(shown[table], ", ")+" FROM "+table+" ORDER BY 1").Scan(t.Context(), &some); err != nil {
 			t.Fatalf("%s: %v", table, err)
 		}
 		for _, row := range some {
 			all[table] = append(all[table], fmt.Sprint(row))
 		}
 	}
-	return all
+	return all, shown
 }

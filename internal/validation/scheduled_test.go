@@ -25,6 +25,9 @@ func newClock() *clock {
 	return c
 }
 
+// restart lets the clock begin anew, for another database.
+func (c *clock) restart() { c.at.Store(time.Now().UnixMicro()) }
+
 func (c *clock) now() time.Time          { return time.UnixMicro(c.at.Load()) }
 func (c *clock) forward(d time.Duration) { c.at.Add(d.Microseconds()) }
 
@@ -80,6 +83,7 @@ func TestScheduled(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	eachWith(t, parts{now: c.now}, func(t *testing.T, h *house, l *lab.Lab) {
+		c.restart()
 		at, away := h.add(l, "openharbour"), h.add(l, "azurequay")
 		ids := h.elsewhere(at.ID, 0, 4)
 		paused := h.elsewhere(away.ID, 4, 5)[0]
@@ -133,6 +137,7 @@ func TestCatchUp(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	eachWith(t, parts{now: c.now}, func(t *testing.T, h *house, l *lab.Lab) {
+		c.restart()
 		const many, most = 50, 20
 		ids := h.elsewhere(h.add(l, "openharbour").ID, 0, many)
 		h.scheduled()
@@ -158,6 +163,7 @@ func TestRefreshes(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	eachWith(t, parts{now: c.now, unpaced: true}, func(t *testing.T, h *house, l *lab.Lab) {
+		c.restart()
 		at := h.add(l, "openharbour")
 		h.onboard(l, "openharbour", at.ID)
 		taken := func() (at time.Time) {
