@@ -157,7 +157,7 @@ func (v *visitor) sendFile(name, text string, fields ...string) page {
 		}
 		must(v.t, 0, err)
 	}
-	for i := 0; i < len(fields); i += 2 {
+	for i := 0; i+1 < len(fields); i += 2 {
 		must(v.t, 0, form.WriteField(fields[i], fields[i+1]))
 	}
 	must(v.t, 0, form.Close())

@@ -47,8 +47,8 @@ func (d *directory) goThere(link *operator.Session) (secrets.Value, sso.Answer) 
 	d.t.Helper()
 	d.pass(10 * time.Second)
 	address, token, err := d.BeginSSO(d.t.Context(), link, "/", here)
-	response, err2 := d.web.Get(must(d.house, address, err))
-	must(d.house, response, err2).Body.Close() //nolint:bodyclose // here
+	response, err2 := d.web.Get(must(d.house, address, err)) //nolint:bodyclose // in the next line
+	must(d.house, response, err2).Body.Close()
 	back, err := response.Location()
 	q := must(d.house, back, err).Query()
 	return token, sso.Answer{Code: q.Get("code"), State: q.Get("state"), Issuer: q.Get("iss")}

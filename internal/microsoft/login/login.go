@@ -290,7 +290,7 @@ func (x *exchange) receive(r *http.Request) error {
 	if r.URL.Host != x.hosts[0] {
 		tenant = r.URL.Host
 	}
-	response, err := x.pace.Do(r.Context(), pace.Call{Service: microsoft.ServiceLogin, Tenant: tenant, Path: r.URL.Path}, func() (*http.Response, error) {
+	response, err := x.pace.Do(r.Context(), pace.Call{Service: microsoft.ServiceLogin, Tenant: tenant, Path: r.URL.Path}, func() (*http.Response, error) { //nolint:bodyclose // it is read to its end and closed below
 		return x.http.Do(r) //nolint:gosec // the host was checked above
 	})
 	if err != nil {
