@@ -281,7 +281,7 @@ func (x *exchange) receive(r *http.Request) error {
 	}
 	x.correlation = r.Header.Get("client-request-id")
 	if a, ok := x.known.find(r); ok {
-		x.response, x.body, x.received, x.serverTime = a.response(), a.body, a.received, a.serverTime
+		x.response, x.body, x.received, x.serverTime = a.response(), a.body, a.received, a.serverTime //nolint:bodyclose // its body lies in memory
 		return nil
 	}
 	// Limits are the tenant's, which the path begins with (for a user's realm it
@@ -290,7 +290,7 @@ func (x *exchange) receive(r *http.Request) error {
 	if r.URL.Host != x.hosts[0] {
 		tenant = r.URL.Host
 	}
-	response, err := x.pace.Do(r.Context(), pace.Call{Service: microsoft.ServiceLogin, Tenant: tenant, Path: r.URL.Path}, func() (*http.Response, error) { //nolint:bodyclose // it is read to its end and closed below
+	response, err := x.pace.Do(r.Context(), pace.Call{Service: microsoft.ServiceLogin, Tenant: tenant, Path: r.URL.Path}, func() (*http.Response, error) {
 		return x.http.Do(r) //nolint:gosec // the host was checked above
 	})
 	if err != nil {
