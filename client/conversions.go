@@ -59,7 +59,7 @@ type AppCredentialRequest struct {
 type Package struct {
 	Name     string `json:"name" doc:"Of the file"`
 	PFX      []byte `json:"pfx" doc:"PKCS #12"`
-	Password string `json:"password" doc:"Opens it; kept nowhere"`
+	Password string `json:"password" doc:"Opens it; shown once"`
 }
 
 // Sheet is what is handed to whoever looks after the consumer; nothing secret is

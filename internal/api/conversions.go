@@ -36,7 +36,7 @@ func (f *face) conversions(h huma.API) {
 		long: "Makes the app's connection beside the old one."}, f.setAppCredential)
 	add(f, h, route{access: manage, method: http.MethodPost, path: base + "/consented", id: "conversion-consented", tag: tag, summary: "Note that the administrator consented"}, f.conversionAct((*conversion.Service).Consented))
 	add(f, h, route{access: manage, method: http.MethodPost, path: base + "/package", id: "hand-over-certificate", tag: tag, summary: "Hand the certificate over with its key, once",
-		long: "The password is kept nowhere."}, f.handOver)
+		long: "The password is shown once. With an Idempotency-Key the answer is kept, sealed, for a day."}, f.handOver)
 	add(f, h, route{access: view, method: http.MethodGet, path: base + "/sheet", id: "get-sheet", tag: tag, summary: "The hand-over sheet", long: "Nothing secret is on it."}, f.getSheet)
 	add(f, h, route{access: manage, method: http.MethodPost, path: base + "/look", id: "look-for-use", tag: tag, asks: true, summary: "Look for the consumer's own sign-in as the app"}, f.conversionAct((*conversion.Service).LookForUse))
 	add(f, h, route{access: manage, method: http.MethodPost, path: base + "/confirm", id: "confirm-use", tag: tag, summary: "Say that the consumer signs in as the app"}, f.conversionAct((*conversion.Service).Confirm))

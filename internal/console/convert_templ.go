@@ -1368,7 +1368,7 @@ func handOverPage(f *frame, v conversionView, h handedOver) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 103, "<p class=\"small muted\">Windows reads the file since Server 2019. Gatehouse keeps its own copy of the key to validate with; the password is kept nowhere.</p><p><a href=\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 103, "<p class=\"small muted\">OpenSSL reads the file; Windows should since Server 2019, which was never tried here. Gatehouse keeps its own copy of the key to validate with; the password is kept nowhere.</p><p><a href=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -292,4 +293,25 @@ func request(t *testing.T) string {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	der, err2 := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "backup.contoso.example"}}, must(t, key, err))
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: must(t, der, err2)}))
+}
+
+// TestPasswordTyped tells while somebody types what the server says of the same
+// password.
+func TestPasswordTyped(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, (*house).profiled)
+	old := h.oldProfile("svc-vault", "Vault")
+	b := h.browse(h.administrator())
+	b.open("/connections/" + old.ID + "/convert")
+	for _, password := range []string{" Larch-lane-1976", "Larch-lane-1976\u00a0", "Short1", "abcdefghijklmnop", "Lärche+1976", "<Larch>-1976", strings.Repeat("aB1-", 65), "Larch-lane-1976"} {
+		b.fill("password", password)
+		var want []string
+		for _, r := range connection.CheckPassword(password) {
+			want = append(want, "It "+r.Problem+": "+r.Way+".")
+		}
+		got := evaluate[[]string](b, `[...document.querySelectorAll("[data-password] li:not([hidden])")].map(e => e.textContent.trim())`)
+		if !slices.Equal(got, want) && len(got)+len(want) > 0 {
+			t.Errorf("%q: told %q, want %q", password, got, want)
+		}
+	}
 }
