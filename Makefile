@@ -10,9 +10,10 @@ MODULES := . interop
 # How long `make soak` keeps at each fuzz target.
 FUZZTIME ?= 60s
 
-# Tests that wait for a browser nearly all the time. They run with the race
-# detector in `make soak`; what they call runs with it in the others.
-BROWSED := gatehouse/internal/console
+# Tests that spend their time in a browser, in commands, in databases or in pure
+# computing. They run with the race detector in `make soak`; what they call runs
+# with it in the others.
+UNRACED := gatehouse/internal/api gatehouse/internal/backup gatehouse/internal/cli gatehouse/internal/console gatehouse/lab/internal/conditional
 
 LINT := bin/golangci-lint
 NPM  := interop/node/node_modules/.package-lock.json
@@ -33,10 +34,10 @@ build: ## Build bin/gatehouse: static, stripped, without paths of this machine
 .PHONY: test
 test: $(NPM) ## Install what is missing, then run every test, with the race detector where it can run
 	@flags=$$(tools/setup.sh); \
-	echo "go test $$flags (all but $(BROWSED))"; \
-	$${flags:+env CGO_ENABLED=1} tools/postgres.sh go test $$flags $$(go list ./... | grep -vxF $(BROWSED)); \
-	echo "go test $(BROWSED)"; \
-	tools/postgres.sh go test $(BROWSED); \
+	echo "go test $$flags (all but $(UNRACED))"; \
+	$${flags:+env CGO_ENABLED=1} tools/postgres.sh go test $$flags $$(go list ./... | grep -vxF "$$(printf '%s\n' $(UNRACED))"); \
+	echo "go test $(UNRACED)"; \
+	tools/postgres.sh go test $(UNRACED); \
 	echo "go test ./... (interop)"; \
 	tools/postgres.sh go -C interop test ./...
 
