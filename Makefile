@@ -13,7 +13,12 @@ FUZZTIME ?= 60s
 # Tests that spend their time in a browser, in commands, in databases or in pure
 # computing. They run with the race detector in `make soak`; what they call runs
 # with it in the others.
-UNRACED := gatehouse/internal/api gatehouse/internal/backup gatehouse/internal/cli gatehouse/internal/console gatehouse/lab/internal/conditional
+UNRACED := gatehouse/internal/console gatehouse/internal/api gatehouse/internal/backup gatehouse/internal/cli gatehouse/lab/internal/conditional
+
+# The longest begin first, and one more at once than there are cores, as tests
+# also wait: for databases, browsers and killed processes.
+FIRST := gatehouse/internal/server gatehouse/internal/validation
+BESIDE := -p 3
 
 LINT := bin/golangci-lint
 NPM  := interop/node/node_modules/.package-lock.json
@@ -35,9 +40,9 @@ build: ## Build bin/gatehouse: static, stripped, without paths of this machine
 test: $(NPM) ## Install what is missing, then run every test, with the race detector where it can run
 	@flags=$$(tools/setup.sh); \
 	echo "go test $$flags (all but $(UNRACED))"; \
-	$${flags:+env CGO_ENABLED=1} tools/postgres.sh go test $$flags $$(go list ./... | grep -vxF "$$(printf '%s\n' $(UNRACED))"); \
+	$${flags:+env CGO_ENABLED=1} tools/postgres.sh go test $$flags $(BESIDE) $(FIRST) $$(go list ./... | grep -vxF "$$(printf '%s\n' $(FIRST) $(UNRACED))"); \
 	echo "go test $(UNRACED)"; \
-	tools/postgres.sh go test $(UNRACED); \
+	tools/postgres.sh go test $(BESIDE) $(UNRACED); \
 	echo "go test ./... (interop)"; \
 	tools/postgres.sh go -C interop test ./...
 
