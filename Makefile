@@ -13,11 +13,12 @@ FUZZTIME ?= 60s
 # Tests that spend their time in a browser, in commands, in databases or in pure
 # computing. They run with the race detector in `make soak`; what they call runs
 # with it in the others.
-UNRACED := gatehouse/internal/console gatehouse/internal/api gatehouse/internal/backup gatehouse/internal/cli gatehouse/lab/internal/conditional
+UNRACED := gatehouse/internal/console gatehouse/internal/validation gatehouse/internal/api gatehouse/internal/backup gatehouse/internal/cli \
+  gatehouse/lab/internal/conditional gatehouse/lab/internal/graphsim gatehouse/lab/internal/sts
 
 # The longest begin first, and one more at once than there are cores, as tests
 # also wait: for databases, browsers and killed processes.
-FIRST := gatehouse/internal/server gatehouse/internal/validation
+FIRST := gatehouse/internal/server
 BESIDE := -p 3
 
 LINT := bin/golangci-lint
