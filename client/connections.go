@@ -15,11 +15,13 @@ type Connection struct {
 	TenantName         string     `json:"tenant_name"`
 	Name               string     `json:"name"`
 	Description        string     `json:"description"`
-	Kind               string     `json:"kind" enum:"service_account,app"`
+	Kind               string     `json:"kind" enum:"delegated,service_account,app"`
 	MFA                bool       `json:"mfa" doc:"MFA is expected of the account"`
 	Username           string     `json:"username,omitempty"`
 	ClientID           string     `json:"client_id,omitempty"`
-	Credential         string     `json:"credential" doc:"password, app_password, secret, certificate or federated"`
+	RegistrationID     string     `json:"registration_id,omitempty" doc:"Of a delegated connection: the app registration"`
+	ObjectID           string     `json:"object_id,omitempty" doc:"Of a delegated connection: who signed in; left out while nobody has"`
+	Credential         string     `json:"credential" doc:"password, app_password, secret, certificate, federated or sign_in"`
 	HasCredential      bool       `json:"has_credential" doc:"It is kept here"`
 	CredentialNotAfter *time.Time `json:"credential_not_after,omitempty"`
 	Thumbprint         string     `json:"thumbprint,omitempty"`
@@ -62,23 +64,24 @@ type Rule struct {
 // Profile is what a connection says of itself; everything but tenant, kind and
 // credential.
 type Profile struct {
-	Name        string   `json:"name" maxLength:"200"`
-	Description string   `json:"description,omitempty" maxLength:"2000"`
-	MFA         bool     `json:"mfa,omitempty" doc:"The organisation uses MFA"`
-	Username    string   `json:"username,omitempty" maxLength:"320" doc:"Of a service account"`
-	ClientID    string   `json:"client_id,omitempty" maxLength:"36" doc:"Of an app; of a service account the app that it signs in through"`
-	Services    []string `json:"services,omitempty" maxItems:"10" enum:"graph,sharepoint,exchange,business_central"`
-	Site        string   `json:"site,omitempty" maxLength:"2048"`
-	AdminURL    string   `json:"admin_url,omitempty" maxLength:"2048"`
-	Environment string   `json:"environment,omitempty" maxLength:"200"`
-	Company     string   `json:"company,omitempty" maxLength:"200"`
-	Consumer    Consumer `json:"consumer,omitzero"`
+	Name           string   `json:"name" maxLength:"200"`
+	Description    string   `json:"description,omitempty" maxLength:"2000"`
+	MFA            bool     `json:"mfa,omitempty" doc:"The organisation uses MFA"`
+	Username       string   `json:"username,omitempty" maxLength:"320" doc:"Of a service account; of a delegated connection who is to sign in"`
+	ClientID       string   `json:"client_id,omitempty" maxLength:"36" doc:"Of an app; of a service account the app that it signs in through"`
+	RegistrationID string   `json:"registration_id,omitempty" maxLength:"36" doc:"Of a delegated connection"`
+	Services       []string `json:"services,omitempty" maxItems:"10" enum:"graph,sharepoint,exchange,business_central"`
+	Site           string   `json:"site,omitempty" maxLength:"2048"`
+	AdminURL       string   `json:"admin_url,omitempty" maxLength:"2048"`
+	Environment    string   `json:"environment,omitempty" maxLength:"200"`
+	Company        string   `json:"company,omitempty" maxLength:"200"`
+	Consumer       Consumer `json:"consumer,omitzero"`
 }
 
 // ConnectionRequest is what a connection is made of.
 type ConnectionRequest struct {
 	TenantID string `json:"tenant_id" maxLength:"36"`
-	Kind     string `json:"kind" enum:"service_account,app"`
+	Kind     string `json:"kind" enum:"delegated,service_account,app"`
 	Profile
 	Credential CredentialRequest `json:"credential,omitzero"`
 	Existing   bool              `json:"existing,omitempty" doc:"The profile is in use elsewhere already: only then may it have an app password"`

@@ -31,7 +31,7 @@ func (f *face) connections(h huma.API) {
 func connectionOf(c connection.Connection) client.Connection {
 	return client.Connection{
 		ID: c.ID, TenantID: c.TenantID, TenantName: c.TenantName, Name: c.Name, Description: c.Description, Kind: string(c.Kind), MFA: c.MFA,
-		Username: c.Username, ClientID: c.ClientID, Credential: string(c.Credential), HasCredential: c.HasCredential, CredentialNotAfter: c.CredentialNotAfter, Thumbprint: c.Thumbprint,
+		Username: c.Username, ClientID: c.ClientID, RegistrationID: c.RegistrationID, ObjectID: c.ObjectID, Credential: string(c.Credential), HasCredential: c.HasCredential, CredentialNotAfter: c.CredentialNotAfter, Thumbprint: c.Thumbprint,
 		Services: orEmpty(c.Services), Site: c.Site, AdminURL: c.AdminURL, Environment: c.Environment, Company: c.Company,
 		Consumer: client.Consumer{Name: c.Consumer.Name, HoldsCredential: string(c.Consumer.HoldsCredential), Accepts: c.Consumer.Accepts, Addresses: c.Consumer.Addresses},
 		Verdict:  string(c.Verdict), Sentence: c.Sentence, Rule: ruleOf(c.Rule), ValidatedAt: c.ValidatedAt, Parked: c.Parked, ParkedReason: c.ParkedReason,
@@ -58,7 +58,7 @@ func oneConnection(c connection.Connection, err error) (*body[client.Connection]
 type ConnectionFilter struct {
 	Tenant  string `query:"tenant" maxLength:"64"`
 	Verdict string `query:"verdict" enum:"works,works_with_warnings,blocked,failed,unknown,never"`
-	Kind    string `query:"kind" enum:"service_account,app"`
+	Kind    string `query:"kind" enum:"delegated,service_account,app"`
 	Search  string `query:"search" maxLength:"200" doc:"In name and user name"`
 	Tag     string `query:"tag" maxLength:"40"`
 	Service string `query:"service" enum:"graph,sharepoint,exchange,business_central"`
@@ -90,7 +90,7 @@ func credentialOf(r client.CredentialRequest) connection.CredentialRequest {
 
 func profileOf(p client.Profile) connection.Profile {
 	return connection.Profile{
-		Name: p.Name, Description: p.Description, MFA: p.MFA, Username: p.Username, ClientID: p.ClientID, Services: p.Services, Site: p.Site, AdminURL: p.AdminURL,
+		Name: p.Name, Description: p.Description, MFA: p.MFA, Username: p.Username, ClientID: p.ClientID, RegistrationID: p.RegistrationID, Services: p.Services, Site: p.Site, AdminURL: p.AdminURL,
 		Environment: p.Environment, Company: p.Company,
 		Consumer: connection.Consumer{Name: p.Consumer.Name, HoldsCredential: p.Consumer.HoldsCredential, Accepts: p.Consumer.Accepts, Addresses: p.Consumer.Addresses},
 	}

@@ -80,6 +80,8 @@ func (in CredentialRequest) kind(kind Kind) CredentialKind {
 		return Secret
 	case kind == App:
 		return Certificate
+	case kind == Delegated:
+		return SignIn
 	}
 	return Password
 }
@@ -102,6 +104,12 @@ func (f *faults) credential(kind Kind, p Profile, in CredentialRequest, as Crede
 	}
 	if len(in.Public)+len(in.Signing) > maxPublic {
 		f.Add("credential", "is too long", "paste one certificate or request")
+		return
+	}
+	if kind == Delegated {
+		if given > 0 || as != SignIn || in.Public+in.Signing != "" {
+			f.Add("credential", "does not fit a delegated connection", "leave it out: the person signs in once the connection is made")
+		}
 		return
 	}
 	if given > 1 {
@@ -155,6 +163,7 @@ func (f *faults) sharePoint(as CredentialKind, p Profile, existing bool) {
 // holder demands a credential where Gatehouse is to hold it.
 func (f *faults) holder(as CredentialKind, p Profile, have bool) {
 	switch {
+	case as == SignIn:
 	case as == Federated && p.Consumer.HoldsCredential != HeldByConsumer:
 		f.Add("consumer.holds_credential", "is gatehouse, but a federated credential has no secret that could be kept here", "say that the consumer holds it")
 	case as != Federated && p.Consumer.HoldsCredential == HeldHere && !have:
@@ -163,8 +172,8 @@ func (f *faults) holder(as CredentialKind, p Profile, have bool) {
 }
 
 func (f *faults) profile(kind Kind, p Profile) {
-	if kind != ServiceAccount && kind != App {
-		f.Add("kind", fmt.Sprintf("is %.40q", kind), "use service_account or app")
+	if kind != ServiceAccount && kind != App && kind != Delegated {
+		f.Add("kind", fmt.Sprintf("is %.40q", kind), "use delegated, service_account or app")
 	}
 	if p.Name == "" {
 		f.Add("name", "is missing", "enter a name")
@@ -190,10 +199,17 @@ func (f *faults) identity(kind Kind, p Profile) {
 	switch name, domain, ok := strings.Cut(p.Username, "@"); {
 	case kind == App && p.Username != "":
 		f.Add("username", "does not belong to an app", "leave it empty, or make a connection of kind service_account")
-	case kind == ServiceAccount && (!ok || name == "" || domain == "" || strings.ContainsAny(p.Username, " \t\r\n\x00") || len(p.Username) > 320):
+	case (kind == ServiceAccount || kind == Delegated && p.Username != "") && (!ok || name == "" || domain == "" || strings.ContainsAny(p.Username, " \t\r\n\x00") || len(p.Username) > 320):
 		f.Add("username", "is no user name", "enter it as name@domain")
 	}
-	if (kind == App || p.ClientID != "") && !tenant.GUID(p.ClientID) {
+	switch {
+	case kind == Delegated && p.ClientID != "":
+		f.Add("client_id", "does not belong to a delegated connection", "leave it out: it is that of the app registration")
+	case kind == Delegated && p.RegistrationID == "":
+		f.Add("registration_id", "is missing", "choose the app registration that the person signs in through")
+	case kind != Delegated && p.RegistrationID != "":
+		f.Add("registration_id", "belongs to delegated connections alone", "leave it out, or make a connection of kind delegated")
+	case (kind == App || kind == ServiceAccount && p.ClientID != "") && !tenant.GUID(p.ClientID):
 		f.Add("client_id", "is no application (client) id", "copy it from the app registration's overview; it looks like 11111111-2222-3333-4444-555555555555")
 	}
 }

@@ -22,6 +22,7 @@ type Kind string
 const (
 	ServiceAccount Kind = "service_account" // user name and password
 	App            Kind = "app"             // an app for itself
+	Delegated      Kind = "delegated"       // an app for a person who signed in
 )
 
 // CredentialKind is how an identity proves itself.
@@ -34,6 +35,9 @@ const (
 	Secret      CredentialKind = "secret"
 	Certificate CredentialKind = "certificate"
 	Federated   CredentialKind = "federated"
+	// SignIn is what a delegated connection lives on: a person's sign-in, which the
+	// token broker keeps.
+	SignIn CredentialKind = "sign_in"
 )
 
 // Services that a connection can be for.
@@ -69,6 +73,12 @@ type Connection struct {
 	MFA         bool // the profile's flag: the organisation uses MFA
 	Username    string
 	ClientID    string
+
+	// RegistrationID is the app registration that a delegated connection's person
+	// signs in through, ObjectID who did, "" while nobody has. ClientID is then the
+	// app that they signed in to, which a registration may have replaced since.
+	RegistrationID string
+	ObjectID       string
 
 	Credential         CredentialKind
 	HasCredential      bool       // it is stored here
@@ -134,8 +144,8 @@ type FieldError = tenant.FieldError
 // Faults are all faults of what somebody entered.
 type Faults = tenant.Faults
 
-// Config is what the service needs; all but AdminURL and Now must be
-// given.
+// Config is what the service needs; all but AdminURL,
+// Registration and Now must be given.
 type Config struct {
 	DB      *sqldb.DB
 	Audit   *audit.Log
@@ -145,7 +155,11 @@ type Config struct {
 	// AdminURL asks the admin centre at a given address whose it is. The error is
 	// a [FieldError] if it cannot be this tenant's. Nil: it is not asked.
 	AdminURL func(ctx context.Context, tenantID, address string) (AdminProbe, error)
-	Now      func() time.Time // time.Now if nil
+	// Registration says whether people can sign in to some services through an app
+	// registration, and by which client id; the error is a [FieldError] if they
+	// cannot. Nil: there are no delegated connections.
+	Registration func(ctx context.Context, registrationID string, services []string) (clientID string, err error)
+	Now          func() time.Time // time.Now if nil
 }
 
 // Columns are the columns of this package that hold sealed secrets.

@@ -38,7 +38,7 @@ var filterValues = []struct {
 }{
 	{"tenant", func(f *Filter) *string { return &f.TenantID }, nil},
 	{"verdict", func(f *Filter) *string { return &f.Verdict }, []string{"works", "works_with_warnings", "blocked", "failed", "unknown", Never}},
-	{"kind", func(f *Filter) *string { return (*string)(&f.Kind) }, []string{string(ServiceAccount), string(App)}},
+	{"kind", func(f *Filter) *string { return (*string)(&f.Kind) }, []string{string(Delegated), string(ServiceAccount), string(App)}},
 	{"tag", func(f *Filter) *string { return &f.Tag }, nil},
 	{"service", func(f *Filter) *string { return &f.Service }, Services},
 	{"parked", func(f *Filter) *string { return &f.Parked }, []string{Yes, No}},

@@ -10,6 +10,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
+	"gatehouse/internal/tenant"
 )
 
 // Profile is what a connection says of itself; everything but tenant, kind and
@@ -20,12 +21,15 @@ type Profile struct {
 	MFA         bool
 	Username    string // of a service account
 	ClientID    string // of an app; of a service account the app it signs in through, or ""
-	Services    []string
-	Site        string
-	AdminURL    string
-	Environment string
-	Company     string
-	Consumer    Consumer
+	// RegistrationID is the app registration of a delegated connection. The client
+	// id is its; the user name is who is to sign in, or "" for whoever does first.
+	RegistrationID string
+	Services       []string
+	Site           string
+	AdminURL       string
+	Environment    string
+	Company        string
+	Consumer       Consumer
 }
 
 // CreateRequest is a connection to make.
@@ -81,6 +85,11 @@ func (s *Service) CreateAnd(ctx context.Context, in CreateRequest, also func(ctx
 	if r.AdminProbe, err = s.askAdmin(ctx, in.TenantID, &in.Profile); err != nil {
 		return Connection{}, err
 	}
+	if in.Kind == Delegated {
+		if in.ClientID, err = s.clientOf(ctx, in.Profile); err != nil {
+			return Connection{}, err
+		}
+	}
 	r.apply(in.Profile)
 	err = s.DB.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if err := s.Audit.Act(ctx, tx, r.entry(audit.ConnectionManage, "connection.created", map[string]any{"kind": r.Kind, "credential": c.kind, "services": in.Services})); err != nil {
@@ -107,14 +116,14 @@ func (s *Service) CreateAnd(ctx context.Context, in CreateRequest, also func(ctx
 }
 
 func (r *row) apply(p Profile) {
-	r.Name, r.Description, r.MFA, r.Username, r.ClientID = p.Name, p.Description, p.MFA, p.Username, p.ClientID
+	r.Name, r.Description, r.MFA, r.Username, r.ClientID, r.RegistrationID = p.Name, p.Description, p.MFA, p.Username, p.ClientID, p.RegistrationID
 	r.Services, r.Site, r.AdminURL, r.Environment, r.Company, r.Consumer = encode(p.Services), p.Site, p.AdminURL, p.Environment, p.Company, encode(p.Consumer)
 	r.Search = strings.ToLower(p.Name + "\n" + p.Username + "\n" + p.ClientID)
 }
 
 // tidy takes blanks away and fills in what is usual.
 func (p *Profile) tidy() {
-	for _, text := range []*string{&p.Name, &p.Description, &p.Username, &p.ClientID, &p.Site, &p.AdminURL, &p.Environment, &p.Company, &p.Consumer.Name} {
+	for _, text := range []*string{&p.Name, &p.Description, &p.Username, &p.ClientID, &p.RegistrationID, &p.Site, &p.AdminURL, &p.Environment, &p.Company, &p.Consumer.Name} {
 		*text = strings.TrimSpace(*text)
 	}
 	p.ClientID = strings.ToLower(p.ClientID)
@@ -169,6 +178,9 @@ func (s *Service) Update(ctx context.Context, id string, in UpdateRequest) (Conn
 			return ErrConflict
 		}
 		var f faults
+		if r.Kind == Delegated {
+			f.delegated(r, &in.Profile)
+		}
 		f.profile(r.Kind, in.Profile)
 		f.holder(r.Credential, in.Profile, r.Held)
 		before, err := r.connection()
@@ -180,6 +192,9 @@ func (s *Service) Update(ctx context.Context, id string, in UpdateRequest) (Conn
 			return err
 		}
 		another := !strings.EqualFold(r.Username, in.Username)
+		if r.Kind == Delegated {
+			in.ClientID = r.ClientID
+		}
 		r.apply(in.Profile)
 		r.Version++
 		if asked {
@@ -235,6 +250,9 @@ func (s *Service) SetCredentialAnd(ctx context.Context, id string, in Credential
 	if err != nil {
 		return Connection{}, err
 	}
+	if known.Kind == Delegated {
+		return Connection{}, tenant.Fault("credential", "cannot be replaced: the connection is a person's sign-in", "let the person sign in again")
+	}
 	c, err := s.prepare(known.Kind, known.profile(), in, known.outdated())
 	if err != nil {
 		return Connection{}, err
@@ -262,7 +280,7 @@ func (s *Service) SetCredentialAnd(ctx context.Context, id string, in Credential
 }
 
 func (c Connection) profile() Profile {
-	return Profile{c.Name, c.Description, c.MFA, c.Username, c.ClientID, c.Services, c.Site, c.AdminURL, c.Environment, c.Company, c.Consumer}
+	return Profile{c.Name, c.Description, c.MFA, c.Username, c.ClientID, c.RegistrationID, c.Services, c.Site, c.AdminURL, c.Environment, c.Company, c.Consumer}
 }
 
 // outdated reports a profile that a new connection could not have: with an app

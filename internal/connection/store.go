@@ -28,6 +28,8 @@ type row struct {
 	MFA                bool `bun:"mfa"`
 	Username           string
 	ClientID           string
+	RegistrationID     string
+	ObjectID           string
 	Credential         CredentialKind
 	Secret             []byte
 	Held               bool `bun:"held,scanonly"` // there is a secret
@@ -80,7 +82,7 @@ func find(ctx context.Context, db bun.IDB, id string) (*row, error) {
 // connection reads the row's documents.
 func (r *row) connection() (Connection, error) {
 	c := Connection{
-		ID: r.ID, TenantID: r.TenantID, TenantName: r.TenantName, Name: r.Name, Description: r.Description, Kind: r.Kind, MFA: r.MFA, Username: r.Username, ClientID: r.ClientID,
+		ID: r.ID, TenantID: r.TenantID, TenantName: r.TenantName, Name: r.Name, Description: r.Description, Kind: r.Kind, MFA: r.MFA, Username: r.Username, ClientID: r.ClientID, RegistrationID: r.RegistrationID, ObjectID: r.ObjectID,
 		Credential: r.Credential, HasCredential: r.Held, CredentialNotAfter: utc(r.CredentialNotAfter), Thumbprint: r.Thumbprint,
 		Site: r.Site, AdminURL: r.AdminURL, Environment: r.Environment, Company: r.Company,
 		Verdict: r.Verdict, Sentence: r.Sentence, ValidatedAt: utc(r.ValidatedAt), Parked: r.Parked, ParkedReason: r.ParkedReason, CreatedAt: r.CreatedAt.UTC(), Version: r.Version,
@@ -226,9 +228,9 @@ func (s *Service) identities(ctx context.Context, tenantID string) (posture.Want
 		key := strings.ToLower(r.Username + r.ClientID)
 		switch {
 		case seen[key]:
-		case r.Kind == ServiceAccount:
+		case r.Kind != App && r.Username != "":
 			want.Accounts = append(want.Accounts, r.Username)
-		default:
+		case r.Kind != ServiceAccount && r.ClientID != "":
 			want.Apps = append(want.Apps, r.ClientID)
 		}
 		seen[key] = true

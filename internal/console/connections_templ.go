@@ -127,7 +127,7 @@ func connectionsPage(f *frame, v connectionList) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = choose("kind", "Kind", v.Query.Get("kind"), []option{{"", "All"}, {string(connection.ServiceAccount), "Service accounts"}, {string(connection.App), "Apps"}}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = choose("kind", "Kind", v.Query.Get("kind"), []option{{"", "All"}, {string(connection.Delegated), "People who signed in"}, {string(connection.ServiceAccount), "Service accounts"}, {string(connection.App), "Apps"}}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -54,8 +54,11 @@ func serviceOptions() []option {
 }
 
 func kindWords(k connection.Kind) string {
-	if k == connection.App {
+	switch k {
+	case connection.App:
 		return "App"
+	case connection.Delegated:
+		return "Person who signed in"
 	}
 	return "Service account"
 }

@@ -25,6 +25,8 @@ type Claims struct {
 	// IPAddress is where the sign-in came from as the service saw it; not in
 	// every token.
 	IPAddress string `json:"ipaddr"`
+	// Expires is when it ends, in seconds since 1970; 0 if it does not say.
+	Expires float64 `json:"exp"`
 }
 
 // Readable reports whether anything could be read at all.
