@@ -108,7 +108,7 @@ func TestDelegatedAnswers(t *testing.T) {
 
 func readPEM(t *testing.T, path string) (login.Certificate, error) {
 	t.Helper()
-	data, err := os.ReadFile(path) //nolint:gosec // of the lab
+	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
