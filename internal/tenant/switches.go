@@ -131,3 +131,7 @@ func (s *Service) Erase(ctx context.Context, tx *sqldb.Tx, _ string, names []str
 // PermissionDomains lets a reader read how long the passwords of a domain last. It
 // does not have to have it.
 const PermissionDomains = "Domain.Read.All"
+
+// PermissionGrants lets a reader read the delegated permissions of apps. It does
+// not have to have it.
+const PermissionGrants = "DelegatedPermissionGrant.Read.All"
