@@ -24,7 +24,9 @@ func viewAt(noon time.Time, runs map[int]validation.Result) connectionView {
 // too long ago or too far ahead; what was done by nobody is no change.
 func TestTimeline(t *testing.T) {
 	noon := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
-	token := func(s validation.State) []validation.Probe { return []validation.Probe{{Name: validation.ProbeToken, State: s}} }
+	token := func(s validation.State) []validation.Probe {
+		return []validation.Probe{{Name: validation.ProbeToken, State: s}}
+	}
 	end := noon.AddDate(0, 0, 10)
 	v := viewAt(noon, map[int]validation.Result{
 		1: {Verdict: validation.Works, Probes: token(validation.Passed)}, 2: {Verdict: validation.Blocked, Probes: token(validation.Fail)},
