@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -154,18 +155,25 @@ func TestPlantedInNotices(t *testing.T) {
 	})
 }
 
+var mailedLink = regexp.MustCompile(`https://\S+/setup/\S+`)
+
 // Of a parked account who chose both kinds is mailed once, by the incident; who chose
 // the one alone hears of that; a webhook gets each kind that it chose.
 func TestParkedToldOnce(t *testing.T) {
 	dbtest.EachAddress(t, func(t *testing.T, address string) {
-		e, _, hooks := telling(t, address)
+		e, mail, hooks := telling(t, address)
 		ctx := t.Context()
 		tenant, err := e.AddTenant(ctx, client.TenantRequest{Tenant: e.Lab.Tenant("openharbour").Domain, Name: "Open Harbour"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for email, kinds := range map[string][]string{"both@contoso.example": {"incident.opened", "connection.parked"}, "parked@contoso.example": {"connection.parked"}, "incident@contoso.example": {"incident.opened"}, "none@contoso.example": {}} {
-			if _, err := e.Member(email, map[string]string{tenant.ID: "engineer"}).ChooseNotices(ctx, client.NoticeWishRequest{Kinds: kinds}); err != nil {
+			if _, err := e.Invite(ctx, client.InviteRequest{Email: email, Name: "Eve Person", Roles: map[string]string{tenant.ID: "engineer"}}); err != nil {
+				t.Fatal(err)
+			}
+			arrive(t, mail.Arrived(), 1)
+			letters := mail.Letters()
+			if _, err := e.SetUp(mailedLink.FindString(letters[len(letters)-1].Text), "").ChooseNotices(ctx, client.NoticeWishRequest{Kinds: kinds}); err != nil {
 				t.Fatal(err)
 			}
 		}
