@@ -85,6 +85,7 @@ type ConnectionRequest struct {
 	Profile
 	Credential CredentialRequest `json:"credential,omitzero"`
 	Existing   bool              `json:"existing,omitempty" doc:"The profile is in use elsewhere already: only then may it have an app password"`
+	Schedule   string            `json:"schedule,omitempty" maxLength:"100" doc:"Its own: off, every 6h, daily 02:30 Europe/Berlin; left out: the tenant's"`
 }
 
 // ConnectionChange is a profile in place of the one that had a version.

@@ -63,11 +63,12 @@ type Unread struct {
 	Reason string `json:"reason"`
 }
 
-// ConsentChange is an application permission that came or went.
+// ConsentChange is a permission that came or went.
 type ConsentChange struct {
 	ClientID   string    `json:"client_id"`
 	Name       string    `json:"name" doc:"Of the app"`
-	Resource   string    `json:"resource"`
+	Kind       string    `json:"kind" enum:"application,delegated,user_consent" doc:"delegated: for everybody who signs in to the app; user_consent: single people consented for themselves"`
+	Resource   string    `json:"resource" doc:"The API that it is for"`
 	Permission string    `json:"permission"`
 	Change     string    `json:"change" enum:"added,removed"`
 	Since      time.Time `json:"since" doc:"The reading before: it changed between the two"`
@@ -131,7 +132,7 @@ func (c *Client) RefreshExpiries(ctx context.Context, tenantID string) error {
 	return c.do(ctx, request{method: http.MethodPost, path: path("tenants", tenantID, "expiries", "refresh")})
 }
 
-// ConsentChanges gives the newest changes of application permissions in a tenant.
+// ConsentChanges gives the newest changes of permissions in a tenant.
 func (c *Client) ConsentChanges(ctx context.Context, tenantID string) ([]ConsentChange, error) {
 	l, err := call[List[ConsentChange]](ctx, c, request{method: http.MethodGet, path: path("tenants", tenantID, "consent-changes")})
 	return l.Items, err

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net/http"
+	"time"
 )
 
 // SearchRequest is a text to look up.
@@ -18,18 +19,19 @@ type SearchAnswer struct {
 
 // SearchGroup is what was found of one kind.
 type SearchGroup struct {
-	Kind string      `json:"kind" doc:"tenants, connections, people, filters, tags, pages"`
+	Kind string      `json:"kind" doc:"tenants, connections, incidents, people, accounts (of tenants), filters, tags, pages, audit"`
 	Hits []SearchHit `json:"hits" nullable:"false"`
 	More string      `json:"more,omitempty" doc:"The page of the console that shows the rest"`
 }
 
 // SearchHit is one thing that was found.
 type SearchHit struct {
-	ID       string `json:"id"`
-	Name     string `json:"name"`
-	Note     string `json:"note,omitempty"`
-	Path     string `json:"path" doc:"Of its page in the console"`
-	TenantID string `json:"tenant_id,omitempty"`
+	ID       string     `json:"id"`
+	Name     string     `json:"name"`
+	Note     string     `json:"note,omitempty"`
+	Path     string     `json:"path" doc:"Of its page in the console"`
+	TenantID string     `json:"tenant_id,omitempty"`
+	At       *time.Time `json:"at,omitempty" doc:"Of an entry of the audit log"`
 }
 
 // Search looks a text up in everything that the caller may see.

@@ -37,6 +37,7 @@ type auditList struct {
 	Actor   string    `query:"actor" maxLength:"64"`
 	Object  string    `query:"object" maxLength:"64"`
 	Action  string    `query:"action" maxLength:"64"`
+	Search  string    `query:"search" maxLength:"100" doc:"In action, and name of actor and object, of the newest 20,000 entries"`
 	Outcome string    `query:"outcome" enum:"done,refused,failed"`
 	From    time.Time `query:"from" doc:"Inclusive"`
 	To      time.Time `query:"to" doc:"Exclusive"`
@@ -48,7 +49,7 @@ func (f *face) listAudit(ctx context.Context, in *auditList) (*body[client.List[
 		return nil, err
 	}
 	all, err := f.Audit.List(ctx, audit.Filter{
-		TenantID: in.Tenant, ActorID: in.Actor, ObjectID: in.Object, Action: in.Action, Outcome: audit.Outcome(in.Outcome), From: in.From, To: in.To, Before: before, Limit: in.Limit,
+		TenantID: in.Tenant, ActorID: in.Actor, ObjectID: in.Object, Action: in.Action, Search: in.Search, Outcome: audit.Outcome(in.Outcome), From: in.From, To: in.To, Before: before, Limit: in.Limit,
 	})
 	if err != nil {
 		return nil, err

@@ -99,7 +99,7 @@ func profileOf(p client.Profile) connection.Profile {
 func (f *face) addConnection(ctx context.Context, in *body[client.ConnectionRequest]) (*body[client.Connection], error) {
 	r := in.Body
 	return oneConnection(f.Connections.Create(ctx, connection.CreateRequest{
-		TenantID: r.TenantID, Kind: connection.Kind(r.Kind), Profile: profileOf(r.Profile), Credential: credentialOf(r.Credential), Existing: r.Existing,
+		TenantID: r.TenantID, Kind: connection.Kind(r.Kind), Profile: profileOf(r.Profile), Credential: credentialOf(r.Credential), Existing: r.Existing, Schedule: r.Schedule,
 	}))
 }
 

@@ -20,8 +20,8 @@ func (f *face) expiries(h huma.API) {
 	add(f, h, route{access: view, method: http.MethodGet, path: "/expiry-readings", id: "list-expiry-readings", tag: tag, summary: "How the tenants' credentials were read",
 		long: "At most 200 tenants: those that could not be read first."}, f.listReadings)
 	add(f, h, route{access: needs(audit.PostureRefresh), method: http.MethodPost, path: "/tenants/{id}/expiries/refresh", id: "refresh-expiries", tag: tag, summary: "Have a tenant's credentials read anew"}, f.refreshExpiries)
-	add(f, h, route{access: view, method: http.MethodGet, path: "/tenants/{id}/consent-changes", id: "get-consent-changes", tag: tag, summary: "Application permissions that came or went",
-		long: "The newest 200."}, f.consentChanges)
+	add(f, h, route{access: view, method: http.MethodGet, path: "/tenants/{id}/consent-changes", id: "get-consent-changes", tag: tag, summary: "Permissions that came or went",
+		long: "Application and delegated permissions of the apps that connections and the reader use: the newest 200."}, f.consentChanges)
 	add(f, h, route{access: view, method: http.MethodGet, path: "/calendar", id: "list-calendar-events", tag: tag, summary: "What ends as a calendar (RFC 5545)"}, f.calendar)
 	add(f, h, route{access: self, method: http.MethodGet, path: "/calendar/feeds", id: "get-calendar-feeds", tag: tag, summary: "One's own calendar addresses"}, f.feeds)
 	add(f, h, route{access: self, method: http.MethodPost, path: "/calendar/feeds", id: "new-calendar-feed", tag: tag, summary: "Make a secret calendar address",
@@ -91,7 +91,7 @@ func (f *face) consentChanges(ctx context.Context, in *ByID) (*body[client.List[
 		return nil, err
 	}
 	return list(all, "", func(c expiry.ConsentChange) client.ConsentChange {
-		return client.ConsentChange{ClientID: c.ClientID, Name: c.Name, Resource: c.Resource, Permission: c.Permission, Change: c.Change, Since: c.Since, SeenAt: c.SeenAt}
+		return client.ConsentChange{ClientID: c.ClientID, Name: c.Name, Kind: string(c.Kind), Resource: c.Resource, Permission: c.Permission, Change: c.Change, Since: c.Since, SeenAt: c.SeenAt}
 	}), nil
 }
 

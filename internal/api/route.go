@@ -89,8 +89,18 @@ func (r route) refusals(hasBody bool) []int {
 // accessKey is where a route's access lies in its metadata.
 const accessKey = "access"
 
-// add registers a route with what it does.
+// add registers a route with what it does. It is the only part that the
+// compiler makes anew for each pair of types; [face.register] reads them as the
+// server starts.
 func add[I, O any](f *face, h huma.API, r route, do func(context.Context, *I) (*O, error)) {
+	f.register(h, r, reflect.TypeFor[I](), reflect.TypeFor[O](), func(ctx context.Context, in any) (any, error) {
+		return do(ctx, in.(*I))
+	})
+}
+
+// register adds a route that takes a pointer to the type in and answers with one
+// to the type out, which is [body], [empty] or [huma.StreamResponse].
+func (f *face) register(h huma.API, r route, in, out reflect.Type, do action) {
 	if (r.access == access{}) {
 		panic("the route " + r.id + " does not say who may call it")
 	}
@@ -101,15 +111,15 @@ func add[I, O any](f *face, h huma.API, r route, do func(context.Context, *I) (*
 		r.maxBody = 256 << 10
 	}
 	status := http.StatusOK
-	if reflect.TypeFor[O]() == reflect.TypeFor[empty]() {
+	if out == reflect.TypeFor[empty]() {
 		status = http.StatusNoContent
 	}
 	op := huma.Operation{
 		OperationID: r.id, Method: r.method, Path: prefix + r.path, Summary: r.summary, Description: strings.TrimSpace(r.long), Tags: []string{r.tag},
-		DefaultStatus: status, MaxBodyBytes: r.maxBody, SkipValidateBody: r.raw,
+		DefaultStatus: status, MaxBodyBytes: r.maxBody, SkipValidateBody: r.raw, SkipValidateParams: true, // by [shape.Resolve]
 		Metadata:   map[string]any{accessKey: r.access},
 		Extensions: map[string]any{"x-permission": r.access.word()},
-		Errors:     r.refusals(hasBody[I]()),
+		Errors:     r.refusals(hasBody(in)),
 		Middlewares: huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
 			f.authorise(h, ctx, r.access, next)
 		}},
@@ -122,7 +132,7 @@ func add[I, O any](f *face, h huma.API, r route, do func(context.Context, *I) (*
 		op.Parameters = append(op.Parameters, &huma.Param{Name: idempotencyHeader, In: "header", Description: "Any text of up to 200 characters: a repetition gets the first answer again.", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: new(200)}})
 	}
 	f.routes = append(f.routes, r)
-	huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
+	f.operate(h, op, in, out, func(ctx context.Context, in any) (any, error) {
 		if faults := unstorable(reflect.ValueOf(in), ""); len(faults) > 0 {
 			return nil, invalid(faults...)
 		}
@@ -135,8 +145,7 @@ func add[I, O any](f *face, h huma.API, r route, do func(context.Context, *I) (*
 }
 
 // hasBody reports whether a route's input has a body.
-func hasBody[I any]() bool {
-	in := reflect.TypeFor[I]()
+func hasBody(in reflect.Type) bool {
 	_, parsed := in.FieldByName("Body")
 	_, raw := in.FieldByName("RawBody")
 	return parsed || raw

@@ -36,5 +36,5 @@ func (f *face) search(ctx context.Context, in *body[client.SearchRequest]) (*bod
 }
 
 func searchHit(h search.Hit) client.SearchHit {
-	return client.SearchHit{ID: h.ID, Name: h.Name, Note: h.Note, Path: h.Path, TenantID: h.TenantID}
+	return client.SearchHit{ID: h.ID, Name: h.Name, Note: h.Note, Path: h.Path, TenantID: h.TenantID, At: h.At}
 }

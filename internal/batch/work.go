@@ -82,15 +82,8 @@ func (s *Service) some(ctx context.Context, b *batchRow, k Kind, items []itemRow
 			}
 		})
 	}
-	looked := time.Time{}
 feed:
 	for _, row := range items {
-		if now := time.Now(); now.Sub(looked) > time.Second {
-			looked = now
-			if current, err := find(ctx, s.DB.Read(), b.ID); err != nil || current.State != Running {
-				break // called off: the items have their outcome
-			}
-		}
 		select {
 		case next <- row:
 		case <-stop.Done():
@@ -108,8 +101,16 @@ feed:
 // maxNote bounds what is kept of a reason, in bytes.
 const maxNote = 1000
 
-// one does an item and notes the outcome.
+// one does an item and notes the outcome. It has one already if the batch was
+// called off.
 func (s *Service) one(ctx context.Context, b *batchRow, row itemRow, do func(context.Context, Item) (string, string, error)) error {
+	open, err := s.DB.Read().NewSelect().Model((*itemRow)(nil)).Where("batch_id = ? AND seq = ? AND outcome = ''", b.ID, row.Seq).Exists(ctx)
+	if err != nil {
+		return fmt.Errorf("reading a batch: %w", err)
+	}
+	if !open {
+		return nil
+	}
 	outcome, note, err := do(ctx, row.item())
 	if stopped := context.Cause(ctx); stopped != nil && err != nil {
 		return stopped

@@ -191,6 +191,7 @@ func newConnectionAdd(env Env) *cobra.Command {
 	flags.StringVar(&in.Kind, "kind", "service_account", "service_account or app")
 	profileFlags(cmd, &in.Profile)
 	flags.BoolVar(&in.Existing, "existing", false, "the profile is in use elsewhere already")
+	flags.StringVar(&in.Schedule, "schedule", "", "validate it by itself: off, every 6h, or 'daily 02:30 Europe/Berlin'; as the tenant if left out")
 	credential.add(cmd)
 	return cmd
 }

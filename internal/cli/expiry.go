@@ -13,7 +13,7 @@ import (
 
 func newExpiry(env Env) *cobra.Command {
 	return noun("expiry", "See what ends: secrets, certificates, SAML keys, passwords", "  gatehouse expiry list --within 30",
-		newExpiryList(env), newExpiryShow(env), newExpiryRefresh(env), newExpiryCalendar(env), newExpiryRotate(env))
+		newExpiryList(env), newExpiryShow(env), newExpiryRefresh(env), newExpiryCalendar(env), newExpiryConsents(env), newExpiryRotate(env))
 }
 
 func newExpiryList(env Env) *cobra.Command {

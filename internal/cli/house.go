@@ -210,6 +210,7 @@ func newAuditList(env Env) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.TenantID, "tenant", "", "only of a tenant: its name, domain or id")
 	flags.StringVar(&f.ActorID, "actor", "", "only of an operator, by their id")
+	flags.StringVar(&f.Search, "search", "", "only with this in action or name, of the newest 20,000 entries")
 	flags.StringVar(&f.ObjectID, "object", "", "only on an object, by its id")
 	flags.StringVar(&f.Action, "action", "", "only this action, such as connection.created")
 	flags.StringVar(&f.Outcome, "outcome", "", "only done, refused or failed")

@@ -140,6 +140,41 @@ func TestTenantsApart(t *testing.T) {
 	})
 }
 
+// The schedule that connections fall back on is a tenant's or the server's: who
+// manages the one does not set the other.
+func TestFallbackRights(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		one, two := h.tenant("one"), h.tenant("two")
+		for _, c := range []struct {
+			who  string
+			ctx  context.Context
+			of   string
+			want bool
+		}{
+			{"a technician", as(t.Context(), "Tom", audit.Technician, one), one, false},
+			{"an engineer", as(t.Context(), "Eve", audit.Engineer, one), one, true},
+			{"an engineer elsewhere", as(t.Context(), "Eve", audit.Engineer, two), one, false},
+			{"an administrator elsewhere", as(t.Context(), "Ann", audit.Administrator, two), one, false},
+			{"an administrator of both, for the server", as(t.Context(), "Ann", audit.Administrator, one, two), connection.ServerSchedule, false},
+			{"an engineer everywhere, for the server", as(t.Context(), "Eve", audit.Engineer, audit.AllTenants), connection.ServerSchedule, false},
+			{"an administrator everywhere, for the server", as(t.Context(), "Ann", audit.Administrator, audit.AllTenants), connection.ServerSchedule, true},
+		} {
+			err := h.connections.SetFallback(c.ctx, c.of, "every 12h")
+			var refused *audit.Refused
+			if errors.As(err, &refused) == c.want || err != nil && !errors.As(err, &refused) {
+				t.Errorf("%s: %v", c.who, err)
+			}
+			now, err := h.connections.Schedules(h.boss())
+			if err != nil || !now.Own(c.of).None() != c.want {
+				t.Errorf("%s: it is %q, %v", c.who, now.Own(c.of), err)
+			}
+			if err := h.connections.SetFallback(h.boss(), c.of, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 // Nothing that a secret was planted in shows it: database, audit log, errors.
 func TestPlantedSecrets(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {

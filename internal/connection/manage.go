@@ -2,12 +2,15 @@ package connection
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/schedule"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
@@ -41,6 +44,8 @@ type CreateRequest struct {
 	// Existing: the profile is in use elsewhere already. Only then may it have
 	// an app password, or a client secret for SharePoint.
 	Existing bool
+	// Schedule is its own, as package schedule writes it; "" for the tenant's.
+	Schedule string
 }
 
 // CredentialRequest is a new credential. Exactly one of the members that hold
@@ -78,10 +83,12 @@ func (s *Service) CreateAnd(ctx context.Context, in CreateRequest, also func(ctx
 	if err := s.Audit.Allow(ctx, in.TenantID, audit.ConnectionManage); err != nil {
 		return Connection{}, err
 	}
+	own, wrong := schedule.Parse("schedule", in.Schedule)
 	c, err := s.prepare(in.Kind, in.Profile, in.Credential, in.Existing)
-	if err != nil {
+	if err := together(err, wrong); err != nil {
 		return Connection{}, err
 	}
+	r.Schedule = own.String() // when it is due next, the job that keeps to schedules works out
 	if r.AdminProbe, err = s.askAdmin(ctx, in.TenantID, &in.Profile); err != nil {
 		return Connection{}, err
 	}
@@ -113,6 +120,19 @@ func (s *Service) CreateAnd(ctx context.Context, in CreateRequest, also func(ctx
 		return Connection{}, err
 	}
 	return s.Get(ctx, r.ID)
+}
+
+// together is what is wrong with what was entered, of several checks.
+func together(errs ...error) error {
+	var all fault.List
+	for _, err := range errs {
+		some, ok := errors.AsType[fault.List](err)
+		if err != nil && !ok {
+			return err
+		}
+		all = append(all, some...)
+	}
+	return all.Err()
 }
 
 func (r *row) apply(p Profile) {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"gatehouse/internal/audit"
@@ -35,7 +36,7 @@ func (c *console) showAudit(w http.ResponseWriter, r *http.Request, f *frame, v 
 		return c.Audit.Allow(r.Context(), audit.AllTenants, audit.AuditView)
 	}
 	v.Query = r.URL.Query()
-	filter := audit.Filter{TenantID: v.Query.Get("tenant"), ActorID: v.Query.Get("actor"), ObjectID: v.Query.Get("object"), Action: v.Query.Get("action"), Outcome: audit.Outcome(v.Query.Get("outcome")), Limit: 50}
+	filter := audit.Filter{TenantID: v.Query.Get("tenant"), ActorID: v.Query.Get("actor"), ObjectID: v.Query.Get("object"), Action: v.Query.Get("action"), Search: strings.TrimSpace(v.Query.Get("search")), Outcome: audit.Outcome(v.Query.Get("outcome")), Limit: 50}
 	filter.From, filter.To = day(&v, "from"), day(&v, "to")
 	if !filter.To.IsZero() {
 		filter.To = filter.To.AddDate(0, 0, 1)

@@ -161,7 +161,7 @@ func (c *console) newConnection(w http.ResponseWriter, r *http.Request, f *frame
 	}
 	kind := connection.Kind(typed.Get("kind"))
 	made, err := c.Connections.Create(r.Context(), connection.CreateRequest{
-		TenantID: typed.Get("tenant"), Kind: kind, Profile: typed.profile(), Credential: typed.credential(kind), Existing: typed.on("app_password"),
+		TenantID: typed.Get("tenant"), Kind: kind, Profile: typed.profile(), Credential: typed.credential(kind), Existing: typed.on("app_password"), Schedule: typed.text("schedule"),
 	})
 	if err := typed.connectionFault(err); err != nil {
 		return err

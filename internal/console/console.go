@@ -180,6 +180,7 @@ func (c *console) routes() http.Handler {
 	page("POST /expiries/calendar/{id}/revoke", c.revokeFeed)
 	page("GET /expiries/calendar.ics", c.downloadCalendar)
 	page("POST /tenants/{id}/expiries", c.refreshExpiries)
+	page("GET /tenants/{id}/consent-changes", c.drift)
 	page("POST /tenants/{id}/reader/rotate", c.rotateReader)
 	page("POST /connections/{id}/rotate", c.rotateConnection)
 	page("GET /rotations/{id}", c.rotation)

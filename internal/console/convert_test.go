@@ -17,6 +17,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/secrets"
+	"gatehouse/lab"
 )
 
 // profileTenants are a tenant with an old profile, one that was renamed, one with
@@ -257,6 +258,18 @@ func TestAdminCentre(t *testing.T) {
 	edit("https://MapleGroup-admin.sharepoint.com/_layouts/15/online/AdminHome.aspx").has(t, "The changes are stored", "Entered", "This tenant&#39;s")
 	if now, err := h.connections.Get(h.boss(), renamed.ID); must(t, now, err).AdminURL != "https://maplegroup-admin.sharepoint.com" {
 		t.Errorf("stored as %s", now.AdminURL)
+	}
+	// A host that is silent, or does not say whose it is, is unknown: neither the
+	// tenant's nor nobody's.
+	for fault, reason := range map[lab.Fault]string{{Service: "sharepoint", Kind: "reset"}: "It was not reached", {Service: "sharepoint", Kind: "status", Status: http.StatusServiceUnavailable}: "It answers 503 and does not say whose it is"} {
+		added, err := h.lab.AddFault(fault)
+		must(t, added, err)
+		silent := v.post("/connections/"+wide.ID+"/sharepoint", nil)
+		silent.has(t, reason)
+		if found, err := h.sites.Get(h.boss(), wide.TenantID); must(t, found, err) == nil || len(found.Hosts) == 0 || found.Hosts[0].State != "unknown" {
+			t.Errorf("%s: %+v", fault.Kind, found)
+		}
+		h.lab.ClearFaults()
 	}
 	// The validation of an app that may read sites learns all locations.
 	at := h.at("Oak Office").App("Oak files")

@@ -3,11 +3,13 @@ package console_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"mime/multipart"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,6 +19,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/batch"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/jobs"
 	"gatehouse/internal/operator"
 )
 
@@ -142,6 +145,49 @@ func TestManyRefused(t *testing.T) {
 	}
 	if _, err := h.batches.Cancel(audit.With(t.Context(), audit.Actor{Kind: audit.Operator, ID: "vic", Roles: map[string]audit.Role{own.ID: audit.Viewer}}), b.ID); err == nil {
 		t.Error("a viewer calls a batch off")
+	}
+}
+
+// TestCancelMidway calls a batch off while it runs: what was begun is done and keeps
+// its outcome, nothing else is begun, and it stays so.
+func TestCancelMidway(t *testing.T) {
+	t.Parallel()
+	var queue *jobs.Queue
+	h := newHouse(t, func(h *house) { h.register = func(q *jobs.Queue) { queue = q } })
+	v := h.visitor(h.administrator())
+	at := h.add("Open Harbour")
+	begun, release := make(chan int64, 8), make(chan struct{})
+	h.batches.Register(batch.Kind{Name: "held", Permission: audit.ConnectionManage, Together: 2, Begin: func(json.RawMessage, string) (func(context.Context, batch.Item) (string, string, error), error) {
+		return func(_ context.Context, i batch.Item) (string, string, error) {
+			begun <- i.Seq
+			<-release
+			return batch.Changed, "", nil
+		}, nil
+	}})
+	b, err := h.batches.Start(h.boss(), batch.Request{Kind: "held", Words: "Hold", Items: slices.Repeat([]batch.Item{{TenantID: at.ID, Name: "one"}}, 6)})
+	must(t, b, err)
+	first := []int64{<-begun, <-begun}
+	v.post("/batches/"+b.ID+"/cancel", nil).has(t, "Called off")
+	close(release)
+	h.eventually("the batch's job has not ended", func() bool {
+		all, _, err := queue.List(h.boss(), jobs.Filter{AllTenants: true, Kinds: []string{"batch"}, States: []jobs.State{jobs.Done}}, "", 10)
+		return len(must(t, all, err)) == 1
+	})
+	items, _, err := h.batches.Items(h.boss(), b.ID, "", connection.Page{})
+	for _, i := range must(t, items, err) {
+		want := batch.CalledOff
+		if slices.Contains(first, i.Seq) {
+			want = batch.Changed
+		}
+		if i.Outcome != want {
+			t.Errorf("item %d came out as %q, want %q", i.Seq, i.Outcome, want)
+		}
+	}
+	if len(items) != 6 || len(begun) > 0 {
+		t.Errorf("%d items, %d begun after it was called off", len(items), len(begun))
+	}
+	if now, err := h.batches.Get(h.boss(), b.ID); must(t, now, err).State != batch.Cancelled {
+		t.Errorf("the batch is %s", now.State)
 	}
 }
 

@@ -161,7 +161,7 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 		Outside: notify.Outside{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Roots: notifytest.Roots(t)},
 	})
 	queue.start()
-	searching := search.New(search.Config{Tenants: h.tenants, Connections: h.connections, Operators: h.operators, Incidents: h.incidents})
+	searching := search.New(search.Config{Tenants: h.tenants, Connections: h.connections, Operators: h.operators, Incidents: h.incidents, Audit: h.log})
 	h.server.Config.Handler = http.NewCrossOriginProtection().Handler(console.New(console.Config{
 		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Hosts: h.sites, Conversions: h.conversions, Incidents: h.incidents, Batches: h.batches, Transfer: transfers, Search: searching, Expiries: h.expiries, Rotations: h.rotations, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
 		Doctor: func(context.Context) []client.Finding {

@@ -66,6 +66,7 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 	must(t, key, err2)
 	swept := h.daily(shown["Nightly backup"], eve)
 	ends := h.forecast(first)
+	h.consents(first)
 	account, app, off := "/connections/"+shown["Admin tool"].ID, "/connections/"+made.ID, "/tenants/"+tenants["Azure Quay"].ID
 	return h, cookie, append([]screen{
 		{"overview", "/"}, {"tenants", "/tenants"}, {"tenants-none-fit", "/tenants?search=zzz"}, {"tenant-new", "/tenants/new"}, {"tenant", "/tenants/" + first.ID}, {"tenant-without-rules", off},
@@ -76,7 +77,7 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 		{"incidents", "/incidents"}, {"incidents-all", "/incidents?state=all"}, {"incidents-none-fit", "/incidents?search=zzz"}, {"incident", stopped}, {"incident-parked", waiting}, {"incident-ended", ended},
 		{"connections-filtered", "/connections?tag=finance"}, {"batches", "/batches"}, {"batch", "/batches/" + swept}, {"import", "/connections/import"}, {"schedule", "/settings/schedule"}, {"search", "/search"},
 		{"expiries", "/expiries"}, {"expiries-none-fit", "/expiries?search=zzz"}, {"expiry", "/expiries/" + ends.secret}, {"expiry-reader", "/expiries/r-" + first.ID}, {"expiry-unknown", "/expiries?within=unknown"},
-		{"expiry-calendar", "/expiries/calendar"}, {"rotation", "/rotations/" + ends.rotation},
+		{"consent-changes", "/tenants/" + first.ID + "/consent-changes"}, {"expiry-calendar", "/expiries/calendar"}, {"rotation", "/rotations/" + ends.rotation},
 		{"jobs", "/jobs"}, {"audit", "/audit"}, {"operators", "/operators"}, {"operator-new", "/operators/new"}, {"operator", "/operators/" + eve.ID},
 		{"operator-disable", "/operators/" + eve.ID + "/disable"}, {"operator-remove", "/operators/" + eve.ID + "/remove"},
 		{"operators-directory", "/operators/directory"}, {"assignment-new", "/operators/directory/new?directory=" + first.DirectoryID}, {"assignment-found", "/operators/directory/new?search=Con&directory=" + first.DirectoryID},

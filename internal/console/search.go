@@ -39,7 +39,7 @@ func (c *console) search(w http.ResponseWriter, r *http.Request, f *frame) error
 }
 
 var groupNames = map[string]string{
-	search.Tenants: "Tenants", search.Connections: "Connections", search.Incidents: "Incidents", search.People: "People", search.Filters: "Saved filters", search.Tags: "Tags", search.Pages: "Pages",
+	search.Tenants: "Tenants", search.Connections: "Connections", search.Incidents: "Incidents", search.People: "People", search.Filters: "Saved filters", search.Tags: "Tags", search.Pages: "Pages", search.Accounts: "Accounts in tenants", search.Audit: "Audit",
 }
 
 // groupName is a kind of hits in words.
@@ -48,4 +48,12 @@ func groupName(kind string) string {
 		return name
 	}
 	return sentenceCase(kind)
+}
+
+// hitName is a hit in words.
+func hitName(kind string, h search.Hit) string {
+	if kind == search.Audit {
+		return actionWords(h.Name)
+	}
+	return h.Name
 }

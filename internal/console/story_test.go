@@ -42,10 +42,12 @@ func TestWithoutScripts(t *testing.T) {
 
 	user := h.at("Default Shield").User("svc-connection")
 	form := url.Values{"tenant": {id}, "kind": {"service_account"}, "name": {"Admin tool"}, "username": {"nobody"}, "password": {*user.Password}, "services": {"graph"}, "consumer.holds_credential": {"gatehouse"}}
-	v.post("/connections/new", form).has(t, "is no user name", `value="nobody"`)
+	form.Set("schedule", "sometimes")
+	v.post("/connections/new", form).has(t, "is no user name", `value="nobody"`, "write off, every 6h", `value="sometimes"`)
 	form.Set("username", user.UPN)
+	form.Set("schedule", "every 12h")
 	made := v.post("/connections/new", form)
-	made.has(t, "Nobody has looked yet")
+	made.has(t, "Nobody has looked yet", `value="every 12h"`)
 	v.post(made.Path+"/validate", nil)
 	h.eventually("no verdict came", func() bool { return strings.Contains(v.get(made.Path).Text, "What helps") })
 	v.get(made.Path).has(t, "Blocked", "Who must act", "AADSTS50076", "reload this page")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gatehouse/internal/connection"
+	"gatehouse/internal/expiry"
 	"gatehouse/internal/incident"
 	"gatehouse/internal/posture"
 	"gatehouse/internal/tenant"
@@ -102,6 +103,7 @@ type tenantView struct {
 	Form        *form
 	Schedules   connection.Schedules
 	Rotation    rotationView // of the reader's certificate
+	Drift       []expiry.ConsentChange
 }
 
 func (c *console) tenant(w http.ResponseWriter, r *http.Request, f *frame) error {
@@ -137,6 +139,9 @@ func (c *console) showTenant(w http.ResponseWriter, r *http.Request, f *frame, t
 		if v.Rotation, err = c.rotationOf(r, t.ID, t.Reader.NotAfter); err != nil {
 			return err
 		}
+	}
+	if v.Drift, err = c.Expiries.ConsentChanges(r.Context(), t.ID, fewChanges); err != nil {
+		return err
 	}
 	f.Title, f.Noun = t.Name, "tenants"
 	return show(w, r, status, tenantPage(f, v))

@@ -20,7 +20,7 @@ type findings struct {
 	rows   []row
 	whole  []Holder // the holders whose rows are all there
 	unread []Unread
-	grants map[string]appGrants // by client id; nil if they could not be read
+	grants map[string]appGrants // by client id
 }
 
 // fetcher reads one tenant.
@@ -32,6 +32,7 @@ type fetcher struct {
 	reading  string                  // client id of the reader
 	used     map[[2]string]time.Time // last sign-in by client id and key id
 	apps     []object                // service principals that are used here
+	apis     map[string]*api         // that permissions are for, by id
 }
 
 // fetch reads a tenant. The error is for what says nothing about any part: no

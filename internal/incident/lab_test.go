@@ -173,6 +173,19 @@ func (h *house) upload(at lab.ReadyTenant, added tenant.Tenant, n int) {
 // outage.
 func TestServiceTrouble(t *testing.T) {
 	t.Parallel()
+	for name, c := range map[string]struct {
+		path   string
+		before bool // it worked a moment ago: the public metadata is remembered
+	}{"metadata": {"/*/v2.0/.well-known/openid-configuration", false}, "token endpoint": {"/*/oauth2/v2.0/token", true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			serviceTrouble(t, c.path, c.before)
+		})
+	}
+}
+
+// serviceTrouble lets a part of the sign-in service answer 503 for a while.
+func serviceTrouble(t *testing.T, path string, before bool) {
 	l := lab.Start(t)
 	h := withLab(t, l)
 	var connections []connection.Connection
@@ -180,8 +193,13 @@ func TestServiceTrouble(t *testing.T) {
 		at := l.Tenant(of.tenant)
 		connections = append(connections, h.signsIn(l, at, h.add(at).ID, of.user, connection.Consumer{}))
 	}
-	// Before anything was read: the public metadata is remembered for a while.
-	if _, err := l.AddFault(lab.Fault{Kind: "status", Status: 503, Path: "/*/v2.0/.well-known/openid-configuration"}); err != nil {
+	if before {
+		h.validate(connections...)
+		if all := h.list(h.boss(), incident.Filter{}); len(all) != 0 {
+			t.Fatalf("before the outage: %s", words(all))
+		}
+	}
+	if _, err := l.AddFault(lab.Fault{Kind: "status", Status: 503, Path: path}); err != nil {
 		t.Fatal(err)
 	}
 	h.validate(connections[0])

@@ -24,7 +24,11 @@ type Event struct {
 	// Thread is the key of the first notice about the same thing. Its other keys
 	// begin with it and "/". Who was told of one of them is not told again, and
 	// without anybody else to tell nothing is written.
-	Thread      string
+	Thread string
+	// Beside is another kind of notices about the same thing: people who were told
+	// of it in the thread are not told in other words. Webhooks hear of each kind that
+	// they chose, as a program may wait for it.
+	Beside      string
 	Title, Text string         // plain words, no secrets
 	Path        string         // page of the console, "/incidents/…"; "" for none
 	At          time.Time      // when it happened; now if zero

@@ -103,7 +103,7 @@ func (d deliveryRow) receiver() string { return d.Channel + " " + d.OperatorID +
 func (s *Service) told(ctx context.Context, tx *sqldb.Tx, e Event) (map[string]bool, error) {
 	var rows []deliveryRow
 	err := tx.NewSelect().Model(&rows).Column("channel", "operator_id", "webhook_id").
-		Where("notice_id IN (SELECT id FROM notices WHERE kind = ? AND (key = ? OR key >= ? AND key < ?))", e.Kind, e.Thread, e.Thread+"/", e.Thread+"0"). // '0' follows '/'
+		Where("notice_id IN (SELECT id FROM notices WHERE (kind = ? OR kind = ? AND d.channel = ?) AND (key = ? OR key >= ? AND key < ?))", e.Kind, e.Beside, ByMail, e.Thread, e.Thread+"/", e.Thread+"0"). // '0' follows '/'
 		Scan(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading who was told: %w", err)

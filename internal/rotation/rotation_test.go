@@ -314,7 +314,50 @@ func TestRights(t *testing.T) {
 		if !slices.ContainsFunc(all, func(r rotation.Rotation) bool { return r.ID == begun.ID }) {
 			t.Errorf("listed are %v", all)
 		}
-		_, err = h.tenants.Add(h.boss(), tenant.AddRequest{NameOrID: h.lab.Tenant("ledgerlane").Domain})
+	})
+}
+
+// Who administers another tenant neither begins, sees nor undoes the rotation of a
+// connection of this one, whichever tenant is named with it.
+func TestTenantsApart(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, h *house) {
+		other, err := h.tenants.Add(h.boss(), tenant.AddRequest{NameOrID: h.lab.Tenant("ledgerlane").Domain})
 		must(t, err)
+		c, err := h.connections.Create(h.boss(), connection.CreateRequest{
+			TenantID: h.at.ID, Kind: connection.App, Profile: connection.Profile{Name: "Reports", ClientID: h.clientID, Services: []string{"graph"}}, Credential: connection.CredentialRequest{Generate: true},
+		})
+		must(t, err)
+		begun, err := h.Begin(h.boss(), rotation.Target{ConnectionID: c.ID})
+		must(t, err)
+		stranger := audit.With(t.Context(), audit.Actor{Kind: audit.Operator, ID: "eve", Name: "Eve", Roles: map[string]audit.Role{other.ID: audit.Administrator}})
+		for name, do := range map[string]func() error{
+			"begin": func() error { _, err := h.Begin(stranger, rotation.Target{ConnectionID: c.ID}); return err },
+			"begin as one's own": func() error {
+				_, err := h.Begin(stranger, rotation.Target{TenantID: other.ID, ConnectionID: c.ID})
+				return err
+			},
+			"begin of the reader": func() error { _, err := h.Begin(stranger, rotation.Target{TenantID: h.at.ID}); return err },
+			"get":                 func() error { _, err := h.Get(stranger, begun.ID); return err },
+			"undo":                func() error { _, err := h.Undo(stranger, begun.ID); return err },
+			"latest": func() error {
+				_, err := h.Latest(stranger, rotation.Target{TenantID: h.at.ID, ConnectionID: c.ID})
+				return err
+			},
+		} {
+			var refused *audit.Refused
+			if err := do(); !errors.As(err, &refused) || !refused.Hidden {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if r, err := h.Latest(stranger, rotation.Target{TenantID: other.ID, ConnectionID: c.ID}); err != nil || r != nil {
+			t.Errorf("the latest under one's own tenant: %+v %v", r, err)
+		}
+		if all, _, err := h.List(stranger, rotation.Filter{ConnectionID: c.ID}, rotation.Page{}); err != nil || len(all) != 0 {
+			t.Errorf("listed: %+v %v", all, err)
+		}
+		if now, err := h.Get(h.boss(), begun.ID); err != nil || now.State != rotation.Planned || now.TenantID != h.at.ID {
+			t.Errorf("afterwards: %+v %v", now, err)
+		}
 	})
 }

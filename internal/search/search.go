@@ -1,14 +1,18 @@
 // Package search looks a text up in everything that there is: tenants,
-// connections, people, saved filters, tags, pages, and, where the text is an error
-// message, what is known about errors. Each part shows only what the actor may see,
+// connections, people, accounts of tenants, saved filters, tags, pages, the newest
+// entries of the audit log, and, where the text is an error message, what is known
+// about errors. Each part shows only what the actor may see,
 // as its own list does.
 package search
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
@@ -28,6 +32,8 @@ const (
 	Incidents   = "incidents"
 	Tags        = "tags"
 	Pages       = "pages"
+	Accounts    = "accounts" // in tenants, as far as snapshots hold them
+	Audit       = "audit"
 )
 
 // Hit is one thing that was found.
@@ -35,6 +41,7 @@ type Hit struct {
 	ID, Name, Note string
 	Path           string // of its page in the console
 	TenantID       string
+	At             *time.Time // of an entry of the audit log
 	// Connection is set for one, for its state.
 	Connection *connection.Connection
 }
@@ -60,6 +67,7 @@ type Config struct {
 	Connections *connection.Service
 	Operators   *operator.Service
 	Incidents   *incident.Service
+	Audit       *audit.Log
 }
 
 // Service looks things up.
@@ -88,7 +96,7 @@ func (s *Service) Look(ctx context.Context, text string) (Answer, error) {
 	}
 	var out Answer
 	if len(text) <= maxName && !strings.Contains(text, "\n") {
-		for _, look := range []func(context.Context, string, int) (Group, error){s.tenants, s.connections, s.incidents, s.people, s.filters, s.tags, s.pages} {
+		for _, look := range []func(context.Context, string, int) (Group, error){s.tenants, s.connections, s.incidents, s.people, s.accounts, s.filters, s.tags, s.pages, s.audit} {
 			g, err := look(ctx, text, most)
 			if err != nil {
 				return Answer{}, fmt.Errorf("looking up a text: %w", err)
@@ -154,6 +162,38 @@ func (s *Service) people(ctx context.Context, text string, most int) (Group, err
 		if len(g.Hits) < most && contains(text, o.Name, o.Email) {
 			g.Hits = append(g.Hits, Hit{ID: o.ID, Name: o.Name, Note: o.Email, Path: "/operators/" + o.ID})
 		}
+	}
+	return g, err
+}
+
+// accounts are those that the tenants' snapshots hold.
+func (s *Service) accounts(ctx context.Context, text string, most int) (Group, error) {
+	g := Group{Kind: Accounts}
+	found, err := s.Tenants.Accounts(ctx, text, most)
+	for _, a := range found {
+		note := a.TenantName
+		if a.Name != "" {
+			note = a.UPN + ", " + note
+		}
+		g.Hits = append(g.Hits, Hit{ID: a.AccountID, Name: cmp.Or(a.Name, a.UPN), Note: note, Path: "/tenants/" + a.TenantID, TenantID: a.TenantID})
+	}
+	return g, err
+}
+
+// audit are entries of the audit log, the newest first.
+func (s *Service) audit(ctx context.Context, text string, most int) (Group, error) {
+	g := Group{Kind: Audit}
+	found, err := s.Audit.List(ctx, audit.Filter{Search: text, Limit: most})
+	for _, r := range found {
+		note := "by " + cmp.Or(r.ActorName, string(r.ActorKind))
+		if r.ObjectName != "" {
+			note = r.ObjectName + ", " + note
+		}
+		at := r.At.UTC()
+		g.Hits = append(g.Hits, Hit{ID: strconv.FormatInt(r.Seq, 10), Name: r.Action, Note: note, Path: "/audit?" + url.Values{"object": {r.ObjectID}, "action": {r.Action}}.Encode(), TenantID: r.TenantID, At: &at})
+	}
+	if len(found) == most {
+		g.More = "/audit?" + url.Values{"search": {text}}.Encode()
 	}
 	return g, err
 }

@@ -143,15 +143,23 @@ func TestLogWithoutSecrets(t *testing.T) {
 	link := e.SetUpLink()
 	get(t, c, http.MethodGet, link, nil)
 	get(t, c, http.MethodGet, e.URL+"/api/v1/session", nil, "Authorization", "Bearer "+e.Token())
+	feed, err := e.NewCalendarFeed(t.Context(), client.FeedRequest{Name: "Outlook"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := get(t, c, http.MethodGet, feed.Address, nil); r.StatusCode != http.StatusOK {
+		t.Errorf("the calendar: %s", r.Status)
+	}
+	calendar := strings.TrimSuffix(feed.Address[strings.LastIndex(feed.Address, "/")+1:], ".ics")
 	if err := e.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	for what, secret := range map[string]string{"the link": link[strings.LastIndex(link, "/")+1:], "the token": e.Token(), "the password": testenv.Password} {
+	for what, secret := range map[string]string{"the link": link[strings.LastIndex(link, "/")+1:], "the token": e.Token(), "the calendar": calendar, "the password": testenv.Password} {
 		if strings.Contains(e.Log(), secret) {
 			t.Errorf("the log shows %s", what)
 		}
 	}
-	if !strings.Contains(e.Log(), "/setup/…") {
+	if !strings.Contains(e.Log(), "/setup/…") || !strings.Contains(e.Log(), "/calendar/…") {
 		t.Error("the log does not tell the request at all")
 	}
 }

@@ -24,6 +24,7 @@ type acknowledged struct {
 	apps      []string // connections with the right secret
 	accounts  []string // connections whose password is wrong
 	runs      []string
+	batches   []string
 	tries     map[string]int // passwords that the lab saw, by user name
 	rotations int
 	left      int    // how many more until the server is killed
@@ -55,7 +56,7 @@ func some[T any](a *acknowledged, list *[]T) (v T, ok bool) {
 // load makes tenants, connections and validations, tries wrong passwords again,
 // and begins to change the keys, until the server is gone.
 func (a *acknowledged) load(ctx context.Context, c *client.Client, l *lab.Lab) {
-	steps := []func(context.Context, *client.Client, *lab.Lab) error{a.addTenant, a.addApp, a.addAccount, a.addAccount, a.validateAgain, a.validateAgain, a.rotate}
+	steps := []func(context.Context, *client.Client, *lab.Lab) error{a.addTenant, a.addApp, a.addAccount, a.addAccount, a.validateAgain, a.validateAgain, a.sweep, a.tag, a.rotate}
 	for ctx.Err() == nil {
 		var p *client.Problem
 		err := steps[rand.IntN(len(steps))](ctx, c, l)
@@ -132,6 +133,23 @@ func (a *acknowledged) validateAgain(ctx context.Context, c *client.Client, _ *l
 	return a.validate(ctx, c, id)
 }
 
+// sweep validates all connections, tag gives all of them a tag of its own.
+func (a *acknowledged) sweep(ctx context.Context, c *client.Client, _ *lab.Lab) error {
+	return a.batch(ctx, c, client.BatchRequest{Action: "validate", Filter: &client.ConnectionSearch{}})
+}
+
+func (a *acknowledged) tag(ctx context.Context, c *client.Client, _ *lab.Lab) error {
+	return a.batch(ctx, c, client.BatchRequest{Action: "add_tag", Value: fmt.Sprintf("t%d", rand.Int32()), Filter: &client.ConnectionSearch{}})
+}
+
+func (a *acknowledged) batch(ctx context.Context, c *client.Client, r client.BatchRequest) error {
+	begun, err := c.StartBatch(ctx, r)
+	if err == nil {
+		note(a, &a.batches, begun.ID)
+	}
+	return err
+}
+
 func (a *acknowledged) rotate(ctx context.Context, c *client.Client, _ *lab.Lab) error {
 	_, err := c.RotateKeys(ctx)
 	if err == nil {
@@ -196,7 +214,7 @@ func TestKilled(t *testing.T) {
 			}
 		}
 		nothingLost(t, address)
-		t.Logf("%d tenants, %d apps, %d accounts, %d validations acknowledged; %d passwords sent, %d key rotations begun", len(a.tenants), len(a.apps), len(a.accounts), len(a.runs), sent, a.rotations)
+		t.Logf("%d batches, %d tenants, %d apps, %d accounts, %d validations acknowledged; %d passwords sent, %d key rotations begun", len(a.batches), len(a.tenants), len(a.apps), len(a.accounts), len(a.runs), sent, a.rotations)
 		if len(a.runs) < rounds || len(a.accounts) == 0 || len(a.apps) == 0 || sent == 0 || a.rotations == 0 {
 			t.Error("there was hardly any load")
 		}
@@ -220,6 +238,7 @@ func (k *killed) check(c *client.Client, a *acknowledged) {
 	for _, id := range a.runs {
 		k.ended(ctx, c, id)
 	}
+	k.swept(ctx, c, a.batches)
 	k.idle(ctx, c)
 	// The secrets open, whichever key sealed them.
 	for _, id := range a.apps[:min(len(a.apps), 20)] {
@@ -249,6 +268,30 @@ func (k *killed) ended(ctx context.Context, c *client.Client, id string) client.
 			return v
 		}
 		<-tick.C
+	}
+}
+
+// swept waits for the end of all batches, acknowledged or not: each was gone on
+// with after each kill, and each of its connections has an outcome.
+func (k *killed) swept(ctx context.Context, c *client.Client, acknowledged []string) {
+	k.t.Helper()
+	for p := (client.Page{Limit: 100}); ; {
+		all, next, err := c.Batches(ctx, p)
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		for _, b := range all {
+			acknowledged = slices.DeleteFunc(acknowledged, func(id string) bool { return id == b.ID })
+			if b, err = c.AwaitBatch(ctx, b.ID, func(client.Batch) {}); err != nil || b.State != "done" || b.Done != b.Total || b.Outcomes["error"] > 0 {
+				k.t.Errorf("the batch %q: %s, %d of %d, %v, %v", b.Words, b.State, b.Done, b.Total, b.Outcomes, err)
+			}
+		}
+		if p.After = next; next == "" {
+			break
+		}
+	}
+	if len(acknowledged) > 0 {
+		k.t.Errorf("%d batches were acknowledged and are not there", len(acknowledged))
 	}
 }
 
@@ -284,6 +327,7 @@ func nothingLost(t *testing.T, address string) {
 		"jobs without a validation":                     "SELECT count(*) FROM river_job j WHERE j.kind = 'validation' AND NOT EXISTS (SELECT 1 FROM validations v WHERE v.job_id = j.id)",
 		"jobs that failed":                              "SELECT count(*) FROM river_job j JOIN validations v ON v.job_id = j.id WHERE v.state IN ('done', 'unknown') AND j.state IN ('discarded', 'cancelled')",
 		"validations that have not ended":               "SELECT count(*) FROM validations WHERE state NOT IN ('done', 'unknown')",
+		"tags given twice":                              "SELECT count(*) FROM (SELECT object_id, count(*) AS n FROM audit WHERE action = 'connection.tagged' AND outcome = 'done' GROUP BY object_id) AS a WHERE a.n > (SELECT count(*) FROM batch_items i JOIN batches b ON b.id = i.batch_id WHERE b.kind = 'add_tag' AND i.object_id = a.object_id)",
 		"tries without an end of a run that has one":    "SELECT count(*) FROM validation_attempts p JOIN validations v ON v.id = p.validation_id WHERE v.state = 'done' AND p.result = ''",
 	} {
 		var n int

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -150,6 +151,60 @@ func TestPlantedInNotices(t *testing.T) {
 		}
 		if key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(hook.Secret, "whsec_")); err != nil || strings.Contains(rows, string(key)) {
 			t.Errorf("the bytes of a secret are in the database (%v)", err)
+		}
+	})
+}
+
+var mailedLink = regexp.MustCompile(`https://\S+/setup/\S+`)
+
+// Of a parked account who chose both kinds is mailed once, by the incident; who chose
+// the one alone hears of that; a webhook gets each kind that it chose.
+func TestParkedToldOnce(t *testing.T) {
+	dbtest.EachAddress(t, func(t *testing.T, address string) {
+		e, mail, hooks := telling(t, address)
+		ctx := t.Context()
+		tenant, err := e.AddTenant(ctx, client.TenantRequest{Tenant: e.Lab.Tenant("openharbour").Domain, Name: "Open Harbour"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for email, kinds := range map[string][]string{"both@contoso.example": {"incident.opened", "connection.parked"}, "parked@contoso.example": {"connection.parked"}, "incident@contoso.example": {"incident.opened"}, "none@contoso.example": {}} {
+			if _, err := e.Invite(ctx, client.InviteRequest{Email: email, Name: "Eve Person", Roles: map[string]string{tenant.ID: "engineer"}}); err != nil {
+				t.Fatal(err)
+			}
+			arrive(t, mail.Arrived(), 1)
+			letters := mail.Letters()
+			if _, err := e.SetUp(mailedLink.FindString(letters[len(letters)-1].Text), "").ChooseNotices(ctx, client.NoticeWishRequest{Kinds: kinds}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := e.AddWebhook(ctx, client.WebhookRequest{Name: "Receiver", URL: hooks.URL + "/in", Kinds: []string{"incident.opened", "connection.parked"}}); err != nil {
+			t.Fatal(err)
+		}
+		c, err := e.AddConnection(ctx, client.ConnectionRequest{
+			TenantID: tenant.ID, Kind: "service_account", Profile: client.Profile{Name: "Nightly backup", Username: e.Lab.Tenant("openharbour").User("svc-backup").UPN, Services: []string{"graph"}}, Credential: client.CredentialRequest{Password: "not the password"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Validate(ctx, c.ID); err != nil {
+			t.Fatal(err)
+		}
+		arrive(t, hooks.Arrived(), 2)
+		told := map[string][]string{}
+		for _, kind := range []string{"connection.parked", "incident.opened"} {
+			all, _, err := e.Notices(ctx, client.NoticeFilter{Kind: kind}, client.Page{})
+			if err != nil || len(all) != 1 {
+				t.Fatalf("%s: %+v %v", kind, all, err)
+			}
+			for _, d := range all[0].Deliveries {
+				told[d.Address] = append(told[d.Address], kind)
+			}
+		}
+		hook := strings.TrimSuffix(strings.TrimPrefix(hooks.URL, "https://"), "/")
+		for who, want := range map[string]string{"both@contoso.example": "[incident.opened]", "parked@contoso.example": "[connection.parked]", "incident@contoso.example": "[incident.opened]", "none@contoso.example": "[]", "https://" + hook: "[connection.parked incident.opened]"} {
+			if got := fmt.Sprint(told[who]); got != want {
+				t.Errorf("%s is told of %s, want %s (of %v)", who, got, want, told)
+			}
 		}
 	})
 }

@@ -193,7 +193,7 @@ func (s *Server) buildFeatures() (err error) {
 	})
 	s.batches = batch.New(batch.Config{DB: s.db, Audit: s.audit, Connections: s.connections, Runs: s.runs, Jobs: s.queue, Live: s.hub})
 	s.transfer = transfer.New(transfer.Config{Tenants: s.tenants, Connections: s.connections, Batches: s.batches})
-	s.search = search.New(search.Config{Tenants: s.tenants, Connections: s.connections, Operators: s.operator, Incidents: s.incidents})
+	s.search = search.New(search.Config{Tenants: s.tenants, Connections: s.connections, Operators: s.operator, Incidents: s.incidents, Audit: s.audit})
 	s.rotations = rotation.New(rotation.Config{
 		DB: s.db, Audit: s.audit, Keys: s.keys, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Tenants: s.tenants, Connections: s.connections,
 	})

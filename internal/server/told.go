@@ -29,7 +29,7 @@ func (s *Server) tellIncident(ctx context.Context, tx *sqldb.Tx, n incident.News
 		return err
 	}
 	if n.What == incident.Open && n.Kind == string(incident.KindAccount) {
-		e.Kind = notify.Parked
+		e.Kind, e.Thread, e.Beside = notify.Parked, n.ID, notify.IncidentOpened
 		return s.notices.Publish(ctx, tx, e)
 	}
 	for _, tenant := range n.Tenants {

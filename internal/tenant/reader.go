@@ -200,7 +200,7 @@ func (s *Service) inspect(ctx context.Context, r *row, reader *readerRow) (inspe
 		}
 	}
 	for _, p := range token.Claims.Roles {
-		if !slices.Contains(required(), p) && p != PermissionDomains {
+		if !slices.Contains(required(), p) && p != PermissionDomains && p != PermissionGrants {
 			surplus = append(surplus, p)
 		}
 	}
@@ -254,6 +254,9 @@ func (s *Service) RemoveReader(ctx context.Context, id string) error {
 		}
 		if _, err := tx.NewDelete().Model((*snapshotRow)(nil)).Where("tenant_id = ? AND source = ?", id, FromReader).Exec(ctx); err != nil {
 			return fmt.Errorf("removing a reader's snapshot: %w", err)
+		}
+		if _, err := tx.NewDelete().Model((*Account)(nil)).Where("tenant_id = ? AND NOT EXISTS (SELECT 1 FROM snapshots AS s WHERE s.tenant_id = a.tenant_id)", id).Exec(ctx); err != nil {
+			return fmt.Errorf("removing a reader's accounts: %w", err)
 		}
 		return putSwitch(ctx, tx, switchRow{TenantID: id, Name: Diagnose, State: Off})
 	})

@@ -96,9 +96,15 @@ func (s *Service) keep(ctx context.Context, id string, p audit.Permission, snaps
 	details := map[string]any{"source": source, "taken_at": snapshot.TakenAt.UTC().Format(time.RFC3339), "unread": len(snapshot.Unread)}
 	return s.change(ctx, id, p, "snapshot.stored", details, func(ctx context.Context, tx *sqldb.Tx, r *row) error {
 		kept := &snapshotRow{TenantID: id, TakenAt: snapshot.TakenAt.UTC(), Source: source, Data: string(data)}
-		if _, err := tx.NewInsert().Model(kept).On("CONFLICT (tenant_id) DO UPDATE").Set("taken_at = EXCLUDED.taken_at, source = EXCLUDED.source, data = EXCLUDED.data").
-			Where("s.taken_at <= EXCLUDED.taken_at").Exec(ctx); err != nil {
+		stored, err := tx.NewInsert().Model(kept).On("CONFLICT (tenant_id) DO UPDATE").Set("taken_at = EXCLUDED.taken_at, source = EXCLUDED.source, data = EXCLUDED.data").
+			Where("s.taken_at <= EXCLUDED.taken_at").Exec(ctx)
+		if err != nil {
 			return fmt.Errorf("keeping a snapshot: %w", err)
+		}
+		if n, err := stored.RowsAffected(); err == nil && n > 0 { // a newer one stays, with its accounts
+			if err := keepAccounts(ctx, tx, id, snapshot); err != nil {
+				return err
+			}
 		}
 		if err := addDomains(ctx, tx, id, snapshot.Domains); err != nil {
 			return err

@@ -152,9 +152,7 @@ func (p Page) Place(columns int) ([]string, error) {
 }
 
 // Like is the pattern of a search text in a LIKE with ESCAPE '!'.
-func Like(text string) string {
-	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(strings.ToLower(strings.TrimSpace(text))) + "%"
-}
+func Like(text string) string { return sqldb.Like(text) }
 
 // List gives tenants by name: those that the actor may see. The cursor of the
 // next page is "" after the last one.

@@ -119,11 +119,15 @@ func required() []string {
 // has to hold, and who consents.
 func Reads() Switch { return catalogue[0] }
 
-// Erase takes a person's names out of the switches that they set. It is an
+// Erase takes a person's names out of the switches that they set, and out of the
+// accounts that are found by name. It is an
 // [gatehouse/internal/operator.Eraser].
 func (s *Service) Erase(ctx context.Context, tx *sqldb.Tx, _ string, names []string) error {
 	if _, err := tx.NewUpdate().Model((*switchRow)(nil)).Set("consented_by = ''").Where("consented_by IN (?)", bun.List(names)).Exec(ctx); err != nil {
 		return fmt.Errorf("erasing a person from switches: %w", err)
+	}
+	if _, err := tx.NewDelete().Model((*Account)(nil)).Where("name IN (?) OR upn IN (?)", bun.List(names), bun.List(names)).Exec(ctx); err != nil {
+		return fmt.Errorf("erasing a person from the accounts of tenants: %w", err)
 	}
 	return nil
 }
@@ -131,3 +135,7 @@ func (s *Service) Erase(ctx context.Context, tx *sqldb.Tx, _ string, names []str
 // PermissionDomains lets a reader read how long the passwords of a domain last. It
 // does not have to have it.
 const PermissionDomains = "Domain.Read.All"
+
+// PermissionGrants lets a reader read the delegated permissions of apps. It does
+// not have to have it.
+const PermissionGrants = "DelegatedPermissionGrant.Read.All"

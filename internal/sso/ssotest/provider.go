@@ -10,6 +10,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -62,6 +63,8 @@ type Twist struct {
 	Sign   func(signed string) []byte
 	Answer func(url.Values) // changes what the browser is sent back with
 	Meta   func(map[string]any)
+	// Public: the client has no secret, and must send none.
+	Public bool
 }
 
 // Start starts a provider that sends browsers back to redirect and nowhere else.
@@ -107,6 +110,15 @@ func (p *Provider) Down(down bool) { p.set(func() { p.down = down }) }
 
 // SendTo changes the one address that browsers are sent back to.
 func (p *Provider) SendTo(redirect string) { p.set(func() { p.redirect = redirect }) }
+
+// Browser trusts the provider, and shows where it is sent to instead of going
+// there.
+func (p *Provider) Browser() *http.Client {
+	return &http.Client{
+		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: p.Roots, MinVersion: tls.VersionTLS12}},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
 
 // KeysRead is how often the keys were asked for.
 func (p *Provider) KeysRead() (n int) { p.set(func() { n = p.keysRead }); return n }
@@ -183,6 +195,10 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	id, secret, ok := r.BasicAuth() // both are form-encoded (RFC 6749 §2.3.1)
 	id, _ = url.QueryUnescape(id)
 	secret, _ = url.QueryUnescape(secret)
+	if p.twist.Public {
+		ok = !ok && r.PostFormValue("client_id") == ClientID && !r.PostForm.Has("client_secret")
+		id, secret = ClientID, Secret
+	}
 	if !ok || id != ClientID || secret != Secret {
 		fail(http.StatusUnauthorized, "invalid_client")
 		return
