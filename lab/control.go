@@ -20,10 +20,11 @@ POST   /phone/{id}                    {"action":"approve","number":42}, "deny" o
 GET    /faults                        faults in force
 POST   /faults                        {"kind":"status","status":429,"retry_after":"2","service":"graph","path":"/v1.0/users/**","times":3}
 DELETE /faults, /faults/{id}          ends them
-GET    /settings                      delays and limits of Graph
-PATCH  /settings                      {"credential_delay":"30s","replication_delay":"5s","report_lag":"24h","throttle":true}
+GET    /settings                      delays and limits
+PATCH  /settings                      {"credential_delay":"30s","replication_delay":"5s","report_lag":"24h","throttle":true,"single_use":true}
 GET    /journal                       what was asked; filters service, method, path, status, client_id, username, grant_type
 GET    /journal/assert                the same filters with count, at_least or at_most: 200 if it holds, 409 if not
+GET    /journal/tally                 the same filters: how often, by grant, client, user and status
 DELETE /journal                       forgets it
 POST   /tenants                       a tenants file: adds its tenants
 PATCH  /tenants/{tenant}              {"security_defaults":true,"mandatory_mfa":false,"consent":{"users":"none"}}

@@ -50,6 +50,14 @@ func (l *Lab) manage(mux *http.ServeMux) {
 		writeJSON(w, map[string]any{"count": len(found), "exchanges": found})
 	})
 	mux.HandleFunc("GET /journal/assert", l.assertJournal)
+	mux.HandleFunc("GET /journal/tally", func(w http.ResponseWriter, r *http.Request) {
+		found, err := l.journalFor(r)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		writeJSON(w, map[string]any{"calls": tally(found)})
+	})
 	mux.HandleFunc("DELETE /journal", func(w http.ResponseWriter, _ *http.Request) {
 		l.journal.clear()
 		w.WriteHeader(http.StatusNoContent)
@@ -111,10 +119,8 @@ func (l *Lab) journalFor(r *http.Request) ([]Exchange, error) {
 			return nil, fmt.Errorf("status is %q, must be a number", s)
 		}
 	}
-	match := Fault{Service: query.Get("service"), Method: query.Get("method"), Path: query.Get("path"), Grant: query.Get("grant_type"), Client: query.Get("client_id")}
-	return l.journal.find(func(e Exchange) bool {
-		return match.matches(&e) && (status == 0 || e.Status == status) && (query.Get("username") == "" || strings.EqualFold(query.Get("username"), e.Username))
-	}), nil
+	match := Fault{Service: query.Get("service"), Method: query.Get("method"), Path: query.Get("path"), Grant: query.Get("grant_type"), Client: query.Get("client_id"), User: query.Get("username")}
+	return l.journal.find(func(e Exchange) bool { return match.matches(&e) && (status == 0 || e.Status == status) }), nil
 }
 
 // assertJournal answers 200 if as many exchanges were seen as asked (count, or

@@ -360,6 +360,9 @@ func (s *Server) adminConsent(w http.ResponseWriter, r *http.Request, tenant str
 	}
 	a, app, refused := s.readAsk(r, tenant, true)
 	a.state, a.mode = stripTags(r.Form.Get("state")), modeQuery
+	if refused == nil {
+		refused = repeated(r)
+	}
 	switch {
 	case refused != nil:
 	case k == adminConsentV1:
@@ -370,7 +373,9 @@ func (s *Server) adminConsent(w http.ResponseWriter, r *http.Request, tenant str
 		refused = missingParameter("scope")
 	default:
 		a.scope = strings.TrimSpace(r.Form.Get("scope"))
-		a.wishes, a.openID, refused = s.parseScopes(a.scope, tenant)
+		if refused = s.abroad(r, a); refused == nil {
+			a.wishes, a.openID, refused = s.parseScopes(a.scope, tenant)
+		}
 	}
 	if refused != nil {
 		s.showError(w, r, ids, app.Name, refused)
@@ -381,6 +386,17 @@ func (s *Server) adminConsent(w http.ResponseWriter, r *http.Request, tenant str
 	defer f.mu.Unlock()
 	s.begin(r, f)
 	s.show(w, r, f)
+}
+
+// repeated refuses a parameter that stands there twice: which of the two counts,
+// nobody could tell (RFC 6749 §3.1).
+func repeated(r *http.Request) *refusal {
+	for name, values := range r.Form {
+		if len(values) > 1 {
+			return refuse("invalid_request", 9000411, "The parameter '%s' stands in the request %d times.", clip(name), len(values))
+		}
+	}
+	return nil
 }
 
 // adminConsented tells the app that its permissions were granted.

@@ -48,7 +48,7 @@ func (s *Server) deviceAuthorization(w http.ResponseWriter, r *http.Request, ten
 	a := &ask{v2: v2, segment: tenant, clientID: strings.ToLower(r.PostForm.Get("client_id")), mode: modeQuery}
 	app, refused := s.askedApp(tenant, a.clientID)
 	if refused == nil {
-		refused = s.readScope(a, r.PostForm)
+		refused = s.readScope(r, a, r.PostForm)
 	}
 	if refused == nil && !app.Public {
 		refused = refuse("invalid_client", 7000218, "The device code flow is for public clients; '%s' is none.", app.ClientID).with(http.StatusUnauthorized)

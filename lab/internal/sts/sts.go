@@ -76,6 +76,7 @@ type Server struct {
 	// mu comes after a flow's lock and is never held across the directory's.
 	mu        sync.Mutex
 	refresh   map[string]*refreshToken
+	singleUse bool // of refresh tokens
 	flows     *shelf[*flow]
 	sessions  *shelf[*session]
 	codes     *shelf[*earned]

@@ -42,6 +42,7 @@ type request struct {
 	aud       string // the resource in the form it was asked in
 	claims    claimsRequest
 	spaUntil  time.Time // until when a single-page app's refresh tokens live; zero for others
+	family    string    // of the refresh token that is redeemed
 	behalf    bool      // on-behalf-of: nobody can be asked, the caller passes the refusal on
 
 	// For Conditional Access:
