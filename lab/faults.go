@@ -56,7 +56,7 @@ func (f *Fault) check() error {
 	if !slices.Contains(FaultKinds, f.Kind) {
 		return fmt.Errorf("kind is %q, must be one of %s", f.Kind, strings.Join(FaultKinds, ", "))
 	}
-	if services := []string{loginService, graphService, sharePointService, businessCentralService, federationService}; f.Service != "" && !slices.Contains(services, f.Service) {
+	if services := []string{loginService, graphService, sharePointService, businessCentralService, partnerCenterService, federationService}; f.Service != "" && !slices.Contains(services, f.Service) {
 		return fmt.Errorf("service is %q, must be one of %s", f.Service, strings.Join(services, ", "))
 	}
 	if f.Path != "" {

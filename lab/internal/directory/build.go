@@ -218,9 +218,7 @@ func (b builder) connect(t *Tenant, spec *TenantSpec) {
 		b.principal(t, f.id)
 	}
 	for _, r := range Resources {
-		// The principal of Business Central is missing from tenants that never
-		// had the product (business-central §2).
-		if r.ClientID != BusinessCentralID || uses(spec, r.Alias) {
+		if !onDemand[r.ClientID] || uses(spec, r.Alias) {
 			b.principal(t, r.ClientID)
 		}
 	}
@@ -268,6 +266,7 @@ func (b builder) connect(t *Tenant, spec *TenantSpec) {
 			p.Access[owner.Groups[i].ID] = roles
 		}
 		t.Partners = append(t.Partners, p)
+		b.principal(owner, PartnerCenterID)
 	}
 }
 

@@ -43,7 +43,10 @@ func (s *Server) accessToken(q *request, c *token.Claims, by proof) (map[string]
 	if q.resource.Version == 2 {
 		q.secondVersion(c)
 	} else {
-		c.Extra["ver"], c.Extra["idp"], c.Extra["app_displayname"] = "1.0", "https://sts.windows.net/"+q.tenant+"/", q.app.Name
+		c.Extra["ver"], c.Extra["app_displayname"] = "1.0", q.app.Name
+		if c.Extra["idp"] == nil {
+			c.Extra["idp"] = "https://sts.windows.net/" + q.tenant + "/"
+		}
 		if c.IDType == "user" {
 			c.Extra["acr"] = "1"
 		}
