@@ -351,6 +351,20 @@ func (s *Server) adminConsent(w http.ResponseWriter, r *http.Request, tenant str
 		return
 	}
 	ids := idsOf(r)
+	a, app, refused := s.readAdminAsk(r, tenant, k)
+	if refused != nil {
+		s.showError(w, r, ids, app.Name, refused)
+		return
+	}
+	f := s.newFlow(w, r, k, a, app, ids)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.begin(r, f)
+	s.show(w, r, f)
+}
+
+// readAdminAsk reads an address of admin consent.
+func (s *Server) readAdminAsk(r *http.Request, tenant string, k kind) (*ask, directory.App, *refusal) {
 	if k == adminConsentV1 && !r.Form.Has("redirect_uri") {
 		// The short form, with client_id alone, answers to the app's own address
 		// (Grant tenant-wide admin consent: construct the URL).
@@ -377,15 +391,7 @@ func (s *Server) adminConsent(w http.ResponseWriter, r *http.Request, tenant str
 			a.wishes, a.openID, refused = s.parseScopes(a.scope, tenant)
 		}
 	}
-	if refused != nil {
-		s.showError(w, r, ids, app.Name, refused)
-		return
-	}
-	f := s.newFlow(w, r, k, a, app, ids)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	s.begin(r, f)
-	s.show(w, r, f)
+	return a, app, refused
 }
 
 // repeated refuses a parameter that stands there twice: which of the two counts,
