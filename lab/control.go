@@ -27,7 +27,7 @@ GET    /journal/assert                the same filters with count, at_least or a
 GET    /journal/tally                 the same filters: how often, by grant, client, user and status
 DELETE /journal                       forgets it
 POST   /tenants                       a tenants file: adds its tenants
-PATCH  /tenants/{tenant}              {"security_defaults":true,"mandatory_mfa":false,"consent":{"users":"none"}}
+PATCH  /tenants/{tenant}              {"security_defaults":true,"mandatory_mfa":false,"remember_mfa_days":14,"consent":{"users":"none"}}
 PATCH  /tenants/{tenant}/users/{upn}  {"enabled":false,"per_user_mfa":"enforced","password":"…","reset_in":"azure_portal","locked":true,
                                       "user_risk":"high","sign_in_risk":"medium","device":{"isCompliant":true},"forget_terms":true}
 PUT    /tenants/{tenant}/sites        {"site":"/sites/finance","client_id":"…","role":"read"}: a grant of Sites.Selected

@@ -194,6 +194,7 @@ func (l *Lab) patchTenant(w http.ResponseWriter, r *http.Request) {
 		SecurityDefaults *bool `json:"security_defaults"`
 		MandatoryMFA     *bool `json:"mandatory_mfa"`
 		AppPasswords     *bool `json:"app_passwords"`
+		RememberDays     *int  `json:"remember_mfa_days"`
 		Consent          *struct {
 			Users         *string `json:"users"`
 			AdminRequests *bool   `json:"admin_requests"`
@@ -210,10 +211,15 @@ func (l *Lab) patchTenant(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if days := change.RememberDays; days != nil && (*days < 0 || *days > directory.MaxRememberDays) {
+		http.Error(w, fmt.Sprintf("remember_mfa_days is %d, must be from 0 to %d", *days, directory.MaxRememberDays), http.StatusBadRequest)
+		return
+	}
 	found := l.store.Update(r.PathValue("tenant"), func(t *directory.Tenant) {
 		set(&t.SecurityDefaults, change.SecurityDefaults)
 		set(&t.MandatoryMFA, change.MandatoryMFA)
 		set(&t.AppPasswords, change.AppPasswords)
+		set(&t.RememberDays, change.RememberDays)
 		if c := change.Consent; c != nil {
 			set(&t.Consent.Users, c.Users)
 			set(&t.Consent.AdminRequests, c.AdminRequests)

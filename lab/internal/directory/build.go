@@ -93,7 +93,7 @@ func or(s, other string) string {
 func (b builder) tenant(spec *TenantSpec, sample *Sample) (*Tenant, error) {
 	t := &Tenant{
 		ID: or(spec.ID, b.gen.id("tenant", spec.Domain)), Name: spec.Name, Story: spec.Story, Created: b.now.AddDate(-3, 0, 0), Domains: spec.Domains,
-		SecurityDefaults: spec.SecurityDefaults, MandatoryMFA: spec.MandatoryMFA, AppPasswords: spec.AppPasswords, Lockout: spec.Lockout, Consent: spec.Consent,
+		SecurityDefaults: spec.SecurityDefaults, MandatoryMFA: spec.MandatoryMFA, AppPasswords: spec.AppPasswords, RememberDays: spec.RememberDays, Lockout: spec.Lockout, Consent: spec.Consent,
 		InboundTrust: spec.InboundTrust, SharePoint: spec.SharePoint,
 	}
 	for _, name := range spec.Licences {

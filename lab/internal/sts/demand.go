@@ -34,6 +34,7 @@ func (r *ruling) browser() string {
 func (s *Server) demandGate(t *directory.Tenant, sub *subject, q *request, f *flow, entry *directory.SignIn) (string, *refusal) {
 	_, home := sub.guestType(t)
 	q.guest = home != ""
+	s.rememberGate(t, sub, q.http, f, q.now)
 	f.ruling = s.judgeFlow(t, q, sub, f, f.proof)
 	f.demands = nil
 	for _, w := range f.ask.wishes {
@@ -109,7 +110,7 @@ func (s *Server) unfitWays(t *directory.Tenant, sub *subject, q *request, f *flo
 	}
 	out := map[string]bool{}
 	for way := range secondModes {
-		out[way] = s.judgeFlow(t, q, sub, f, f.with(way)).wantsFactor()
+		out[way] = s.judgeFlow(t, q, sub, f, f.with(way, q.now)).wantsFactor()
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package sts
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -55,6 +56,12 @@ func securityDefaults(sub *subject, q *request) []directory.Demand {
 // first, then the age of the sign-in, then MFA, whoever asks for it, then the
 // rest of what policies want.
 func (s *Server) unmet(t *directory.Tenant, q *request, sub *subject, entry *directory.SignIn, p proof) *refusal {
+	// A refresh token's second factor counts for as long as the tenant remembers
+	// one.
+	outdated := q.renewal && p.outdated(t, q.now)
+	if outdated {
+		p = p.once()
+	}
 	r := s.judge(t, q, sub, p)
 	_, home := sub.guestType(t)
 	q.guest = home != ""
@@ -69,6 +76,11 @@ func (s *Server) unmet(t *directory.Tenant, q *request, sub *subject, entry *dir
 	case q.renewal && r.aged(p, q.now):
 		return refuse("invalid_grant", 70043, "The refresh token has expired: the user signed in on %s, and the sign-in frequency of a Conditional Access policy wants a newer sign-in.",
 			p.signedIn.UTC().Format(time.RFC3339)).sub("token_expired")
+	case outdated && (asked || r.wantsFactor()):
+		refused := mfaRefusal(t, sub, q, r)
+		refused.oauth, refused.code = "interaction_required", 50078
+		refused.text = fmt.Sprintf("The multi-factor authentication of the sign-in has expired: the tenant remembers one for %d days. It must be done again to reach '%s'.", t.RememberDays, q.resource.ClientID)
+		return refused
 	case asked && !p.factor():
 		return mfaRefusal(t, sub, q, r)
 	}

@@ -63,6 +63,12 @@ type flow struct {
 	persistent string          // what policies say of staying signed in: always, never, ""
 	aged       bool            // the session was too old for the policies
 
+	// Of remembered MFA: for how many days, 0 for none; whether the person wants
+	// this browser to remember; how the second factor was given.
+	rememberDays int
+	dontAsk      bool
+	factorWay    string
+
 	problem *refusal // shown on the next page
 	ended   *refusal // shown instead of any page
 }

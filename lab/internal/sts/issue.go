@@ -54,7 +54,7 @@ func (s *Server) accessToken(q *request, c *token.Claims, by proof) (map[string]
 	// aio is the service's own note, opaque to everybody else: for an API that
 	// may come back on behalf of the user it says how the user signed in.
 	if q.resource.App != nil && c.IDType == "user" {
-		note, err := json.Marshal(provenance{c.UPN, c.AMR, q.grantedACRs(c), filler, by.modes, by.signedIn, by.transfer})
+		note, err := json.Marshal(provenance{c.UPN, c.AMR, q.grantedACRs(c), filler, by.modes, by.signedIn, by.factorAt, by.transfer})
 		if err != nil {
 			return nil, err
 		}
@@ -111,10 +111,11 @@ type provenance struct {
 
 	Modes    []string  `json:"modes,omitempty"`
 	SignedIn time.Time `json:"signed_in"`
+	FactorAt time.Time `json:"factor_at,omitzero"`
 	Transfer string    `json:"transfer,omitempty"`
 }
 
-func (p *provenance) proof() proof { return proof{p.AMR, p.Modes, p.SignedIn, p.Transfer} }
+func (p *provenance) proof() proof { return proof{p.AMR, p.Modes, p.SignedIn, p.FactorAt, p.Transfer} }
 
 func (q *request) grantedACRs(c *token.Claims) []string {
 	acrs, _ := c.Extra["acrs"].([]string)

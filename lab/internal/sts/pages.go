@@ -56,6 +56,8 @@ type shown struct {
 	Agreements          []agreement
 	Compromised         bool // the password is changed because of risk
 	Stronger            bool // a policy takes only some ways of a second factor
+	Days                int  // for which MFA can be remembered, 0: not
+	DontAsk             bool // was asked to be
 }
 
 // heading is what the browser calls the page.
@@ -117,12 +119,13 @@ func (s *Server) showStage(w http.ResponseWriter, r *http.Request, f *flow, at s
 		p.Options, p.Stronger = f.options(), len(f.unfit) > 0
 	case atPush:
 		p.Number, p.Way, p.Refresh = f.attempt.prompt.number, f.attempt.way, true
-		p.Code = maskPhone(f.attempt.method.Phone)
+		p.Code, p.Days, p.DontAsk = maskPhone(f.attempt.method.Phone), f.rememberDays, f.dontAsk
 		if f.attempt.way == "call" {
 			p.Title = "Answer the call"
 		}
 	case atCode:
 		p.Way, p.Code = f.attempt.way, maskPhone(f.attempt.method.Phone)
+		p.Days, p.DontAsk = f.rememberDays, f.dontAsk
 	case atRegister:
 		p.Skip = !f.needed
 	case atSetup:

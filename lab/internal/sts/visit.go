@@ -59,7 +59,7 @@ func (s *Server) Visit(address string, v Visitor) (*url.URL, error) {
 			if !v.Factor || len(options) == 0 {
 				return nil, fmt.Errorf("signing %s in: the second factor is asked for", v.UPN)
 			}
-			f.passMFA(options[0].Way)
+			f.passMFA(options[0].Way, s.cfg.Store.Now())
 		case atTerms:
 			s.takeTerms(w, r, f, true)
 		case atConsent:
