@@ -30,7 +30,8 @@ POST   /tenants                       a tenants file: adds its tenants
 PATCH  /tenants/{tenant}              {"security_defaults":true,"mandatory_mfa":false,"remember_mfa_days":14,"consent":{"users":"none"}}
 PATCH  /tenants/{tenant}/users/{upn}  {"enabled":false,"per_user_mfa":"enforced","password":"…","reset_in":"azure_portal","locked":true,
                                       "user_risk":"high","sign_in_risk":"medium","device":{"isCompliant":true},"forget_terms":true}
-PUT    /tenants/{tenant}/sites        {"site":"/sites/finance","client_id":"…","role":"read"}: a grant of Sites.Selected
+PUT    /tenants/{tenant}/sites        {"site":"/sites/finance","client_id":"…","role":"read"}: a grant of Sites.Selected;
+                                      {"site":"/sites/finance","context":"c1"}: the authentication context that it wants of people
 PUT    /tenants/{tenant}/cards        {"environment":"Production","client_id":"…","enabled":true,"permission_sets":["D365 BUS FULL ACCESS"]}
 GET    /network                       where requests seem to come from
 PUT    /network                       {"address":"203.0.113.7","country":"NO","tenant":"…","user":"…","client_id":"…"}; "address":"" takes an entry away

@@ -65,7 +65,7 @@ func (l *Lab) manage(mux *http.ServeMux) {
 	mux.HandleFunc("POST /tenants", l.addTenants)
 	mux.HandleFunc("PATCH /tenants/{tenant}", l.patchTenant)
 	mux.HandleFunc("PATCH /tenants/{tenant}/users/{user}", l.patchUser)
-	mux.HandleFunc("PUT /tenants/{tenant}/sites", l.grantSite)
+	mux.HandleFunc("PUT /tenants/{tenant}/sites", l.changeSite)
 	mux.HandleFunc("PUT /tenants/{tenant}/cards", l.setCard)
 	mux.HandleFunc("GET /state", func(w http.ResponseWriter, _ *http.Request) {
 		data, err := l.store.Export()
@@ -352,30 +352,48 @@ func (l *Lab) tenantID(r *http.Request) (id string) {
 	return id
 }
 
-// grantSite gives an app a role on one SharePoint site, as an administrator
-// does after consent to Sites.Selected.
-func (l *Lab) grantSite(w http.ResponseWriter, r *http.Request) {
-	var grant struct {
-		Site     string `json:"site"`
-		ClientID string `json:"client_id"`
-		Role     string `json:"role"`
-	}
-	if !readJSON(w, r, &grant) {
-		return
-	}
-	switch grant.Role {
+// siteChange is a grant to an app, as an administrator gives it after consent to
+// Sites.Selected, or the authentication context that the site wants of people.
+type siteChange struct {
+	Site     string  `json:"site"`
+	ClientID string  `json:"client_id"`
+	Role     string  `json:"role"`
+	Context  *string `json:"context"` // "" takes it away
+}
+
+func (c *siteChange) check() error {
+	switch c.Role {
 	case "read", "write", "manage", "fullcontrol", "none":
+	case "":
+		if c.Context == nil {
+			return errors.New("role or context must be given")
+		}
 	default:
-		http.Error(w, fmt.Sprintf("role is %q, must be read, write, manage, fullcontrol or none", grant.Role), http.StatusBadRequest)
+		return fmt.Errorf("role is %q, must be read, write, manage, fullcontrol or none", c.Role)
+	}
+	if !strings.HasPrefix(c.Site, "/") || (c.ClientID == "") != (c.Role == "") {
+		return errors.New("site must be a path such as /sites/finance, and client_id goes with role")
+	}
+	return nil
+}
+
+// changeSite gives an app a role on one SharePoint site, or the site an
+// authentication context.
+func (l *Lab) changeSite(w http.ResponseWriter, r *http.Request) {
+	var change siteChange
+	if !readJSON(w, r, &change) {
 		return
 	}
-	if grant.ClientID == "" || !strings.HasPrefix(grant.Site, "/") {
-		http.Error(w, "site must be a path such as /sites/finance, and client_id must be given", http.StatusBadRequest)
+	err, id := change.check(), l.tenantID(r)
+	if err == nil && change.Context != nil {
+		l.store.Update(id, func(t *directory.Tenant) { err = t.SharePoint.SetContext(change.Site, *change.Context) })
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	id := l.tenantID(r)
-	if id != "" {
-		l.sharePoint.GrantSite(id, grant.Site, grant.ClientID, grant.Role)
+	if id != "" && change.Role != "" {
+		l.sharePoint.GrantSite(id, change.Site, change.ClientID, change.Role)
 	}
 	answerChange(w, id != "", "tenant")
 }

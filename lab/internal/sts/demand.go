@@ -18,6 +18,10 @@ func (s *Server) judgeFlow(t *directory.Tenant, q *request, sub *subject, f *flo
 		q.resource, q.permitted, q.isDefault, q.asked = w.resource, w.scopes, w.all, f.ask.openID
 		out = out.join(s.judge(t, q, sub, p))
 	}
+	for _, resource := range f.ask.claims.targets(t) {
+		q.resource, q.permitted, q.isDefault = resource, nil, true
+		out = out.join(s.judge(t, q, sub, p))
+	}
 	q.resource = f.ask.wishes[0].resource
 	return out
 }
@@ -64,6 +68,8 @@ func (s *Server) demandGate(t *directory.Tenant, sub *subject, q *request, f *fl
 	case f.ruling.is(conditional.TermsRequired):
 		f.terms = f.ruling.agreements(sub.user)
 		return atTerms, nil
+	case f.ruling.is(conditional.CustomRequired):
+		return atExternal, nil
 	}
 	return "", nil
 }
@@ -87,7 +93,7 @@ func (s *Server) factorGate(t *directory.Tenant, sub *subject, q *request, f *fl
 	if !needed && !later {
 		return "", nil
 	}
-	if r := s.judgeRegistration(t, q, sub, f.proof); r.stops() {
+	if r := s.judgeRegistration(t, q, sub, f.proof); r.stops() || r.is(conditional.CustomRequired) {
 		if later {
 			return "", nil
 		}
@@ -133,6 +139,21 @@ func (s *Server) agreements(f *flow) []agreement {
 		}
 	})
 	return out
+}
+
+// takeExternal takes the word of a control outside the service, such as another
+// maker's MFA: in the real cloud the browser goes there and comes back.
+func (s *Server) takeExternal(w http.ResponseWriter, r *http.Request, f *flow, passed bool) bool {
+	if !passed {
+		refused := refuse("access_denied", 50158, "The further check that a policy asks for was not passed.")
+		if f.kind == deviceSignIn {
+			s.deviceRefused(f, refused)
+		}
+		s.decline(w, r, f, refused)
+		return true
+	}
+	f.external, f.changed = true, true
+	return false
 }
 
 // takeTerms notes the acceptance of the agreements, or ends the sign-in.

@@ -104,6 +104,7 @@ const (
 	atApproval   = "approval"
 	atDevice     = "device"
 	atTerms      = "terms"
+	atExternal   = "external"
 	atError      = "error"
 	atDone       = "done"
 )
@@ -224,6 +225,8 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, f *flow, form url.
 		}
 	case atTerms:
 		return s.takeTerms(w, r, f, action == "accept")
+	case atExternal:
+		return s.takeExternal(w, r, f, action == "pass")
 	case atDevice:
 		return s.confirmDevice(w, r, f, action == "continue")
 	case atConsent:

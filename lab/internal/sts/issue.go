@@ -36,7 +36,7 @@ func (s *Server) accessToken(q *request, c *token.Claims, by proof) (map[string]
 	}
 	c.Extra["uti"] = q.ids.trace[:22]
 	if q.claims.capable() {
-		c.Extra["xms_cc"] = []string{"cp1"}
+		c.Capabilities = []string{"cp1"}
 	}
 	c.Audience, c.Issuer, c.TenantID = q.audience(), "https://sts.windows.net/"+q.tenant+"/", q.tenant
 	c.IssuedAt, c.NotBefore, c.Expires = issued.Unix(), issued.Unix(), issued.Add(lifetime).Unix()
@@ -54,7 +54,7 @@ func (s *Server) accessToken(q *request, c *token.Claims, by proof) (map[string]
 	// aio is the service's own note, opaque to everybody else: for an API that
 	// may come back on behalf of the user it says how the user signed in.
 	if q.resource.App != nil && c.IDType == "user" {
-		note, err := json.Marshal(provenance{c.UPN, c.AMR, q.grantedACRs(c), filler, by.modes, by.signedIn, by.factorAt, by.transfer})
+		note, err := json.Marshal(provenance{c.UPN, c.AMR, c.ACRs, filler, by.modes, by.signedIn, by.factorAt, by.external, by.transfer})
 		if err != nil {
 			return nil, err
 		}
@@ -112,14 +112,12 @@ type provenance struct {
 	Modes    []string  `json:"modes,omitempty"`
 	SignedIn time.Time `json:"signed_in"`
 	FactorAt time.Time `json:"factor_at,omitzero"`
+	External bool      `json:"external,omitempty"`
 	Transfer string    `json:"transfer,omitempty"`
 }
 
-func (p *provenance) proof() proof { return proof{p.AMR, p.Modes, p.SignedIn, p.FactorAt, p.Transfer} }
-
-func (q *request) grantedACRs(c *token.Claims) []string {
-	acrs, _ := c.Extra["acrs"].([]string)
-	return acrs
+func (p *provenance) proof() proof {
+	return proof{p.AMR, p.Modes, p.SignedIn, p.FactorAt, p.External, p.Transfer}
 }
 
 // fillers are opaque values of different length for the aio claim.

@@ -21,7 +21,7 @@ import (
 var bodies = map[string]func(*shown) templ.Component{
 	atAccount: accountPage, atPicker: pickerPage, atPassword: passwordPage, atChange: changePage, atMethods: methodsPage, atPush: pushPage,
 	atCode: codePage, atRegister: registerPage, atSetup: setupPage, atStay: stayPage, atConsent: consentPage,
-	atApproval: approvalPage, atDevice: devicePage, atTerms: termsPage, atError: errorPage,
+	atApproval: approvalPage, atDevice: devicePage, atTerms: termsPage, atExternal: externalPage, atError: errorPage,
 	"message": messagePage, "post": postPage, "usercode": userCodePage,
 }
 
@@ -103,7 +103,7 @@ func (s *Server) showStage(w http.ResponseWriter, r *http.Request, f *flow, at s
 	titles := map[string]string{
 		atAccount: "Sign in", atPicker: "Choose an account", atPassword: "Enter the password", atChange: "Set a new password", atMethods: "Choose how to confirm", atPush: "Approve on your phone",
 		atCode: "Enter the code", atRegister: "Set up a second factor", atSetup: "Connect your phone", atStay: "Stay signed in?", atConsent: "Permissions asked for",
-		atApproval: "An administrator must approve", atDevice: "Sign in on another device?", atTerms: "Terms of use",
+		atApproval: "An administrator must approve", atDevice: "Sign in on another device?", atTerms: "Terms of use", atExternal: "A further check",
 	}
 	p := s.page(r, at, titles[at])
 	p.App, p.UPN, p.Flow, p.CSRF, p.Step, p.Problem, p.IDs = f.app.Name, f.upn, f.id, f.csrf, at, f.problem, f.ids
@@ -138,6 +138,8 @@ func (s *Server) showStage(w http.ResponseWriter, r *http.Request, f *flow, at s
 		p.Secret = strings.TrimSpace(p.Secret)
 	case atTerms:
 		p.Agreements = s.agreements(f)
+	case atExternal:
+		p.Code = f.ruling.externals()
 	case atChange:
 		p.Compromised = f.compromised
 	case atConsent, atApproval:

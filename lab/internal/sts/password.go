@@ -227,12 +227,9 @@ func (s *Server) userTokens(q *request, g *userGrant) (map[string]any, *refusal)
 		ObjectID: g.user.ID, Subject: directory.NameID("subject", q.app.ClientID, g.user.ID), IDType: "user", UPN: g.user.UPN, Scopes: strings.Join(g.scopes, " "),
 		AppID: q.app.ClientID, AppIDACR: q.credential, AMR: g.amr,
 		WIDs:  append(slices.Clone(g.roles), "b79fbf4d-3ef9-4689-8143-76b194e85509"), // every user token carries it
-		Extra: map[string]any{"name": g.user.Name, "unique_name": g.user.UPN},
+		Extra: map[string]any{"name": g.user.Name, "unique_name": g.user.UPN}, ACRs: g.acrs,
 	}
 	q.provider(g, claims.Extra)
-	if len(g.acrs) > 0 {
-		claims.Extra["acrs"] = g.acrs
-	}
 	result, err := s.accessToken(q, claims, g.proof)
 	if err == nil && q.asks("openid") {
 		result["id_token"], err = s.idToken(q, g)

@@ -13,6 +13,7 @@ type proof struct {
 	// signedIn is when the first factor was given.
 	signedIn time.Time
 	factorAt time.Time // when the second was; zero: it was not, or nobody knows
+	external bool      // a control outside the service was passed: a custom control
 	// transfer is deviceCodeFlow for what began with a device code: it stays
 	// tracked ("Conditional Access: Authentication flows", protocol tracking).
 	transfer string

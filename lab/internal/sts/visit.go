@@ -60,6 +60,11 @@ func (s *Server) Visit(address string, v Visitor) (*url.URL, error) {
 				return nil, fmt.Errorf("signing %s in: the second factor is asked for", v.UPN)
 			}
 			f.passMFA(options[0].Way, s.cfg.Store.Now())
+		case atExternal:
+			if !v.Factor {
+				return nil, fmt.Errorf("signing %s in: a check outside the service is asked for", v.UPN)
+			}
+			s.takeExternal(w, r, f, true)
 		case atTerms:
 			s.takeTerms(w, r, f, true)
 		case atConsent:
