@@ -30,6 +30,10 @@ POST   /tenants                       a tenants file: adds its tenants
 PATCH  /tenants/{tenant}              {"security_defaults":true,"mandatory_mfa":false,"remember_mfa_days":14,"consent":{"users":"none"}}
 PATCH  /tenants/{tenant}/users/{upn}  {"enabled":false,"per_user_mfa":"enforced","password":"…","reset_in":"azure_portal","locked":true,
                                       "user_risk":"high","sign_in_risk":"medium","device":{"isCompliant":true},"forget_terms":true}
+PATCH  /tenants/{tenant}/apps/{id}    {"secrets_end":"-1h","secret":"…","verified_publisher":true,"delegated_permissions":{"graph":["User.Read"]},
+                                      "redirect_uris":["…"],"multi_tenant":true,"enabled":true,"assignment_required":true}
+DELETE /tenants/{tenant}/apps/{id}    deletes a registration where it was made
+POST   /tenants/{tenant}/apps/{id}/replacement  registers it anew under another client id
 PUT    /tenants/{tenant}/sites        {"site":"/sites/finance","client_id":"…","role":"read"}: a grant of Sites.Selected;
                                       {"site":"/sites/finance","context":"c1"}: the authentication context that it wants of people
 PUT    /tenants/{tenant}/cards        {"environment":"Production","client_id":"…","enabled":true,"permission_sets":["D365 BUS FULL ACCESS"]}
@@ -62,6 +66,7 @@ func (l *Lab) control() http.Handler {
 	l.manageFederation(mux)
 	l.manageNetwork(mux)
 	l.manageSettings(mux)
+	l.manageApps(mux)
 	// The port asks for no credentials, so pages of other sites must not reach
 	// it: neither by a cross-site form nor by a name that resolves to loopback.
 	return onlyAddressed(http.NewCrossOriginProtection().Handler(mux))
