@@ -65,6 +65,15 @@ func TestAdminConsentLinks(t *testing.T) {
 			if foreign == graph || root == l.URL() || other == l.URL() {
 				continue
 			}
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, root+"/"+tenant+"/oauth2/v2.0/token",
+				strings.NewReader(url.Values{"grant_type": {"password"}, "client_id": {graphCLI}, "username": {"a@vendor.onmicrosoft.com"}, "password": {"x"}, "scope": {foreign + "/.default"}}.Encode()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			if a := do(t, l, r); a.code() != 500011 {
+				t.Errorf("the token endpoint of %s takes %s: %s", root, foreign, a.raw)
+			}
 			if page := get(t, l, root+"/"+tenant+"/v2.0/adminconsent"+query("scope", foreign+"/.default"), ""); !strings.Contains(page.raw, "AADSTS500011<") {
 				t.Errorf("%s takes %s: %s", root, foreign, page.raw)
 			}

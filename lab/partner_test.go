@@ -1,6 +1,7 @@
 package lab_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -102,13 +103,53 @@ func TestPartners(t *testing.T) {
 	if a := post(t, l, "/"+customer.ID+"/oauth2/v2.0/token", renew); a.status != http.StatusOK {
 		t.Errorf("let in again: %s", a.raw)
 	}
+	// What has to be done outside the request no partner can do (50177); a risk
+	// at home shuts them out everywhere (530034).
+	outer := strings.NewReplacer(`"builtInControls":["block"]`, `"builtInControls":[],"customAuthenticationFactors":["OuterMfa"]`).Replace(policy)
+	if made = graphAs(t, l, "ledgerlane", http.MethodPost, "/v1.0/identity/conditionalAccess/policies", outer); made.status != http.StatusCreated {
+		t.Fatal(made.raw)
+	}
+	signIn := func() error {
+		_, err := l.SignIn(authorizeAddress(l, customer.ID, console.ClientID, "User.Read"), lab.Person{UPN: "tina.tech@partnerpoint.example", Factor: true, Consent: true})
+		return err
+	}
+	refused := func(err error) int {
+		if one := (*lab.SignInRefused)(nil); errors.As(err, &one) {
+			return one.Code
+		}
+		return 0
+	}
+	if a := post(t, l, "/"+customer.ID+"/oauth2/v2.0/token", renew); a.code() != 50177 || refused(signIn()) != 50177 {
+		t.Errorf("an external challenge: %s, %v", a.raw, signIn())
+	}
+	if a := graphAs(t, l, "ledgerlane", http.MethodDelete, "/v1.0/identity/conditionalAccess/policies/"+made.text("id"), ""); a.status != http.StatusNoContent {
+		t.Fatal(a.raw)
+	}
+	for risk, code := range map[string]int{"high": 530034, "low": 0} {
+		if status, _, body := ask(t, l, http.MethodPatch, "/tenants/"+partner.ID+"/users/tina.tech@partnerpoint.example", `{"user_risk":"`+risk+`"}`); status != http.StatusNoContent {
+			t.Fatal(body)
+		}
+		if a := post(t, l, "/"+customer.ID+"/oauth2/v2.0/token", renew); a.code() != code || refused(signIn()) != code {
+			t.Errorf("risk %s: %s, %v", risk, a.raw, signIn())
+		}
+	}
+	if status, _, body := ask(t, l, http.MethodPatch, "/tenants/"+partner.ID+"/users/tina.tech@partnerpoint.example", `{"user_risk":"none"}`); status != http.StatusNoContent {
+		t.Fatal(body)
+	}
+	// Consent is not theirs to give on the pages, by no address.
+	for _, address := range []string{"/adminconsent?", "/v2.0/adminconsent?scope=User.Read&"} {
+		_, err := l.SignIn(l.URL()+"/"+customer.ID+address+"redirect_uri=http://localhost&client_id="+console.ClientID, lab.Person{UPN: "adam.agent@partnerpoint.example", Consent: true})
+		if refused(err) != 90099 {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
 	if a := send(t, l, http.MethodDelete, fmt.Sprint(consents, "/", console.ClientID), agent, ""); a.status != http.StatusNoContent {
 		t.Errorf("%d %s", a.status, a.raw)
 	}
 	if a := post(t, l, "/"+customer.ID+"/oauth2/v2.0/token", renew); a.code() != 90099 {
 		t.Errorf("after the consent was taken back: %s", a.raw)
 	}
-	if l.Refreshes(console.ClientID, "tina.tech@partnerpoint.example") != 3 {
+	if l.Refreshes(console.ClientID, "tina.tech@partnerpoint.example") != 6 {
 		t.Error("the journal does not know the partner's refreshes")
 	}
 }

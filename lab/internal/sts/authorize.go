@@ -239,7 +239,7 @@ func (s *Server) readScope(r *http.Request, a *ask, form url.Values) *refusal {
 	if a.scope == "" {
 		return missingParameter("scope")
 	}
-	if refused := s.abroad(r, a); refused != nil {
+	if refused := s.abroad(r, a.scope, a.segment); refused != nil {
 		return refused
 	}
 	var refused *refusal
@@ -250,12 +250,12 @@ func (s *Server) readScope(r *http.Request, a *ask, form url.Values) *refusal {
 // abroad refuses scopes that name Graph as another cloud does: each cloud has an
 // address of its own for it (entra-sign-in §1). The lab's own address stands for
 // all clouds.
-func (s *Server) abroad(r *http.Request, a *ask) *refusal {
+func (s *Server) abroad(r *http.Request, scopes, tenant string) *refusal {
 	here := s.hostOf(r)
 	if !slices.ContainsFunc(s.cfg.Clouds, func(c Cloud) bool { return slices.Contains(c.Login, here) }) {
 		return nil
 	}
-	for scope := range strings.FieldsSeq(a.scope) {
+	for scope := range strings.FieldsSeq(scopes) {
 		u, err := url.Parse(scope)
 		if err != nil || u.Scheme != "https" {
 			continue
@@ -267,7 +267,7 @@ func (s *Server) abroad(r *http.Request, a *ask) *refusal {
 			return has
 		})
 		if known && !home {
-			return unknownResource("https://"+u.Host, a.segment)
+			return unknownResource("https://"+u.Host, tenant)
 		}
 	}
 	return nil

@@ -387,7 +387,7 @@ func (s *Server) readAdminAsk(r *http.Request, tenant string, k kind) (*ask, dir
 		refused = missingParameter("scope")
 	default:
 		a.scope = strings.TrimSpace(r.Form.Get("scope"))
-		if refused = s.abroad(r, a); refused == nil {
+		if refused = s.abroad(r, a.scope, tenant); refused == nil {
 			a.wishes, a.openID, refused = s.parseScopes(a.scope, tenant)
 		}
 	}

@@ -52,6 +52,12 @@ func (s *Server) demandGate(t *directory.Tenant, sub *subject, q *request, f *fl
 	if f.ruling.is(conditional.Blocked) {
 		return "", f.ruling.refusal(q, conditional.Interactive)
 	}
+	if refused := sub.suspicious(); refused != nil {
+		return "", refused
+	}
+	if sub.gdap && f.ruling.is(conditional.TermsRequired, conditional.CustomRequired) {
+		return "", passthrough(q)
+	}
 	if !f.fresh && f.ruling.aged(f.proof, q.now) {
 		f.aged = true
 		return f.again(), nil

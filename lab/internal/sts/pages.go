@@ -201,6 +201,8 @@ var remedies = map[int]string{
 	53009:   "Use an app that your organisation protects.",
 	53010:   "Register from a place that your organisation trusts, or let an administrator give you a temporary access pass.",
 	53011:   "An administrator of your own organisation looks at the risk of your account.",
+	50177:   "An administrator of the customer takes people of service providers out of the policy.",
+	530034:  "An administrator of the partner looks at the risk of the account.",
 	50158:   "Accept the terms, or do what else your organisation asks for.",
 	50131:   "An administrator looks at the policy named below, with the correlation id.",
 	50089:   "Begin again from the app.",

@@ -172,6 +172,9 @@ func (s *Server) resolveTenant(q *request, tenant, kind string) *refusal {
 
 // resolveScopes reads scope (v2.0) or resource (v1.0).
 func (s *Server) resolveScopes(q *request, appOnly bool) *refusal {
+	if refused := s.abroad(q.http, q.form.Get("scope")+" "+q.form.Get("resource"), q.tenant); refused != nil {
+		return refused
+	}
 	if !q.v2 {
 		resource := q.form.Get("resource")
 		if resource == "" {
