@@ -3,6 +3,7 @@ package lab_test
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,11 +22,11 @@ func TestAdminConsentLinks(t *testing.T) {
 	tenant := l.Tenant("vendor").ID
 	query := func(pairs ...string) string {
 		values := url.Values{"client_id": {app}, "redirect_uri": {"https://link.example/cb"}, "state": {"s"}}
-		for i := 0; i < len(pairs); i += 2 {
-			if pairs[i+1] == "" {
-				values.Del(pairs[i])
+		for pair := range slices.Chunk(pairs, 2) {
+			if pair[1] == "" {
+				values.Del(pair[0])
 			} else {
-				values.Add(pairs[i], pairs[i+1])
+				values.Add(pair[0], pair[1])
 			}
 		}
 		return "?" + values.Encode()

@@ -10,10 +10,10 @@ import (
 )
 
 // factor signs oath in on the pages up to the code of the code app.
-func (b *browser) factor(c *cloud, pairs ...string) *browser {
+func (b *browser) factor(c *cloud) *browser {
 	b.tb.Helper()
 	c.now = c.now.Add(2 * time.Minute) // a code serves once
-	return b.get(ask(append([]string{"prompt", "login"}, pairs...)...)).fill("upn", "oath@t.onmicrosoft.com").fill("password", pw)
+	return b.get(ask("prompt", "login")).fill("upn", "oath@t.onmicrosoft.com").fill("password", pw)
 }
 
 // A browser that was told not to ask again is not asked for as many days as the
