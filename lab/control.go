@@ -17,6 +17,7 @@ POST   /clock                         {"advance":"48h"} moves it
 GET    /phone                         what people's phones show: approve, deny, report, codes, texts
 GET    /phone/prompts                 pushes that wait, as JSON
 POST   /phone/{id}                    {"action":"approve","number":42}, "deny" or "report"
+POST   /signin                        {"address":"https://…/authorize?…","upn":"…","factor":true,"consent":true}: signs somebody in without a browser
 GET    /faults                        faults in force
 POST   /faults                        {"kind":"status","status":429,"retry_after":"2","service":"graph","path":"/v1.0/users/**","times":3}
 DELETE /faults, /faults/{id}          ends them
@@ -67,6 +68,7 @@ func (l *Lab) control() http.Handler {
 	l.manageNetwork(mux)
 	l.manageSettings(mux)
 	l.manageApps(mux)
+	l.manageVisits(mux)
 	// The port asks for no credentials, so pages of other sites must not reach
 	// it: neither by a cross-site form nor by a name that resolves to loopback.
 	return onlyAddressed(http.NewCrossOriginProtection().Handler(mux))

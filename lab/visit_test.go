@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,6 +88,55 @@ func TestVisitFactor(t *testing.T) {
 	}
 	if mfa == 0 {
 		t.Error("nobody was asked for a second factor")
+	}
+}
+
+// Device codes are signed in likewise, and a block reaches the device. The control
+// port does the same for other languages.
+func TestVisitDevice(t *testing.T) {
+	l := lab.Start(t)
+	tenant := l.Tenant("openharbour")
+	begin := func() answer {
+		return post(t, l, "/"+tenant.ID+"/oauth2/v2.0/devicecode", url.Values{"client_id": {graphCLI}, "scope": {"User.Read offline_access"}})
+	}
+	poll := func(a answer) answer {
+		return post(t, l, "/"+tenant.ID+"/oauth2/v2.0/token", url.Values{"grant_type": {"device_code"}, "client_id": {graphCLI}, "device_code": {a.text("device_code")}})
+	}
+	page := func(a answer) string { return l.URL() + "/common/oauth2/deviceauth?otc=" + a.text("user_code") }
+	upn := tenant.User("svc-backup").UPN
+	device := begin()
+	if a := poll(device); a.code() != 70016 {
+		t.Fatal(a.raw)
+	}
+	if _, err := l.SignIn(page(device), lab.Person{UPN: upn}); err != nil {
+		t.Fatal(err)
+	}
+	if a := poll(device); a.status != http.StatusOK || a.text("refresh_token") == "" {
+		t.Errorf("%s", a.raw)
+	}
+	if _, err := l.SignIn(page(device), lab.Person{UPN: upn}); err == nil {
+		t.Error("a code serves twice")
+	}
+	second := begin()
+	policy := `{"displayName":"No device codes","state":"enabled","conditions":{"clientAppTypes":["all"],"users":{"includeUsers":["All"]},"applications":{"includeApplications":["All"]},"authenticationFlows":{"transferMethods":"deviceCodeFlow"}},"grantControls":{"operator":"OR","builtInControls":["block"]}}`
+	if a := graphAs(t, l, "openharbour", http.MethodPost, "/v1.0/identity/conditionalAccess/policies", policy); a.status != http.StatusCreated {
+		t.Fatal(a.raw)
+	}
+	if _, err := l.SignIn(page(second), lab.Person{UPN: upn}); err == nil {
+		t.Error("the block is passed")
+	}
+	if a := poll(second); a.code() != 53003 {
+		t.Errorf("the device does not hear of it: %s", a.raw)
+	}
+	for body, want := range map[string]int{
+		`{"address":"` + authorizeAddress(l, tenant.ID, graphCLI, "User.Read") + `","upn":"` + upn + `"}`:                     200,
+		`{"address":"` + authorizeAddress(l, tenant.ID, graphCLI, "User.Read") + `","upn":"nobody@openharbour.example"}`:      409,
+		`{"address":"` + authorizeAddress(l, tenant.ID, graphCLI, "User.Read") + `","upn":"` + upn + `","password":"secret"}`: 400,
+	} {
+		status, got, text := ask(t, l, http.MethodPost, "/signin", body)
+		if location, _ := got["location"].(string); status != want || (want == 200) != strings.HasPrefix(location, "http://localhost/?code=") {
+			t.Errorf("%s: %d %s", body, status, text)
+		}
 	}
 }
 

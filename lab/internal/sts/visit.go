@@ -20,8 +20,8 @@ type Visitor struct {
 	Consent, Organisation bool
 }
 
-// Visit signs somebody in at an authorize or admin consent address, as if every
-// page had been filled in, and gives the address that the browser would be sent
+// Visit signs somebody in at an authorize or admin consent address, or with a
+// device code (deviceauth, the user code as otc), as if every page had been filled in, and gives the address that the browser would be sent
 // to, its answer in the query whatever the response mode. Passwords are neither
 // asked for nor checked; every other gate stands. The error is a [Refused] where
 // the pages would end with one.
@@ -49,6 +49,9 @@ func (s *Server) Visit(address string, v Visitor) (*url.URL, error) {
 	for range 8 {
 		switch at := s.advance(r, f); at {
 		case atDone:
+			if f.kind == deviceSignIn {
+				return r.URL, s.visitDevice(w, r, f)
+			}
 			f.ask.mode = modeQuery
 			s.complete(w, r, f)
 		case atError:
@@ -105,6 +108,14 @@ func (s *Server) visitFlow(w *caught, r *http.Request) (*flow, *refusal) {
 			return nil, refused
 		}
 		return s.newFlow(w, r, adminConsentV1, a, app, ids), nil
+	case "oauth2/deviceauth":
+		d := s.openDevice(r.Form.Get("otc"))
+		if d == nil {
+			return nil, refuse("invalid_request", 70018, "This code is not known, has expired or was used. Look at the device again.")
+		}
+		f := s.newFlow(w, r, deviceSignIn, d.ask, d.app, ids)
+		f.device, f.confirmed = d.code, true
+		return f, nil
 	case "oauth2/v2.0/authorize", "oauth2/authorize":
 	default:
 		return nil, refuse("invalid_request", 90014, "'%s' is no address to sign in at.", clip(r.URL.Path))
@@ -119,6 +130,17 @@ func (s *Server) visitFlow(w *caught, r *http.Request) (*flow, *refusal) {
 		s.deliverRefusal(w, r, ids, a, refused)
 	}
 	return f, nil
+}
+
+// visitDevice ends the flow of a device code.
+func (s *Server) visitDevice(w http.ResponseWriter, r *http.Request, f *flow) error {
+	s.complete(w, r, f)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if d, ok := s.devices.get(f.device, s.cfg.Store.Now()); !ok || d.earned == nil {
+		return refuse("expired_token", 70019, "The code of the device has expired.").told()
+	}
+	return nil
 }
 
 // Refused is a sign-in that ended on a page.
