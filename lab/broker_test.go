@@ -95,6 +95,9 @@ func TestSingleUse(t *testing.T) {
 		t.Errorf("disabled: %s", a.raw)
 	}
 	enable("true")
+	if other = renewal(t, l, other.text("refresh_token")); other.status != http.StatusOK {
+		t.Fatalf("a refusal has used the token up: %s", other.raw)
+	}
 	var work sync.WaitGroup
 	answers := make([]answer, 8)
 	for i := range answers {

@@ -1,12 +1,14 @@
 package sts_test
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"gatehouse/lab/internal/directory"
+	"gatehouse/lab/internal/sts"
 )
 
 // factor signs oath in on the pages up to the code of the code app.
@@ -44,6 +46,34 @@ func TestRememberedBrowser(t *testing.T) {
 	b.factor(c).want("code")
 }
 
+// Two uses of a refresh token that serves once: what the first one earns while
+// the second revokes the family is dead already.
+func TestSingleUseOverlap(t *testing.T) {
+	c := start(t, people)
+	var meanwhile func()
+	c.Server = sts.New(sts.Config{Store: c.store, Tokens: c.tokens, Root: func(*http.Request) string { return root }, Random: func() uint64 {
+		if run := meanwhile; run != nil {
+			meanwhile = nil
+			run()
+		}
+		return 0
+	}})
+	c.SetSingleUse(true)
+	held := c.password(t, desktop, "plain@t.onmicrosoft.com", "User.Read offline_access")["refresh_token"].(string)
+	form := func(value string) url.Values {
+		return url.Values{"grant_type": {"refresh_token"}, "client_id": {desktop}, "refresh_token": {value}, "scope": {"User.Read offline_access"}}
+	}
+	var second map[string]any
+	meanwhile = func() { _, second = c.post(t, "/t.onmicrosoft.com/oauth2/v2.0/token", form(held)) }
+	status, first := c.post(t, "/t.onmicrosoft.com/oauth2/v2.0/token", form(held))
+	if status != 200 || code(second) != 70000 {
+		t.Fatalf("%v, meanwhile %v", first, second)
+	}
+	if _, third := c.post(t, "/t.onmicrosoft.com/oauth2/v2.0/token", form(first["refresh_token"].(string))); code(third) != 70000 {
+		t.Errorf("%v", third)
+	}
+}
+
 // What ends a grant, each on the lab's clock, and how the service says so.
 func TestGrantsEnd(t *testing.T) {
 	const day = 24 * time.Hour
@@ -65,6 +95,11 @@ func TestGrantsEnd(t *testing.T) {
 		}, steps: []time.Duration{day, 12 * day, day}, code: 50078, oauth: "interaction_required"},
 		"MFA not remembered":      {user: "oath", steps: []time.Duration{89 * day, 89 * day}},
 		"remembered, never asked": {user: "plain", before: func(t *testing.T, c *cloud) { c.tenant(t, func(tenant *directory.Tenant) { tenant.RememberDays = 14 }) }, steps: []time.Duration{60 * day}},
+		"remembered, no longer asked": {user: "oath", before: func(t *testing.T, c *cloud) {
+			c.tenant(t, func(tenant *directory.Tenant) { tenant.RememberDays = 14 })
+		}, after: func(t *testing.T, c *cloud) {
+			c.tenant(t, func(tenant *directory.Tenant) { tenant.User("oath@t.onmicrosoft.com").PerUserMFA = "disabled" })
+		}, steps: []time.Duration{20 * day}},
 		"remembered, asked by a policy": {user: "oath", before: func(t *testing.T, c *cloud) {
 			c.tenant(t, func(tenant *directory.Tenant) {
 				tenant.RememberDays = 1
