@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -224,6 +225,39 @@ func TestPages(t *testing.T) {
 			enter(tenant.User("ada.admin"))
 			p.expectText("stronger proof")
 			p.check("methods-stronger")
+		},
+		"further demands": func(p *person) {
+			tenant := p.lab.Tenant("callercove")
+			control(p.t, p.lab, http.MethodPatch, "/tenants/"+tenant.ID, `{"remember_mfa_days":14}`)
+			enter := func(user lab.ReadyUser) {
+				demandMFA(p.t, p.lab, tenant, user)
+				address, _ := begin(p.t, publicClient(p.t, p.lab, tenant.ID), readProfile)
+				p.open(address + "&prompt=login")
+				p.giveAccount(user)
+				p.givePassword(user)
+			}
+			enter(tenant.User("wei.chen"))
+			p.expect("Enter the code")
+			p.check("code-remember")
+			p.press("Don't ask again for 14 days")
+			p.expectText("will not ask again for 14 days")
+			p.check("code-remembered")
+			enter(tenant.User("maria.rossi"))
+			p.expect("Approve on your phone")
+			p.check("push-remember")
+
+			added, err := p.lab.AddTenants(strings.NewReader(`{"tenants":[{"name":"Outer Oak","domain":"outeroak.onmicrosoft.com","users":[{"upn":"oli@outeroak.onmicrosoft.com","name":"Oli Oak"}],
+			 "grants":[{"app":"Microsoft Graph Command Line Tools","scopes":["User.Read"]}],
+			 "conditional_access":[{"displayName":"Outer MFA","state":"enabled","conditions":{"clientAppTypes":["all"],"users":{"includeUsers":["All"]},"applications":{"includeApplications":["All"]}},"grantControls":{"operator":"OR","builtInControls":[],"customAuthenticationFactors":["OuterMfa"]}}]}]}`))
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			address, _ := begin(p.t, publicClient(p.t, p.lab, added[0].ID), readProfile)
+			p.open(address + "&prompt=login")
+			p.giveAccount(added[0].Users[0])
+			p.givePassword(added[0].Users[0])
+			p.expect("A further check")
+			p.check("external")
 		},
 		"device and password": func(p *person) {
 			broken := p.lab.Tenant("brokenbay")

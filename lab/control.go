@@ -17,19 +17,26 @@ POST   /clock                         {"advance":"48h"} moves it
 GET    /phone                         what people's phones show: approve, deny, report, codes, texts
 GET    /phone/prompts                 pushes that wait, as JSON
 POST   /phone/{id}                    {"action":"approve","number":42}, "deny" or "report"
+POST   /signin                        {"address":"https://…/authorize?…","upn":"…","factor":true,"consent":true}: signs somebody in without a browser
 GET    /faults                        faults in force
 POST   /faults                        {"kind":"status","status":429,"retry_after":"2","service":"graph","path":"/v1.0/users/**","times":3}
 DELETE /faults, /faults/{id}          ends them
-GET    /settings                      delays and limits of Graph
-PATCH  /settings                      {"credential_delay":"30s","replication_delay":"5s","report_lag":"24h","throttle":true}
+GET    /settings                      delays and limits
+PATCH  /settings                      {"credential_delay":"30s","replication_delay":"5s","report_lag":"24h","throttle":true,"single_use":true}
 GET    /journal                       what was asked; filters service, method, path, status, client_id, username, grant_type
 GET    /journal/assert                the same filters with count, at_least or at_most: 200 if it holds, 409 if not
+GET    /journal/tally                 the same filters: how often, by grant, client, user and status
 DELETE /journal                       forgets it
 POST   /tenants                       a tenants file: adds its tenants
-PATCH  /tenants/{tenant}              {"security_defaults":true,"mandatory_mfa":false,"consent":{"users":"none"}}
+PATCH  /tenants/{tenant}              {"security_defaults":true,"mandatory_mfa":false,"remember_mfa_days":14,"consent":{"users":"none"}}
 PATCH  /tenants/{tenant}/users/{upn}  {"enabled":false,"per_user_mfa":"enforced","password":"…","reset_in":"azure_portal","locked":true,
                                       "user_risk":"high","sign_in_risk":"medium","device":{"isCompliant":true},"forget_terms":true}
-PUT    /tenants/{tenant}/sites        {"site":"/sites/finance","client_id":"…","role":"read"}: a grant of Sites.Selected
+PATCH  /tenants/{tenant}/apps/{id}    {"secrets_end":"-1h","secret":"…","verified_publisher":true,"delegated_permissions":{"graph":["User.Read"]},
+                                      "redirect_uris":["…"],"multi_tenant":true,"enabled":true,"assignment_required":true}
+DELETE /tenants/{tenant}/apps/{id}    deletes a registration where it was made
+POST   /tenants/{tenant}/apps/{id}/replacement  registers it anew under another client id
+PUT    /tenants/{tenant}/sites        {"site":"/sites/finance","client_id":"…","role":"read"}: a grant of Sites.Selected;
+                                      {"site":"/sites/finance","context":"c1"}: the authentication context that it wants of people
 PUT    /tenants/{tenant}/cards        {"environment":"Production","client_id":"…","enabled":true,"permission_sets":["D365 BUS FULL ACCESS"]}
 GET    /network                       where requests seem to come from
 PUT    /network                       {"address":"203.0.113.7","country":"NO","tenant":"…","user":"…","client_id":"…"}; "address":"" takes an entry away
@@ -60,6 +67,8 @@ func (l *Lab) control() http.Handler {
 	l.manageFederation(mux)
 	l.manageNetwork(mux)
 	l.manageSettings(mux)
+	l.manageApps(mux)
+	l.manageVisits(mux)
 	// The port asks for no credentials, so pages of other sites must not reach
 	// it: neither by a cross-site form nor by a name that resolves to loopback.
 	return onlyAddressed(http.NewCrossOriginProtection().Handler(mux))

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"gatehouse/lab/internal/sts"
 )
 
 // Fault is something that goes wrong on purpose: with the requests that match,
@@ -29,10 +31,11 @@ type Fault struct {
 	Path    string `json:"path,omitempty"`
 	Grant   string `json:"grant_type,omitempty"` // of a token request
 	Client  string `json:"client_id,omitempty"`  // of a token request
+	User    string `json:"username,omitempty"`   // of a token request; of a refresh token its owner
 
 	// What happens.
 	Kind       string  `json:"kind"`                  // one of [FaultKinds]
-	Status     int     `json:"status,omitempty"`      // with kind status: 429 by default
+	Status     int     `json:"status,omitempty"`      // with kind status: 429 by default; with kind html: 200
 	RetryAfter *string `json:"retry_after,omitempty"` // with kind status: the header's value; left out: no header
 	Delay      string  `json:"delay,omitempty"`       // with kind latency: a duration, 1s by default
 
@@ -44,14 +47,16 @@ type Fault struct {
 }
 
 // FaultKinds are the ways in which an answer can go wrong: late, refused,
-// broken off before and within it, not JSON, a page of somebody else's.
-var FaultKinds = []string{"latency", "status", "reset", "cut", "malformed", "html"}
+// broken off before and within it, not JSON, a page of somebody else's, 200
+// without a body; and, of the sign-in service, an access token that has expired
+// already, owned up to by expires_in (expired) or not (stale).
+var FaultKinds = []string{"latency", "status", "reset", "cut", "malformed", "html", "empty", "expired", "stale"}
 
 func (f *Fault) check() error {
 	if !slices.Contains(FaultKinds, f.Kind) {
 		return fmt.Errorf("kind is %q, must be one of %s", f.Kind, strings.Join(FaultKinds, ", "))
 	}
-	if services := []string{loginService, graphService, sharePointService, businessCentralService, federationService}; f.Service != "" && !slices.Contains(services, f.Service) {
+	if services := []string{loginService, graphService, sharePointService, businessCentralService, partnerCenterService, federationService}; f.Service != "" && !slices.Contains(services, f.Service) {
 		return fmt.Errorf("service is %q, must be one of %s", f.Service, strings.Join(services, ", "))
 	}
 	if f.Path != "" {
@@ -65,6 +70,17 @@ func (f *Fault) check() error {
 		}
 		if f.Status < 400 || f.Status > 599 {
 			return fmt.Errorf("status is %d, must be from 400 to 599", f.Status)
+		}
+	}
+	if f.Kind == "html" && f.Status != 0 && f.Status != http.StatusOK && (f.Status < 400 || f.Status > 599) {
+		return fmt.Errorf("status is %d, must be 200 or from 400 to 599", f.Status)
+	}
+	if f.Kind == "expired" || f.Kind == "stale" {
+		if f.Service == "" {
+			f.Service = loginService
+		}
+		if f.Service != loginService {
+			return fmt.Errorf("service is %q, must be %s: only it issues tokens", f.Service, loginService)
 		}
 	}
 	if f.Kind == "latency" {
@@ -86,7 +102,7 @@ func (f *Fault) check() error {
 // matches reports whether the fault is for a request.
 func (f *Fault) matches(e *Exchange) bool {
 	return (f.Service == "" || f.Service == e.Service) && (f.Method == "" || strings.EqualFold(f.Method, e.Method)) && (f.Path == "" || pathMatches(f.Path, e.Path)) &&
-		(f.Grant == "" || f.Grant == e.GrantType) && (f.Client == "" || strings.EqualFold(f.Client, e.ClientID))
+		(f.Grant == "" || f.Grant == e.GrantType) && (f.Client == "" || strings.EqualFold(f.Client, e.ClientID)) && (f.User == "" || strings.EqualFold(f.User, e.Username))
 }
 
 func pathMatches(pattern, got string) bool {
@@ -213,7 +229,15 @@ func (f *Fault) apply(w http.ResponseWriter, r *http.Request, next http.Handler)
 		panic(http.ErrAbortHandler) // closes the connection, as net/http documents
 	case "html":
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		if f.Status != 0 {
+			w.WriteHeader(f.Status)
+		}
 		_, _ = io.WriteString(w, "<!doctype html><html lang=\"en\"><title>Please sign in to this network</title><p>This is somebody else's page.</p></html>")
+	case "empty":
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		w.WriteHeader(http.StatusOK)
+	case "expired", "stale":
+		next.ServeHTTP(w, sts.Outdated(r, f.Kind == "expired"))
 	case "cut", "malformed":
 		whole := &held{header: w.Header(), status: http.StatusOK}
 		next.ServeHTTP(whole, r)

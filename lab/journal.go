@@ -27,7 +27,7 @@ type Exchange struct {
 	CorrelationID string    `json:"correlation_id"`
 	GrantType     string    `json:"grant_type"`
 	ClientID      string    `json:"client_id"`
-	Username      string    `json:"username"`
+	Username      string    `json:"username"` // as it was sent; of a refresh token or code its owner
 	Scope         string    `json:"scope"`
 	TenantID      string    `json:"tenant_id"` // of the access token, "" without one
 	Fault         string    `json:"fault"`     // id of the fault that was applied, "" if none
@@ -113,6 +113,9 @@ func (l *Lab) observe(service string, next http.Handler) http.Handler {
 		form := formOf(r)
 		e.GrantType, e.ClientID, e.Username, e.Scope = clipText(form.Get("grant_type")), clipText(form.Get("client_id")), clipText(form.Get("username")), clipText(form.Get("scope"))
 		e.TenantID = tenantOf(r)
+		if service == loginService && e.Username == "" {
+			e.Username = l.sts.Owner(form)
+		}
 		fault := l.faults.take(&e)
 		if fault == nil {
 			fault = addressedFault(userOf(e))

@@ -38,6 +38,7 @@ import (
 	"gatehouse/lab/internal/directory"
 	"gatehouse/lab/internal/federation"
 	"gatehouse/lab/internal/graphsim"
+	"gatehouse/lab/internal/pcsim"
 	"gatehouse/lab/internal/spsim"
 	"gatehouse/lab/internal/sts"
 	"gatehouse/lab/internal/token"
@@ -190,6 +191,7 @@ func (l *Lab) start() error {
 	l.sts = sts.New(sts.Config{Store: store, Tokens: l.tokens, Root: root, Clouds: names.clouds(), Random: random, Federation: l.federation, Strict: l.cfg.Strict})
 	l.sharePoint = spsim.New(spsim.Config{Store: store, Tokens: l.tokens, Root: root, Random: random, Deterministic: l.cfg.Deterministic})
 	l.businessCentral = bcsim.New(bcsim.Config{Store: store, Tokens: l.tokens, Root: root, Random: random, Deterministic: l.cfg.Deterministic})
+	partnerCenter := pcsim.New(pcsim.Config{Store: store, Tokens: l.tokens, Random: random, Deterministic: l.cfg.Deterministic})
 	l.graph.cfg = graphsim.Config{Store: store, Tokens: l.tokens, Root: root, Random: random, Deterministic: l.cfg.Deterministic}
 	if err := l.SetSettings(l.cfg.Settings); err != nil {
 		return err
@@ -199,6 +201,7 @@ func (l *Lab) start() error {
 		graphService:           l.observe(graphService, &l.graph),
 		sharePointService:      l.observe(sharePointService, l.sharePoint),
 		businessCentralService: l.observe(businessCentralService, l.businessCentral),
+		partnerCenterService:   l.observe(partnerCenterService, partnerCenter),
 		federationService:      l.observe(federationService, l.federation),
 	}}
 	secure := &tls.Config{GetCertificate: certificates.get, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}

@@ -50,6 +50,14 @@ func (l *Lab) manage(mux *http.ServeMux) {
 		writeJSON(w, map[string]any{"count": len(found), "exchanges": found})
 	})
 	mux.HandleFunc("GET /journal/assert", l.assertJournal)
+	mux.HandleFunc("GET /journal/tally", func(w http.ResponseWriter, r *http.Request) {
+		found, err := l.journalFor(r)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		writeJSON(w, map[string]any{"calls": tally(found)})
+	})
 	mux.HandleFunc("DELETE /journal", func(w http.ResponseWriter, _ *http.Request) {
 		l.journal.clear()
 		w.WriteHeader(http.StatusNoContent)
@@ -57,7 +65,7 @@ func (l *Lab) manage(mux *http.ServeMux) {
 	mux.HandleFunc("POST /tenants", l.addTenants)
 	mux.HandleFunc("PATCH /tenants/{tenant}", l.patchTenant)
 	mux.HandleFunc("PATCH /tenants/{tenant}/users/{user}", l.patchUser)
-	mux.HandleFunc("PUT /tenants/{tenant}/sites", l.grantSite)
+	mux.HandleFunc("PUT /tenants/{tenant}/sites", l.changeSite)
 	mux.HandleFunc("PUT /tenants/{tenant}/cards", l.setCard)
 	mux.HandleFunc("GET /state", func(w http.ResponseWriter, _ *http.Request) {
 		data, err := l.store.Export()
@@ -111,10 +119,8 @@ func (l *Lab) journalFor(r *http.Request) ([]Exchange, error) {
 			return nil, fmt.Errorf("status is %q, must be a number", s)
 		}
 	}
-	match := Fault{Service: query.Get("service"), Method: query.Get("method"), Path: query.Get("path"), Grant: query.Get("grant_type"), Client: query.Get("client_id")}
-	return l.journal.find(func(e Exchange) bool {
-		return match.matches(&e) && (status == 0 || e.Status == status) && (query.Get("username") == "" || strings.EqualFold(query.Get("username"), e.Username))
-	}), nil
+	match := Fault{Service: query.Get("service"), Method: query.Get("method"), Path: query.Get("path"), Grant: query.Get("grant_type"), Client: query.Get("client_id"), User: query.Get("username")}
+	return l.journal.find(func(e Exchange) bool { return match.matches(&e) && (status == 0 || e.Status == status) }), nil
 }
 
 // assertJournal answers 200 if as many exchanges were seen as asked (count, or
@@ -188,6 +194,7 @@ func (l *Lab) patchTenant(w http.ResponseWriter, r *http.Request) {
 		SecurityDefaults *bool `json:"security_defaults"`
 		MandatoryMFA     *bool `json:"mandatory_mfa"`
 		AppPasswords     *bool `json:"app_passwords"`
+		RememberDays     *int  `json:"remember_mfa_days"`
 		Consent          *struct {
 			Users         *string `json:"users"`
 			AdminRequests *bool   `json:"admin_requests"`
@@ -204,10 +211,15 @@ func (l *Lab) patchTenant(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if days := change.RememberDays; days != nil && (*days < 0 || *days > directory.MaxRememberDays) {
+		http.Error(w, fmt.Sprintf("remember_mfa_days is %d, must be from 0 to %d", *days, directory.MaxRememberDays), http.StatusBadRequest)
+		return
+	}
 	found := l.store.Update(r.PathValue("tenant"), func(t *directory.Tenant) {
 		set(&t.SecurityDefaults, change.SecurityDefaults)
 		set(&t.MandatoryMFA, change.MandatoryMFA)
 		set(&t.AppPasswords, change.AppPasswords)
+		set(&t.RememberDays, change.RememberDays)
 		if c := change.Consent; c != nil {
 			set(&t.Consent.Users, c.Users)
 			set(&t.Consent.AdminRequests, c.AdminRequests)
@@ -338,54 +350,4 @@ func checkUserChange(perUser, password *string) error {
 func (l *Lab) tenantID(r *http.Request) (id string) {
 	l.store.View(r.PathValue("tenant"), func(t *directory.Tenant) { id = t.ID })
 	return id
-}
-
-// grantSite gives an app a role on one SharePoint site, as an administrator
-// does after consent to Sites.Selected.
-func (l *Lab) grantSite(w http.ResponseWriter, r *http.Request) {
-	var grant struct {
-		Site     string `json:"site"`
-		ClientID string `json:"client_id"`
-		Role     string `json:"role"`
-	}
-	if !readJSON(w, r, &grant) {
-		return
-	}
-	switch grant.Role {
-	case "read", "write", "manage", "fullcontrol", "none":
-	default:
-		http.Error(w, fmt.Sprintf("role is %q, must be read, write, manage, fullcontrol or none", grant.Role), http.StatusBadRequest)
-		return
-	}
-	if grant.ClientID == "" || !strings.HasPrefix(grant.Site, "/") {
-		http.Error(w, "site must be a path such as /sites/finance, and client_id must be given", http.StatusBadRequest)
-		return
-	}
-	id := l.tenantID(r)
-	if id != "" {
-		l.sharePoint.GrantSite(id, grant.Site, grant.ClientID, grant.Role)
-	}
-	answerChange(w, id != "", "tenant")
-}
-
-// setCard puts the card of an app into a Business Central environment.
-func (l *Lab) setCard(w http.ResponseWriter, r *http.Request) {
-	var card struct {
-		Environment    string   `json:"environment"`
-		ClientID       string   `json:"client_id"`
-		Enabled        bool     `json:"enabled"`
-		PermissionSets []string `json:"permission_sets"`
-	}
-	if !readJSON(w, r, &card) {
-		return
-	}
-	if card.Environment == "" || card.ClientID == "" {
-		http.Error(w, "environment and client_id must be given", http.StatusBadRequest)
-		return
-	}
-	id := l.tenantID(r)
-	if id != "" {
-		l.businessCentral.SetCard(id, card.Environment, card.ClientID, card.Enabled, card.PermissionSets)
-	}
-	answerChange(w, id != "", "tenant")
 }

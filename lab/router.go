@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse/lab/internal/bcsim"
+	"gatehouse/lab/internal/pcsim"
 	"gatehouse/lab/internal/spsim"
 	"gatehouse/lab/internal/sts"
 )
@@ -25,6 +26,7 @@ const (
 	graphService           = "graph"
 	sharePointService      = "sharepoint"
 	businessCentralService = "business_central"
+	partnerCenterService   = "partner_center"
 	federationService      = "federation"
 )
 
@@ -89,6 +91,8 @@ func (n hostNames) service(host string) (string, bool) {
 		return graphService, true
 	case n.real && host == bcsim.Host:
 		return businessCentralService, true
+	case n.real && host == pcsim.Host:
+		return partnerCenterService, true
 	case n.real && spsim.IsHost(host):
 		return sharePointService, true
 	case n.federated != nil && n.federated(host):
@@ -106,7 +110,7 @@ func (n hostNames) certificate() []string {
 	if !n.real {
 		return n.own
 	}
-	return slices.Concat(n.own, loginHosts, graphHosts, []string{bcsim.Host, "*.sharepoint.com", "*.sharepoint.us", "*.sharepoint-mil.us", "*.sharepoint.cn"})
+	return slices.Concat(n.own, loginHosts, graphHosts, []string{bcsim.Host, pcsim.Host, "*.sharepoint.com", "*.sharepoint.us", "*.sharepoint-mil.us", "*.sharepoint.cn"})
 }
 
 // clouds are the real clouds that the lab answers for.
@@ -154,6 +158,8 @@ func serviceOfPath(path string) string {
 		return sharePointService
 	case "v2.0", "environments", "admin":
 		return businessCentralService
+	case "v1":
+		return partnerCenterService
 	}
 	return loginService
 }

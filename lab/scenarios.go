@@ -40,7 +40,7 @@ type actor struct {
 var codePattern = regexp.MustCompile(`^AADSTS(\d+):`)
 
 // scenarios by theme.
-var scenarios = slices.Concat(accountScenarios, appScenarios, pageScenarios, consentScenarios, redeemScenarios, tierScenarios, federationScenarios, policyScenarios)
+var scenarios = slices.Concat(accountScenarios, appScenarios, pageScenarios, consentScenarios, redeemScenarios, tierScenarios, federationScenarios, policyScenarios, endScenarios)
 
 // Scenarios lists all scenarios.
 func Scenarios() []Scenario { return scenarios }

@@ -11,8 +11,9 @@ import (
 	"gatehouse/lab/internal/graphsim"
 )
 
-// Settings are delays and limits of Graph that cost whoever meets them real
-// waiting. All are off unless they are asked for; the lab's clock moves them.
+// Settings are delays and limits that cost whoever meets them real waiting, and
+// habits that Entra ID does not have. All are off unless they are asked for; the
+// lab's clock moves the delays.
 type Settings struct {
 	// CredentialDelay is how long a new secret, certificate or federated
 	// credential of an app stays unknown to the token endpoint.
@@ -25,6 +26,10 @@ type Settings struct {
 	// Throttle keeps Graph's documented limits: one request a second on
 	// Conditional Access policies and the like, refused with 429.
 	Throttle bool
+	// SingleUse lets a refresh token be used once only: its second use revokes
+	// every token that goes back to the same sign-in (RFC 9700 §4.14.2). Entra ID
+	// does not do so; other services do.
+	SingleUse bool
 }
 
 // maxDelay bounds the delays: a week.
@@ -62,6 +67,7 @@ func (l *Lab) SetSettings(s Settings) error {
 	cfg := l.graph.cfg
 	cfg.PropagationDelay, cfg.ReplicationDelay, cfg.ReportLag, cfg.Throttle = s.CredentialDelay, s.ReplicationDelay, s.ReportLag, s.Throttle
 	l.graph.settings = s
+	l.sts.SetSingleUse(s.SingleUse)
 	l.graph.current.Store(graphsim.New(cfg))
 	return nil
 }
@@ -72,6 +78,7 @@ type settingsForm struct {
 	ReplicationDelay duration `json:"replication_delay"`
 	ReportLag        duration `json:"report_lag"`
 	Throttle         bool     `json:"throttle"`
+	SingleUse        bool     `json:"single_use"`
 }
 
 // duration is a duration as text, "30s".
@@ -97,7 +104,7 @@ func (d *duration) UnmarshalJSON(data []byte) error {
 // manageSettings adds the settings to the control port.
 func (l *Lab) manageSettings(mux *http.ServeMux) {
 	form := func(s Settings) settingsForm {
-		return settingsForm{duration(s.CredentialDelay), duration(s.ReplicationDelay), duration(s.ReportLag), s.Throttle}
+		return settingsForm{duration(s.CredentialDelay), duration(s.ReplicationDelay), duration(s.ReportLag), s.Throttle, s.SingleUse}
 	}
 	mux.HandleFunc("GET /settings", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, form(l.Settings())) })
 	mux.HandleFunc("PATCH /settings", func(w http.ResponseWriter, r *http.Request) {
@@ -105,7 +112,7 @@ func (l *Lab) manageSettings(mux *http.ServeMux) {
 		if !readJSON(w, r, &body) {
 			return
 		}
-		s := Settings{time.Duration(body.CredentialDelay), time.Duration(body.ReplicationDelay), time.Duration(body.ReportLag), body.Throttle}
+		s := Settings{time.Duration(body.CredentialDelay), time.Duration(body.ReplicationDelay), time.Duration(body.ReportLag), body.Throttle, body.SingleUse}
 		if err := l.SetSettings(s); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return

@@ -17,6 +17,21 @@ func named(t testing.TB, name string) microsoft.Cloud {
 	return c
 }
 
+// Partner Center is known in the public cloud, and a lab is one, under its own
+// address and with the same resource.
+func TestPartnerCenter(t *testing.T) {
+	const root = "https://api.partnercenter.microsoft.com"
+	if c := named(t, "public"); c.PartnerCenter != root || c.PartnerCenterResource != root {
+		t.Errorf("public: %q, %q", c.PartnerCenter, c.PartnerCenterResource)
+	}
+	if c := named(t, "usgov"); c.PartnerCenter != "" || c.PartnerCenterResource != "" {
+		t.Errorf("usgov: %q, %q", c.PartnerCenter, c.PartnerCenterResource)
+	}
+	if c := microsoft.At("lab", "https://127.0.0.1:8443", nil); c.PartnerCenter != "https://127.0.0.1:8443" || c.PartnerCenterResource != root {
+		t.Errorf("lab: %q, %q", c.PartnerCenter, c.PartnerCenterResource)
+	}
+}
+
 // Addresses below a SharePoint host are taken apart; no other one is taken for one.
 func TestSharePointName(t *testing.T) {
 	public, lab := named(t, "public"), microsoft.At("lab", "https://127.0.0.1:8443", nil)

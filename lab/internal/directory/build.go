@@ -40,7 +40,7 @@ func New(file *File, cfg Config) (*Store, []Sample, error) {
 
 // build adds the tenants of a file. The caller holds the lock or is alone.
 func (s *Store) build(file *File) ([]Sample, error) {
-	b := builder{store: s, gen: generator{s.cfg.Seed}, cfg: s.cfg, now: s.now().UTC().Truncate(time.Second)}
+	b := builder{store: s, gen: generator{s.cfg.Seed}, cfg: s.cfg, now: s.now().UTC().Truncate(time.Second), hashes: map[string][]byte{}}
 	samples := make([]Sample, len(file.Tenants))
 	// Registrations and people of all tenants come first: guests, partners and
 	// multi-tenant apps refer across.
@@ -68,10 +68,19 @@ func (s *Store) build(file *File) ([]Sample, error) {
 }
 
 type builder struct {
-	store *Store
-	gen   generator
-	cfg   Config
-	now   time.Time
+	store  *Store
+	gen    generator
+	cfg    Config
+	now    time.Time
+	hashes map[string][]byte // by password
+}
+
+// hash hashes each password once: a crowd that shares one is there at once.
+func (b builder) hash(password string) []byte {
+	if b.hashes[password] == nil {
+		b.hashes[password] = HashPassword(password)
+	}
+	return b.hashes[password]
 }
 
 func or(s, other string) string {
@@ -84,7 +93,7 @@ func or(s, other string) string {
 func (b builder) tenant(spec *TenantSpec, sample *Sample) (*Tenant, error) {
 	t := &Tenant{
 		ID: or(spec.ID, b.gen.id("tenant", spec.Domain)), Name: spec.Name, Story: spec.Story, Created: b.now.AddDate(-3, 0, 0), Domains: spec.Domains,
-		SecurityDefaults: spec.SecurityDefaults, MandatoryMFA: spec.MandatoryMFA, AppPasswords: spec.AppPasswords, Lockout: spec.Lockout, Consent: spec.Consent,
+		SecurityDefaults: spec.SecurityDefaults, MandatoryMFA: spec.MandatoryMFA, AppPasswords: spec.AppPasswords, RememberDays: spec.RememberDays, Lockout: spec.Lockout, Consent: spec.Consent,
 		InboundTrust: spec.InboundTrust, SharePoint: spec.SharePoint,
 	}
 	for _, name := range spec.Licences {
@@ -131,7 +140,7 @@ func (b builder) user(t *Tenant, spec *UserSpec, sample *Sample) {
 	// A guest's password belongs to the home tenant.
 	if !spec.Passwordless && u.Type == Member {
 		shown.Password = or(spec.Password, b.gen.password(t.ID, strings.ToLower(u.UPN)))
-		u.PasswordHash = HashPassword(shown.Password)
+		u.PasswordHash = b.hash(shown.Password)
 	}
 	for i, p := range spec.AppPasswords {
 		if p == "generate" {
@@ -218,9 +227,7 @@ func (b builder) connect(t *Tenant, spec *TenantSpec) {
 		b.principal(t, f.id)
 	}
 	for _, r := range Resources {
-		// The principal of Business Central is missing from tenants that never
-		// had the product (business-central §2).
-		if r.ClientID != BusinessCentralID || uses(spec, r.Alias) {
+		if !onDemand[r.ClientID] || uses(spec, r.Alias) {
 			b.principal(t, r.ClientID)
 		}
 	}
@@ -268,6 +275,7 @@ func (b builder) connect(t *Tenant, spec *TenantSpec) {
 			p.Access[owner.Groups[i].ID] = roles
 		}
 		t.Partners = append(t.Partners, p)
+		b.principal(owner, PartnerCenterID)
 	}
 }
 

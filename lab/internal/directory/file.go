@@ -18,6 +18,9 @@ const MaxFile = 32 << 20
 // documents the members.
 type File struct{ Tenants []TenantSpec }
 
+// MaxRememberDays is the longest that MFA can be remembered (documented).
+const MaxRememberDays = 365
+
 // TenantSpec is one tenant of a tenants file.
 type TenantSpec struct {
 	ID, Name, Domain, Story string
@@ -26,6 +29,7 @@ type TenantSpec struct {
 	SecurityDefaults        bool
 	MandatoryMFA            bool
 	AppPasswords            bool
+	RememberDays            int
 	Lockout                 Lockout
 	Consent                 ConsentSettings
 	Users                   []UserSpec
@@ -164,7 +168,7 @@ func (p parser) file(n node) *File {
 }
 
 func (p parser) tenant(n node) TenantSpec {
-	get := n.object("id", "name", "domain", "domains", "story", "licences", "security_defaults", "mandatory_mfa", "app_passwords",
+	get := n.object("id", "name", "domain", "domains", "story", "licences", "security_defaults", "mandatory_mfa", "app_passwords", "remember_mfa_days",
 		"lockout", "consent", "users", "groups", "apps", "grants", "partners",
 		"conditional_access", "named_locations", "terms_of_use", "inbound_trust", "sharepoint")
 	t := TenantSpec{
@@ -172,6 +176,7 @@ func (p parser) tenant(n node) TenantSpec {
 		SecurityDefaults: get("security_defaults").flag(false),
 		MandatoryMFA:     get("mandatory_mfa").flag(true),
 		AppPasswords:     get("app_passwords").flag(false),
+		RememberDays:     get("remember_mfa_days").integer(0, 0, MaxRememberDays),
 		Licences:         skus(get("licences")),
 	}
 	if t.Domain != "" && !strings.HasSuffix(t.Domain, ".onmicrosoft.com") {

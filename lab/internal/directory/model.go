@@ -21,6 +21,9 @@ type Tenant struct {
 	// show the world before it.
 	MandatoryMFA bool
 	AppPasswords bool // people may create app passwords
+	// RememberDays is for how many days MFA is remembered on trusted devices, and
+	// refresh tokens count as signed in with it; 0: not at all.
+	RememberDays int `json:",omitempty"`
 	Lockout      Lockout
 	Consent      ConsentSettings
 

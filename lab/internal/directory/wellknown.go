@@ -11,6 +11,7 @@ const (
 	BusinessCentralID = "996def3d-b36c-4153-8607-a6fd3c01b89f"
 	AzureManagementID = "797f4846-ba00-4fd7-ba43-dac1f8f63013"
 	DirectoryID       = "00000002-0000-0000-c000-000000000000"
+	PartnerCenterID   = "fa3d9a0c-3fb0-42cc-9193-47c7ecd2edbd"
 
 	GraphCLIID        = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
 	AzureCLIID        = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
@@ -50,7 +51,7 @@ type Permission struct {
 	Admin bool // delegated: only an administrator may consent
 }
 
-// Resources are the APIs every tenant has.
+// Resources are Microsoft's APIs. Every tenant has them but those on demand.
 var Resources = []*Resource{
 	{ClientID: GraphID, Name: "Microsoft Graph", Alias: "graph",
 		URIs:  []string{"https://graph.microsoft.com", "https://graph.microsoft.us", "https://dod-graph.microsoft.us", "https://microsoftgraph.chinacloudapi.cn"},
@@ -73,7 +74,15 @@ var Resources = []*Resource{
 	{ClientID: DirectoryID, Name: "Windows Azure Active Directory", Alias: "directory",
 		URIs:   []string{"https://graph.windows.net"},
 		Scopes: []Permission{perm("aad-d", "User.Read")}},
+	{ClientID: PartnerCenterID, Name: "Microsoft Partner Center", Alias: "partner_center", // entra-sign-in §9.4
+		URIs:   []string{"https://api.partnercenter.microsoft.com"},
+		Scopes: []Permission{perm("pc-d", "user_impersonation")}},
 }
+
+// onDemand are the APIs whose principal is missing from tenants that have no use
+// for them: Business Central from those that never had the product
+// (business-central §2), Partner Center from those that are no partners.
+var onDemand = map[string]bool{BusinessCentralID: true, PartnerCenterID: true}
 
 // The well-known ids of Graph's permissions are facts of the real service
 // where they are written out; the others are derived, stable and the lab's own.

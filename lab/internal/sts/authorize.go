@@ -173,13 +173,15 @@ func (s *Server) readRest(r *http.Request, a *ask, app *directory.App) *refusal 
 		return missingParameter("response_type")
 	case a.prompt != "" && !slices.Contains([]string{"login", "none", "consent", "select_account", "admin_consent", "create"}, a.prompt):
 		return refuse("invalid_request", 90023, "The value '%s' of the parameter 'prompt' is not supported.", clip(a.prompt))
+	case a.prompt == "admin_consent" && a.v2: // seen so: MSAL.js issue 3446
+		return refuse("invalid_request", 901001, "The value '%s' of the parameter 'prompt' is not valid: an administrator consents at the address of admin consent.", a.prompt)
 	case a.prompt == "admin_consent" || a.prompt == "create":
 		return refuse("invalid_request", 90023, "The value '%s' of the parameter 'prompt' is not supported by the lab.", a.prompt)
 	}
 	if a.idToken && !app.IDTokens {
 		return refuse("unsupported_response_type", 700054, "The response type 'id_token' is not enabled for the application '%s'.", app.ClientID)
 	}
-	if refused := s.readScope(a, form); refused != nil {
+	if refused := s.readScope(r, a, form); refused != nil {
 		return refused
 	}
 	if a.idToken && (a.nonce == "" || !slices.Contains(a.openID, "openid")) {
@@ -217,7 +219,7 @@ func (a *ask) readMode(mode string) *refusal {
 
 // readScope reads scope (v2.0) or resource (v1.0). Scopes may span several
 // resources here (entra-sign-in §3).
-func (s *Server) readScope(a *ask, form url.Values) *refusal {
+func (s *Server) readScope(r *http.Request, a *ask, form url.Values) *refusal {
 	if !a.v2 {
 		// v1.0 asks for one resource and takes what was granted.
 		a.openID = []string{"openid", "profile", "offline_access"}
@@ -237,9 +239,38 @@ func (s *Server) readScope(a *ask, form url.Values) *refusal {
 	if a.scope == "" {
 		return missingParameter("scope")
 	}
+	if refused := s.abroad(r, a.scope, a.segment); refused != nil {
+		return refused
+	}
 	var refused *refusal
 	a.wishes, a.openID, refused = s.parseScopes(a.scope, a.segment)
 	return refused
+}
+
+// abroad refuses scopes that name Graph as another cloud does: each cloud has an
+// address of its own for it (entra-sign-in §1). The lab's own address stands for
+// all clouds.
+func (s *Server) abroad(r *http.Request, scopes, tenant string) *refusal {
+	here := s.hostOf(r)
+	if !slices.ContainsFunc(s.cfg.Clouds, func(c Cloud) bool { return slices.Contains(c.Login, here) }) {
+		return nil
+	}
+	for scope := range strings.FieldsSeq(scopes) {
+		u, err := url.Parse(scope)
+		if err != nil || u.Scheme != "https" {
+			continue
+		}
+		home := false
+		known := slices.ContainsFunc(s.cfg.Clouds, func(c Cloud) bool {
+			has := slices.Contains(c.Graph, strings.ToLower(u.Host))
+			home = home || has && slices.Contains(c.Login, here)
+			return has
+		})
+		if known && !home {
+			return unknownResource("https://"+u.Host, tenant)
+		}
+	}
+	return nil
 }
 
 // parseScopes sorts scopes by resource. OpenID scopes belong to none; alone,

@@ -176,6 +176,7 @@ func TestAuthorizeRefusals(t *testing.T) {
 		{"hybrid without nonce", []string{"response_type", "code id_token"}, "invalid_request", "AADSTS900144"},
 		{"hybrid without openid", []string{"response_type", "code id_token", "nonce", "n", "scope", "User.Read"}, "invalid_request", "AADSTS70011"},
 		{"unknown mode", []string{"response_mode", "pigeon"}, "invalid_request", "AADSTS70007"},
+		{"prompt of the older endpoint", []string{"prompt", "admin_consent"}, "invalid_request", "AADSTS901001"},
 		{"unknown prompt", []string{"prompt", "always"}, "invalid_request", "AADSTS90023"},
 		{"no scope", []string{"scope", ""}, "invalid_request", "AADSTS900144"},
 		{"unknown scope", []string{"scope", "User.Invent"}, "invalid_scope", "AADSTS70011"},

@@ -32,6 +32,34 @@ func (c claimsRequest) factor(t *directory.Tenant) bool {
 	})
 }
 
+// targets are the resources that the tenant's policies among those named are
+// about: whoever brings a refusal's claims back wants them met now, whatever else
+// is asked for.
+func (c claimsRequest) targets(t *directory.Tenant) []*directory.Resource {
+	var out []*directory.Resource
+	for _, p := range t.ConditionalAccess {
+		if !slices.ContainsFunc(c.policies, func(id string) bool { return strings.EqualFold(p.ID, id) }) {
+			continue
+		}
+		conditions, _ := p.Members["conditions"].(map[string]any)
+		applications, _ := conditions["applications"].(map[string]any)
+		included, _ := applications["includeApplications"].([]any)
+		for _, id := range included {
+			name, _ := id.(string)
+			names := []string{name}
+			if strings.EqualFold(name, "Office365") {
+				names = []string{directory.SharePointID, directory.ExchangeID}
+			}
+			for _, name := range names {
+				if r := t.Resource(name); r != nil && !slices.Contains(out, r) {
+					out = append(out, r)
+				}
+			}
+		}
+	}
+	return out
+}
+
 var contextPattern = regexp.MustCompile(`^c[1-9][0-9]?$`)
 
 // readClaims reads the claims parameter. Members that it does not know are

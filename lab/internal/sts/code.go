@@ -51,7 +51,7 @@ func (s *Server) deliverCode(w http.ResponseWriter, r *http.Request, f *flow) {
 		var grant *userGrant
 		s.cfg.Store.View(f.tenant, func(t *directory.Tenant) {
 			if sub, refused := findSubject(t, f.upn, q.now); refused == nil {
-				grant = &userGrant{user: *sub.user, home: sub.home.ID, proof: f.proof, nonce: f.ask.nonce, acrs: f.ask.claims.acrs, code: values.Get("code")}
+				grant = &userGrant{user: *sub.user, home: sub.home.ID, gdap: sub.gdap, proof: f.proof, nonce: f.ask.nonce, acrs: f.ask.claims.acrs, code: values.Get("code")}
 			}
 		})
 		q.v2 = f.ask.v2

@@ -64,6 +64,9 @@ func (s *Server) ofUser(t *directory.Tenant, q *request, sub *subject, p proof) 
 	if p.factor() {
 		satisfied = append(satisfied, "mfa")
 	}
+	if p.external {
+		satisfied = append(satisfied, "customAuthenticationFactor")
+	}
 	in.Satisfied = conditional.Of(satisfied)
 	var methods []string
 	for _, m := range u.Methods {

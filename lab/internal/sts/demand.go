@@ -18,6 +18,10 @@ func (s *Server) judgeFlow(t *directory.Tenant, q *request, sub *subject, f *flo
 		q.resource, q.permitted, q.isDefault, q.asked = w.resource, w.scopes, w.all, f.ask.openID
 		out = out.join(s.judge(t, q, sub, p))
 	}
+	for _, resource := range f.ask.claims.targets(t) {
+		q.resource, q.permitted, q.isDefault = resource, nil, true
+		out = out.join(s.judge(t, q, sub, p))
+	}
 	q.resource = f.ask.wishes[0].resource
 	return out
 }
@@ -34,6 +38,7 @@ func (r *ruling) browser() string {
 func (s *Server) demandGate(t *directory.Tenant, sub *subject, q *request, f *flow, entry *directory.SignIn) (string, *refusal) {
 	_, home := sub.guestType(t)
 	q.guest = home != ""
+	s.rememberGate(t, sub, q.http, f, q.now)
 	f.ruling = s.judgeFlow(t, q, sub, f, f.proof)
 	f.demands = nil
 	for _, w := range f.ask.wishes {
@@ -46,6 +51,12 @@ func (s *Server) demandGate(t *directory.Tenant, sub *subject, q *request, f *fl
 	f.ruling.note(entry, f.proof)
 	if f.ruling.is(conditional.Blocked) {
 		return "", f.ruling.refusal(q, conditional.Interactive)
+	}
+	if refused := sub.suspicious(); refused != nil {
+		return "", refused
+	}
+	if sub.gdap && f.ruling.is(conditional.TermsRequired, conditional.CustomRequired) {
+		return "", passthrough(q)
 	}
 	if !f.fresh && f.ruling.aged(f.proof, q.now) {
 		f.aged = true
@@ -63,6 +74,8 @@ func (s *Server) demandGate(t *directory.Tenant, sub *subject, q *request, f *fl
 	case f.ruling.is(conditional.TermsRequired):
 		f.terms = f.ruling.agreements(sub.user)
 		return atTerms, nil
+	case f.ruling.is(conditional.CustomRequired):
+		return atExternal, nil
 	}
 	return "", nil
 }
@@ -86,7 +99,7 @@ func (s *Server) factorGate(t *directory.Tenant, sub *subject, q *request, f *fl
 	if !needed && !later {
 		return "", nil
 	}
-	if r := s.judgeRegistration(t, q, sub, f.proof); r.stops() {
+	if r := s.judgeRegistration(t, q, sub, f.proof); r.stops() || r.is(conditional.CustomRequired) {
 		if later {
 			return "", nil
 		}
@@ -109,7 +122,7 @@ func (s *Server) unfitWays(t *directory.Tenant, sub *subject, q *request, f *flo
 	}
 	out := map[string]bool{}
 	for way := range secondModes {
-		out[way] = s.judgeFlow(t, q, sub, f, f.with(way)).wantsFactor()
+		out[way] = s.judgeFlow(t, q, sub, f, f.with(way, q.now)).wantsFactor()
 	}
 	return out
 }
@@ -132,6 +145,21 @@ func (s *Server) agreements(f *flow) []agreement {
 		}
 	})
 	return out
+}
+
+// takeExternal takes the word of a control outside the service, such as another
+// maker's MFA: in the real cloud the browser goes there and comes back.
+func (s *Server) takeExternal(w http.ResponseWriter, r *http.Request, f *flow, passed bool) bool {
+	if !passed {
+		refused := refuse("access_denied", 50158, "The further check that a policy asks for was not passed.")
+		if f.kind == deviceSignIn {
+			s.deviceRefused(f, refused)
+		}
+		s.decline(w, r, f, refused)
+		return true
+	}
+	f.external, f.changed = true, true
+	return false
 }
 
 // takeTerms notes the acceptance of the agreements, or ends the sign-in.

@@ -48,7 +48,7 @@ func (s *Server) deviceAuthorization(w http.ResponseWriter, r *http.Request, ten
 	a := &ask{v2: v2, segment: tenant, clientID: strings.ToLower(r.PostForm.Get("client_id")), mode: modeQuery}
 	app, refused := s.askedApp(tenant, a.clientID)
 	if refused == nil {
-		refused = s.readScope(a, r.PostForm)
+		refused = s.readScope(r, a, r.PostForm)
 	}
 	if refused == nil && !app.Public {
 		refused = refuse("invalid_client", 7000218, "The device code flow is for public clients; '%s' is none.", app.ClientID).with(http.StatusUnauthorized)
@@ -96,18 +96,14 @@ func (s *Server) deviceAuth(w http.ResponseWriter, r *http.Request) {
 		s.showError(w, r, idsOf(r), "", refused)
 		return
 	}
-	code := strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(r.Form.Get("otc")))
 	p := s.page(r, "usercode", "Enter the code of the device")
-	p.Action, p.Code = devicePath, clip(code)
+	p.Action, p.Code = devicePath, clip(typedCode(r.Form.Get("otc")))
 	if r.Method != http.MethodPost {
 		s.render(w, r, http.StatusOK, p)
 		return
 	}
-	s.mu.Lock()
-	d, ok := s.userCodes.get(code, s.cfg.Store.Now())
-	open := ok && d.earned == nil && d.refused == nil && !d.declined
-	s.mu.Unlock()
-	if !open {
+	d := s.openDevice(r.Form.Get("otc"))
+	if d == nil {
 		p.Problem = refuse("invalid_request", 70018, "This code is not known, has expired or was used. Look at the device again.")
 		s.render(w, r, http.StatusOK, p)
 		return
@@ -117,6 +113,22 @@ func (s *Server) deviceAuth(w http.ResponseWriter, r *http.Request) {
 	defer f.mu.Unlock()
 	f.device = d.code
 	http.Redirect(w, r, loginAddress(f), http.StatusSeeOther) //nolint:gosec // own path
+}
+
+func typedCode(code string) string {
+	return strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(code))
+}
+
+// openDevice finds the device that shows a code and waits for somebody, nil if
+// there is none.
+func (s *Server) openDevice(code string) *deviceCode {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, ok := s.userCodes.get(typedCode(code), s.cfg.Store.Now())
+	if !ok || d.earned != nil || d.refused != nil || d.declined {
+		return nil
+	}
+	return d
 }
 
 // confirmDevice is the answer to whether the person meant to sign in there.

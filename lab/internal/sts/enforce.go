@@ -1,6 +1,7 @@
 package sts
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -55,6 +56,15 @@ func securityDefaults(sub *subject, q *request) []directory.Demand {
 // first, then the age of the sign-in, then MFA, whoever asks for it, then the
 // rest of what policies want.
 func (s *Server) unmet(t *directory.Tenant, q *request, sub *subject, entry *directory.SignIn, p proof) *refusal {
+	// A refresh token's second factor counts for as long as the tenant remembers
+	// one.
+	outdated := q.renewal && p.outdated(t, q.now)
+	if outdated {
+		p = p.once()
+	}
+	if refused := sub.suspicious(); refused != nil {
+		return refused
+	}
 	r := s.judge(t, q, sub, p)
 	_, home := sub.guestType(t)
 	q.guest = home != ""
@@ -66,13 +76,35 @@ func (s *Server) unmet(t *directory.Tenant, q *request, sub *subject, entry *dir
 	switch {
 	case r.is(conditional.Blocked):
 		return r.refusal(q, q.how)
+	case sub.gdap && r.is(conditional.TermsRequired, conditional.CustomRequired):
+		return passthrough(q)
 	case q.renewal && r.aged(p, q.now):
 		return refuse("invalid_grant", 70043, "The refresh token has expired: the user signed in on %s, and the sign-in frequency of a Conditional Access policy wants a newer sign-in.",
 			p.signedIn.UTC().Format(time.RFC3339)).sub("token_expired")
+	case outdated && (asked || r.wantsFactor()):
+		refused := mfaRefusal(t, sub, q, r)
+		refused.oauth, refused.code = "interaction_required", 50078
+		refused.text = fmt.Sprintf("The multi-factor authentication of the sign-in has expired: the tenant remembers one for %d days. It must be done again to reach '%s'.", t.RememberDays, q.resource.ClientID)
+		return refused
 	case asked && !p.factor():
 		return mfaRefusal(t, sub, q, r)
 	}
 	return r.refusal(q, q.how)
+}
+
+// suspicious refuses partners' people whose account is at high risk at home
+// (530034).
+func (sub *subject) suspicious() *refusal {
+	if !sub.gdap || sub.user.Risk.Level != "high" {
+		return nil
+	}
+	return refuse("invalid_grant", 530034, "The delegated administrator is blocked: the account is at risk in its home tenant '%s'.", sub.home.Name)
+}
+
+// passthrough refuses partners' people what they would have to do outside the
+// request (50177): they have no object in the tenant to note it on.
+func passthrough(q *request) *refusal {
+	return refuse("invalid_grant", 50177, "'%s' asks for an external challenge, which people who come through a partner relationship cannot meet.", q.resource.Name)
 }
 
 // mfaRefusal is how a sign-in that cannot show a second factor ends: 50076

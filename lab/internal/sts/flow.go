@@ -63,6 +63,12 @@ type flow struct {
 	persistent string          // what policies say of staying signed in: always, never, ""
 	aged       bool            // the session was too old for the policies
 
+	// Of remembered MFA: for how many days, 0 for none; whether the person wants
+	// this browser to remember; how the second factor was given.
+	rememberDays int
+	dontAsk      bool
+	factorWay    string
+
 	problem *refusal // shown on the next page
 	ended   *refusal // shown instead of any page
 }
@@ -98,6 +104,7 @@ const (
 	atApproval   = "approval"
 	atDevice     = "device"
 	atTerms      = "terms"
+	atExternal   = "external"
 	atError      = "error"
 	atDone       = "done"
 )
@@ -218,6 +225,8 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, f *flow, form url.
 		}
 	case atTerms:
 		return s.takeTerms(w, r, f, action == "accept")
+	case atExternal:
+		return s.takeExternal(w, r, f, action == "pass")
 	case atDevice:
 		return s.confirmDevice(w, r, f, action == "continue")
 	case atConsent:

@@ -112,6 +112,9 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, f *flow) {
 	if f.changed && slices.Contains([]string{atStay, atConsent, atApproval, atDone}, at) {
 		s.remember(w, r, f, f.persistent == "always")
 	}
+	if f.dontAsk && f.factor() {
+		s.trust(w, r, f)
+	}
 	switch at {
 	case atDone:
 		s.complete(w, r, f)

@@ -1,9 +1,11 @@
 package sts
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -22,19 +24,29 @@ func (s *Server) accessToken(q *request, c *token.Claims, by proof) (map[string]
 		lifetime = time.Hour + time.Duration(n%1800)*time.Second
 		filler = fillers[n>>16%uint64(len(fillers))]
 	}
+	issued, seconds := q.now, int(lifetime/time.Second)
+	if told, outdated := q.http.Context().Value(outdatedKey{}).(bool); outdated {
+		issued = q.now.Add(-lifetime - time.Hour)
+		if told {
+			seconds = 0
+		}
+	}
 	if c.Extra == nil {
 		c.Extra = map[string]any{}
 	}
 	c.Extra["uti"] = q.ids.trace[:22]
 	if q.claims.capable() {
-		c.Extra["xms_cc"] = []string{"cp1"}
+		c.Capabilities = []string{"cp1"}
 	}
 	c.Audience, c.Issuer, c.TenantID = q.audience(), "https://sts.windows.net/"+q.tenant+"/", q.tenant
-	c.IssuedAt, c.NotBefore, c.Expires = q.now.Unix(), q.now.Unix(), q.now.Add(lifetime).Unix()
+	c.IssuedAt, c.NotBefore, c.Expires = issued.Unix(), issued.Unix(), issued.Add(lifetime).Unix()
 	if q.resource.Version == 2 {
 		q.secondVersion(c)
 	} else {
-		c.Extra["ver"], c.Extra["idp"], c.Extra["app_displayname"] = "1.0", "https://sts.windows.net/"+q.tenant+"/", q.app.Name
+		c.Extra["ver"], c.Extra["app_displayname"] = "1.0", q.app.Name
+		if c.Extra["idp"] == nil {
+			c.Extra["idp"] = "https://sts.windows.net/" + q.tenant + "/"
+		}
 		if c.IDType == "user" {
 			c.Extra["acr"] = "1"
 		}
@@ -42,7 +54,7 @@ func (s *Server) accessToken(q *request, c *token.Claims, by proof) (map[string]
 	// aio is the service's own note, opaque to everybody else: for an API that
 	// may come back on behalf of the user it says how the user signed in.
 	if q.resource.App != nil && c.IDType == "user" {
-		note, err := json.Marshal(provenance{c.UPN, c.AMR, q.grantedACRs(c), filler, by.modes, by.signedIn, by.transfer})
+		note, err := json.Marshal(provenance{c.UPN, c.AMR, c.ACRs, filler, by.modes, by.signedIn, by.factorAt, by.external, by.transfer})
 		if err != nil {
 			return nil, err
 		}
@@ -56,15 +68,24 @@ func (s *Server) accessToken(q *request, c *token.Claims, by proof) (map[string]
 	if err != nil {
 		return nil, err
 	}
-	seconds := int(lifetime / time.Second)
 	if q.v2 {
 		return map[string]any{"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": signed}, nil
 	}
 	// The v1.0 endpoint writes its numbers as strings.
 	return map[string]any{
-		"token_type": "Bearer", "expires_in": fmt.Sprint(seconds), "ext_expires_in": fmt.Sprint(seconds), "expires_on": unixString(q.now.Add(lifetime)),
-		"not_before": unixString(q.now), "resource": q.form.Get("resource"), "access_token": signed,
+		"token_type": "Bearer", "expires_in": fmt.Sprint(seconds), "ext_expires_in": fmt.Sprint(seconds), "expires_on": unixString(q.now.Add(time.Duration(seconds) * time.Second)),
+		"not_before": unixString(issued), "resource": q.form.Get("resource"), "access_token": signed,
 	}, nil
+}
+
+// outdatedKey marks a request whose access token is to be one of the past.
+type outdatedKey struct{}
+
+// Outdated makes a token request earn an access token that has expired already:
+// what a cache in front of the service, or a bug in it, would hand out. told
+// decides whether expires_in says so.
+func Outdated(r *http.Request, told bool) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), outdatedKey{}, told))
 }
 
 // secondVersion turns the claims into those of a v2.0 access token: the
@@ -90,14 +111,13 @@ type provenance struct {
 
 	Modes    []string  `json:"modes,omitempty"`
 	SignedIn time.Time `json:"signed_in"`
+	FactorAt time.Time `json:"factor_at,omitzero"`
+	External bool      `json:"external,omitempty"`
 	Transfer string    `json:"transfer,omitempty"`
 }
 
-func (p *provenance) proof() proof { return proof{p.AMR, p.Modes, p.SignedIn, p.Transfer} }
-
-func (q *request) grantedACRs(c *token.Claims) []string {
-	acrs, _ := c.Extra["acrs"].([]string)
-	return acrs
+func (p *provenance) proof() proof {
+	return proof{p.AMR, p.Modes, p.SignedIn, p.FactorAt, p.External, p.Transfer}
 }
 
 // fillers are opaque values of different length for the aio claim.

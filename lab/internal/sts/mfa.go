@@ -234,7 +234,7 @@ func (s *Server) secondFactor(r *http.Request, f *flow) string {
 	case "":
 		return atPush
 	case "approved":
-		f.passMFA(a.way)
+		f.passMFA(a.way, s.cfg.Store.Now())
 		return s.advance(r, f)
 	default:
 		s.failMFA(r, f, answer)
@@ -243,9 +243,9 @@ func (s *Server) secondFactor(r *http.Request, f *flow) string {
 }
 
 // passMFA takes a second factor that was given.
-func (f *flow) passMFA(way string) {
+func (f *flow) passMFA(way string, now time.Time) {
 	f.attempt, f.choose = nil, false
-	f.proof = f.with(way)
+	f.proof, f.factorWay = f.with(way, now), way
 	f.changed = true
 }
 
@@ -309,6 +309,10 @@ func (s *Server) chooseMethod(r *http.Request, f *flow, id string) {
 // takeCode takes a code, or the wish for another method.
 func (s *Server) takeCode(r *http.Request, f *flow, action, code string) {
 	a := f.attempt
+	if action == "remember" {
+		f.dontAsk = f.rememberDays > 0
+		return
+	}
 	if action == "other" {
 		s.withdraw(f)
 		f.choose = true
@@ -330,7 +334,7 @@ func (s *Server) takeCode(r *http.Request, f *flow, action, code string) {
 		ok = s.checkOATH(a.method.ID, a.method.Secret, code, now)
 	}
 	if ok {
-		f.passMFA(a.way)
+		f.passMFA(a.way, now)
 		return
 	}
 	if a.tries++; a.tries >= codeTries {

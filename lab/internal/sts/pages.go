@@ -21,7 +21,7 @@ import (
 var bodies = map[string]func(*shown) templ.Component{
 	atAccount: accountPage, atPicker: pickerPage, atPassword: passwordPage, atChange: changePage, atMethods: methodsPage, atPush: pushPage,
 	atCode: codePage, atRegister: registerPage, atSetup: setupPage, atStay: stayPage, atConsent: consentPage,
-	atApproval: approvalPage, atDevice: devicePage, atTerms: termsPage, atError: errorPage,
+	atApproval: approvalPage, atDevice: devicePage, atTerms: termsPage, atExternal: externalPage, atError: errorPage,
 	"message": messagePage, "post": postPage, "usercode": userCodePage,
 }
 
@@ -56,6 +56,8 @@ type shown struct {
 	Agreements          []agreement
 	Compromised         bool // the password is changed because of risk
 	Stronger            bool // a policy takes only some ways of a second factor
+	Days                int  // for which MFA can be remembered, 0: not
+	DontAsk             bool // was asked to be
 }
 
 // heading is what the browser calls the page.
@@ -101,7 +103,7 @@ func (s *Server) showStage(w http.ResponseWriter, r *http.Request, f *flow, at s
 	titles := map[string]string{
 		atAccount: "Sign in", atPicker: "Choose an account", atPassword: "Enter the password", atChange: "Set a new password", atMethods: "Choose how to confirm", atPush: "Approve on your phone",
 		atCode: "Enter the code", atRegister: "Set up a second factor", atSetup: "Connect your phone", atStay: "Stay signed in?", atConsent: "Permissions asked for",
-		atApproval: "An administrator must approve", atDevice: "Sign in on another device?", atTerms: "Terms of use",
+		atApproval: "An administrator must approve", atDevice: "Sign in on another device?", atTerms: "Terms of use", atExternal: "A further check",
 	}
 	p := s.page(r, at, titles[at])
 	p.App, p.UPN, p.Flow, p.CSRF, p.Step, p.Problem, p.IDs = f.app.Name, f.upn, f.id, f.csrf, at, f.problem, f.ids
@@ -117,12 +119,13 @@ func (s *Server) showStage(w http.ResponseWriter, r *http.Request, f *flow, at s
 		p.Options, p.Stronger = f.options(), len(f.unfit) > 0
 	case atPush:
 		p.Number, p.Way, p.Refresh = f.attempt.prompt.number, f.attempt.way, true
-		p.Code = maskPhone(f.attempt.method.Phone)
+		p.Code, p.Days, p.DontAsk = maskPhone(f.attempt.method.Phone), f.rememberDays, f.dontAsk
 		if f.attempt.way == "call" {
 			p.Title = "Answer the call"
 		}
 	case atCode:
 		p.Way, p.Code = f.attempt.way, maskPhone(f.attempt.method.Phone)
+		p.Days, p.DontAsk = f.rememberDays, f.dontAsk
 	case atRegister:
 		p.Skip = !f.needed
 	case atSetup:
@@ -135,6 +138,8 @@ func (s *Server) showStage(w http.ResponseWriter, r *http.Request, f *flow, at s
 		p.Secret = strings.TrimSpace(p.Secret)
 	case atTerms:
 		p.Agreements = s.agreements(f)
+	case atExternal:
+		p.Code = f.ruling.externals()
 	case atChange:
 		p.Compromised = f.compromised
 	case atConsent, atApproval:
@@ -196,6 +201,8 @@ var remedies = map[int]string{
 	53009:   "Use an app that your organisation protects.",
 	53010:   "Register from a place that your organisation trusts, or let an administrator give you a temporary access pass.",
 	53011:   "An administrator of your own organisation looks at the risk of your account.",
+	50177:   "An administrator of the customer takes people of service providers out of the policy.",
+	530034:  "An administrator of the partner looks at the risk of the account.",
 	50158:   "Accept the terms, or do what else your organisation asks for.",
 	50131:   "An administrator looks at the policy named below, with the correlation id.",
 	50089:   "Begin again from the app.",

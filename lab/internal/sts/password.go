@@ -174,6 +174,7 @@ func (q *request) checkPassword(sub *subject, correct bool) *refusal {
 type userGrant struct {
 	user   directory.User
 	home   string // tenant id
+	gdap   bool   // has no object in the tenant
 	roles  []string
 	scopes []string // permission names on the resource
 	proof
@@ -207,7 +208,7 @@ func (s *Server) authorise(q *request, t *directory.Tenant, sub *subject, entry 
 	if refused := q.checkAssignment(t, sub); refused != nil {
 		return nil, refused
 	}
-	return &userGrant{user: *sub.user, home: sub.home.ID, roles: sub.roles, scopes: scopes, proof: p, acrs: q.claims.acrs}, nil
+	return &userGrant{user: *sub.user, home: sub.home.ID, gdap: sub.gdap, roles: sub.roles, scopes: scopes, proof: p, acrs: q.claims.acrs}, nil
 }
 
 func assigned(t *directory.Tenant, p *directory.Principal, user string) bool {
@@ -226,11 +227,9 @@ func (s *Server) userTokens(q *request, g *userGrant) (map[string]any, *refusal)
 		ObjectID: g.user.ID, Subject: directory.NameID("subject", q.app.ClientID, g.user.ID), IDType: "user", UPN: g.user.UPN, Scopes: strings.Join(g.scopes, " "),
 		AppID: q.app.ClientID, AppIDACR: q.credential, AMR: g.amr,
 		WIDs:  append(slices.Clone(g.roles), "b79fbf4d-3ef9-4689-8143-76b194e85509"), // every user token carries it
-		Extra: map[string]any{"name": g.user.Name, "unique_name": g.user.UPN, "acct": map[string]int{directory.Member: 0, directory.Guest: 1}[g.user.Type]},
+		Extra: map[string]any{"name": g.user.Name, "unique_name": g.user.UPN}, ACRs: g.acrs,
 	}
-	if len(g.acrs) > 0 {
-		claims.Extra["acrs"] = g.acrs
-	}
+	q.provider(g, claims.Extra)
 	result, err := s.accessToken(q, claims, g.proof)
 	if err == nil && q.asks("openid") {
 		result["id_token"], err = s.idToken(q, g)
@@ -246,6 +245,18 @@ func (s *Server) userTokens(q *request, g *userGrant) (map[string]any, *refusal)
 		result["client_info"] = clientInfo(g.user.ID, g.home)
 	}
 	return result, nil
+}
+
+// provider tells where somebody of another tenant is at home: idp names the
+// issuer there (id-token and access-token claims reference). acct, member or
+// guest, is left out for partners, who are neither.
+func (q *request) provider(g *userGrant, extra map[string]any) {
+	if g.home != "" && g.home != q.tenant {
+		extra["idp"] = "https://sts.windows.net/" + g.home + "/"
+	}
+	if !g.gdap {
+		extra["acct"] = map[string]int{directory.Member: 0, directory.Guest: 1}[g.user.Type]
+	}
 }
 
 func (q *request) asks(scope string) bool {
@@ -280,6 +291,7 @@ func (s *Server) idToken(q *request, g *userGrant) (string, error) {
 	if g.nonce != "" {
 		extra["nonce"] = g.nonce
 	}
+	q.provider(g, extra)
 	if len(g.acrs) > 0 {
 		extra["acrs"] = g.acrs
 	}

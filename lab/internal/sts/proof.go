@@ -12,6 +12,8 @@ type proof struct {
 	modes []string // the same as Graph's authenticationMethodModes, first factor first
 	// signedIn is when the first factor was given.
 	signedIn time.Time
+	factorAt time.Time // when the second was; zero: it was not, or nobody knows
+	external bool      // a control outside the service was passed: a custom control
 	// transfer is deviceCodeFlow for what began with a device code: it stays
 	// tracked ("Conditional Access: Authentication flows", protocol tracking).
 	transfer string
@@ -29,7 +31,8 @@ func firstFactor(amr string, now time.Time) proof {
 }
 
 // with adds a second factor, by the way that it was given.
-func (p proof) with(way string) proof {
+func (p proof) with(way string, at time.Time) proof {
+	p.factorAt = at
 	p.modes = append(slices.Clone(p.modes[:min(1, len(p.modes))]), secondModes[way])
 	p.amr = append(slices.DeleteFunc(slices.Clone(p.amr), func(s string) bool { return s == "mfa" }), "mfa")
 	return p
@@ -44,7 +47,7 @@ func (p proof) clone() proof {
 // once leaves the first factor only.
 func (p proof) once() proof {
 	p.amr = slices.DeleteFunc(slices.Clone(p.amr), func(s string) bool { return s == "mfa" })
-	p.modes = slices.Clone(p.modes[:min(1, len(p.modes))])
+	p.modes, p.factorAt = slices.Clone(p.modes[:min(1, len(p.modes))]), time.Time{}
 	return p
 }
 

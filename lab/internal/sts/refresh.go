@@ -3,6 +3,7 @@ package sts
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"net/url"
 	"time"
 
 	"gatehouse/lab/internal/directory"
@@ -18,6 +19,8 @@ type refreshToken struct {
 	acrs         []string
 	confidential bool      // the client has a credential
 	singlePage   time.Time // until when, for a single-page app; zero for others
+	family       string    // of the tokens that go back to one sign-in
+	spent        bool      // was redeemed, where tokens serve once only
 }
 
 const (
@@ -41,7 +44,12 @@ func (s *Server) newRefresh(q *request, g *userGrant) string {
 		}
 		delete(s.refresh, oldest)
 	}
-	s.refresh[value] = &refreshToken{tenant: q.tenant, client: q.app.ClientID, user: g.user.UPN, issued: q.now, used: q.now, proof: g.proof, acrs: g.acrs,
+	if q.family == "" {
+		q.family = value
+	} else if s.singleUse && s.refresh[q.form.Get("refresh_token")] == nil {
+		return value // the family was revoked meanwhile: this one is dead already
+	}
+	s.refresh[value] = &refreshToken{family: q.family, tenant: q.tenant, client: q.app.ClientID, user: g.user.UPN, issued: q.now, used: q.now, proof: g.proof, acrs: g.acrs,
 		confidential: q.credential != "0", singlePage: q.spaUntil}
 	return value
 }
@@ -65,6 +73,9 @@ func (s *Server) redeemRefresh(q *request) (map[string]any, *refusal) {
 	s.mu.Lock()
 	var t refreshToken
 	held := s.refresh[value]
+	if held != nil && s.singleUse && !s.spend(held) {
+		held = nil
+	}
 	if held != nil {
 		t = *held
 	}
@@ -72,12 +83,58 @@ func (s *Server) redeemRefresh(q *request) (map[string]any, *refusal) {
 	entry := &directory.SignIn{Protocol: "none"}
 	result, refused := s.refreshGates(q, entry, held != nil, t)
 	s.logSignIn(q, entry, refused)
-	if refused == nil {
+	if held != nil {
 		s.mu.Lock()
-		held.used = q.now
+		if refused == nil {
+			held.used = q.now
+		} else {
+			held.spent = false // nothing came of it
+		}
 		s.mu.Unlock()
 	}
 	return result, refused
+}
+
+// spend uses a refresh token up. One that is spent already takes its whole
+// family with it: one of the two who hold it is a thief, and which one nobody
+// can tell (RFC 9700 §4.14.2). The caller holds the lock.
+func (s *Server) spend(t *refreshToken) bool {
+	if !t.spent {
+		t.spent = true
+		return true
+	}
+	for value, other := range s.refresh {
+		if other.family == t.family {
+			delete(s.refresh, value)
+		}
+	}
+	return false
+}
+
+// SetSingleUse decides whether refresh tokens serve once only. Entra's serve on
+// (entra-sign-in §8).
+func (s *Server) SetSingleUse(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.singleUse = on
+}
+
+// Owner is the user name behind the refresh token or authorization code of a
+// token request, "" if it has none that is known.
+func (s *Server) Owner(form url.Values) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch form.Get("grant_type") {
+	case "refresh_token":
+		if t := s.refresh[form.Get("refresh_token")]; t != nil {
+			return t.user
+		}
+	case "authorization_code":
+		if e, ok := s.codes.get(form.Get("code"), s.cfg.Store.Now()); ok {
+			return e.upn
+		}
+	}
+	return ""
 }
 
 func (s *Server) refreshGates(q *request, entry *directory.SignIn, known bool, t refreshToken) (map[string]any, *refusal) {
@@ -97,7 +154,7 @@ func (s *Server) refreshGates(q *request, entry *directory.SignIn, known bool, t
 	if refused := s.resolveScopes(q, false); refused != nil {
 		return nil, refused
 	}
-	q.renewal, q.spaUntil = true, t.singlePage
+	q.renewal, q.spaUntil, q.family = true, t.singlePage, t.family
 	var grant *userGrant
 	var refused *refusal
 	s.cfg.Store.Update(q.tenant, func(tenant *directory.Tenant) {

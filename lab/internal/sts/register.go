@@ -94,5 +94,5 @@ func (s *Server) register(f *flow, m *directory.Method) {
 	})
 	way := map[string]string{directory.Authenticator: "push", directory.SoftwareOATH: "oath"}[m.Type]
 	f.setup = nil
-	f.passMFA(way)
+	f.passMFA(way, m.Created)
 }

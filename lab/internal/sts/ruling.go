@@ -106,7 +106,7 @@ func (r *ruling) wantsFactor() bool {
 
 // stops reports whether nothing that a person does on the pages helps.
 func (r *ruling) stops() bool {
-	return r.is(conditional.Blocked, conditional.DeviceRequired, conditional.AppProtectionRequired, conditional.CustomRequired, conditional.Unknown)
+	return r.is(conditional.Blocked, conditional.DeviceRequired, conditional.AppProtectionRequired, conditional.Unknown)
 }
 
 // everyTime is how old a sign-in may be where each wants a fresh one ("Adaptive
@@ -230,6 +230,24 @@ func (r *ruling) refusal(q *request, how conditional.Request) *refusal {
 		}
 	}
 	return out
+}
+
+// externals are the names of the custom controls that the policies ask for.
+func (r *ruling) externals() string {
+	var names []string
+	for i, policy := range r.Policies {
+		if policy.State != "enabled" || len(policy.Outstanding) == 0 {
+			continue
+		}
+		grant, _ := r.policies[i].Members["grantControls"].(map[string]any)
+		list, _ := grant["customAuthenticationFactors"].([]any)
+		for _, id := range list {
+			if id, _ := id.(string); id != "" && !slices.Contains(names, id) {
+				names = append(names, id)
+			}
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // risky reports whether one of the policies asks for a level of risk.

@@ -79,7 +79,8 @@ func (s *Server) remember(w http.ResponseWriter, r *http.Request, f *flow, persi
 		next.persistent = next.persistent || held.persistent && f.persistent != "never"
 		next.accounts = slices.DeleteFunc(slices.Clone(held.accounts), func(a account) bool { return strings.EqualFold(a.upn, f.upn) })
 		i := slices.IndexFunc(held.accounts, func(a account) bool { return strings.EqualFold(a.upn, f.upn) })
-		if i >= 0 && held.accounts[i].signedIn.Equal(f.signedIn) && next.persistent == held.persistent && len(held.accounts[i].amr) >= len(f.amr) && slices.Equal(held.accounts[i].modes, f.modes) {
+		if i >= 0 && held.accounts[i].signedIn.Equal(f.signedIn) && next.persistent == held.persistent && len(held.accounts[i].amr) >= len(f.amr) && slices.Equal(held.accounts[i].modes, f.modes) &&
+			held.accounts[i].external == f.external && held.accounts[i].factorAt.Equal(f.factorAt) {
 			return
 		}
 		s.sessions.drop(old)

@@ -76,6 +76,7 @@ type Server struct {
 	// mu comes after a flow's lock and is never held across the directory's.
 	mu        sync.Mutex
 	refresh   map[string]*refreshToken
+	singleUse bool // of refresh tokens
 	flows     *shelf[*flow]
 	sessions  *shelf[*session]
 	codes     *shelf[*earned]
@@ -83,7 +84,8 @@ type Server struct {
 	userCodes *shelf[*deviceCode] // by user code
 	prompts   *shelf[*push]
 	texts     *shelf[Text]
-	used      *shelf[bool] // codes of code apps
+	used      *shelf[bool]             // codes of code apps
+	trusts    *shelf[map[string]trust] // of browsers that need not ask again
 	requests  *shelf[ConsentRequest]
 	networks  atomic.Pointer[[]Network] // written under mu
 }
@@ -94,7 +96,7 @@ func New(cfg Config) *Server {
 		cfg: cfg, refresh: map[string]*refreshToken{},
 		flows: newShelf[*flow](maxFlows), sessions: newShelf[*session](maxSessions), codes: newShelf[*earned](maxCodes),
 		devices: newShelf[*deviceCode](maxDevices), userCodes: newShelf[*deviceCode](maxDevices),
-		prompts: newShelf[*push](maxPrompts), texts: newShelf[Text](maxPrompts), used: newShelf[bool](maxPrompts), requests: newShelf[ConsentRequest](maxConsentRequests),
+		prompts: newShelf[*push](maxPrompts), texts: newShelf[Text](maxPrompts), used: newShelf[bool](maxPrompts), trusts: newShelf[map[string]trust](maxSessions), requests: newShelf[ConsentRequest](maxConsentRequests),
 	}
 }
 

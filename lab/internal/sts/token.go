@@ -42,6 +42,7 @@ type request struct {
 	aud       string // the resource in the form it was asked in
 	claims    claimsRequest
 	spaUntil  time.Time // until when a single-page app's refresh tokens live; zero for others
+	family    string    // of the refresh token that is redeemed
 	behalf    bool      // on-behalf-of: nobody can be asked, the caller passes the refusal on
 
 	// For Conditional Access:
@@ -171,6 +172,9 @@ func (s *Server) resolveTenant(q *request, tenant, kind string) *refusal {
 
 // resolveScopes reads scope (v2.0) or resource (v1.0).
 func (s *Server) resolveScopes(q *request, appOnly bool) *refusal {
+	if refused := s.abroad(q.http, q.form.Get("scope")+" "+q.form.Get("resource"), q.tenant); refused != nil {
+		return refused
+	}
 	if !q.v2 {
 		resource := q.form.Get("resource")
 		if resource == "" {

@@ -20,24 +20,27 @@ import (
 // Claims are the members of a token that the lab's services decide on. Others
 // that only clients look at are added through Extra.
 type Claims struct {
-	Audience  string         `json:"aud"`
-	Issuer    string         `json:"iss"`
-	IssuedAt  int64          `json:"iat"`
-	NotBefore int64          `json:"nbf"`
-	Expires   int64          `json:"exp"`
-	TenantID  string         `json:"tid"`
-	Subject   string         `json:"sub"`
-	ObjectID  string         `json:"oid"`
-	AppID     string         `json:"appid,omitempty"`    // access tokens, v1.0 form
-	AppIDACR  string         `json:"appidacr,omitempty"` // 0 public client, 1 secret, 2 certificate
-	IDType    string         `json:"idtyp,omitempty"`    // "app" or "user"
-	Scopes    string         `json:"scp,omitempty"`      // delegated, space separated
-	Roles     []string       `json:"roles,omitempty"`    // application permissions
-	WIDs      []string       `json:"wids,omitempty"`     // directory role template ids of the user
-	AMR       []string       `json:"amr,omitempty"`
-	UPN       string         `json:"upn,omitempty"`
-	Note      string         `json:"aio,omitempty"` // the service's own, opaque to others
-	Extra     map[string]any `json:"-"`
+	Audience  string   `json:"aud"`
+	Issuer    string   `json:"iss"`
+	IssuedAt  int64    `json:"iat"`
+	NotBefore int64    `json:"nbf"`
+	Expires   int64    `json:"exp"`
+	TenantID  string   `json:"tid"`
+	Subject   string   `json:"sub"`
+	ObjectID  string   `json:"oid"`
+	AppID     string   `json:"appid,omitempty"`    // access tokens, v1.0 form
+	AppIDACR  string   `json:"appidacr,omitempty"` // 0 public client, 1 secret, 2 certificate
+	IDType    string   `json:"idtyp,omitempty"`    // "app" or "user"
+	Scopes    string   `json:"scp,omitempty"`      // delegated, space separated
+	Roles     []string `json:"roles,omitempty"`    // application permissions
+	WIDs      []string `json:"wids,omitempty"`     // directory role template ids of the user
+	AMR       []string `json:"amr,omitempty"`
+	UPN       string   `json:"upn,omitempty"`
+	Note      string   `json:"aio,omitempty"`  // the service's own, opaque to others
+	ACRs      []string `json:"acrs,omitempty"` // authentication contexts that were met
+	// Capabilities are those of the client: cp1 handles claims challenges.
+	Capabilities []string       `json:"xms_cc,omitempty"`
+	Extra        map[string]any `json:"-"`
 }
 
 // Signer holds the lab's signing key. The key is made on first use: a lab must
