@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"testing"
+	"time"
 
 	"gatehouse/client"
 	"gatehouse/internal/testenv"
@@ -28,6 +29,9 @@ func TestKeyActs(t *testing.T) {
 	}
 	if keys, err := e.Keys(ctx); err != nil || len(keys) != 1 || keys[0].Name != "report" || keys[0].Hint != made.Token[:8] {
 		t.Errorf("%+v %v", keys, err)
+	}
+	if days := time.Until(made.Key.ExpiresAt).Hours() / 24; days < 89.9 || days > 90 { // what was left out is as documented
+		t.Errorf("it lasts %.2f days", days)
 	}
 	program := e.NewClient(client.WithToken(made.Token))
 	if all, _, err := program.Tenants(ctx, client.TenantFilter{}, client.Page{}); err != nil || len(all) != 1 || all[0].ID != own.ID {
