@@ -1425,7 +1425,7 @@ func redirects(f *frame, v registrationView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = copyable(fmt.Sprintf("redirect-%d", i), "Redirect address", d.URI).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = copyable(fmt.Sprintf("redirect-%d", i), fmt.Sprintf("Redirect address %d", i+1), d.URI).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

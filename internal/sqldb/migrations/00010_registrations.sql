@@ -78,13 +78,13 @@ CREATE TABLE registration_manifests (
     PRIMARY KEY (registration_id, version)
 );
 
--- Levels that were told of the ends of what belongs to no tenant: each once.
+-- What was told of the ends of these credentials: each level once.
 CREATE TABLE registration_told (
-    item_id   text NOT NULL,
-    not_after timestamptz NOT NULL,
-    level     text NOT NULL,            -- 90, 30, 7, past
-    told_at   timestamptz NOT NULL,
-    PRIMARY KEY (item_id, not_after, level)
+    credential_id text NOT NULL REFERENCES registration_credentials (id) ON DELETE CASCADE,
+    not_after     timestamptz NOT NULL,
+    level         text NOT NULL,        -- 90, 30, 7, past
+    told_at       timestamptz NOT NULL,
+    PRIMARY KEY (credential_id, not_after, level)
 );
 
 -- +goose Down
