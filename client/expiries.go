@@ -9,43 +9,44 @@ import (
 
 // Expiry is a credential with its end.
 type Expiry struct {
-	ID           string     `json:"id" doc:"The same in each reading"`
-	TenantID     string     `json:"tenant_id"`
-	TenantName   string     `json:"tenant_name"`
-	Kind         string     `json:"kind" enum:"secret,certificate,saml_key,password,reader"`
-	Holder       string     `json:"holder" enum:"application,service_principal,user,gatehouse" doc:"What it belongs to; gatehouse: it is stored here and was not seen at Microsoft"`
-	ObjectID     string     `json:"object_id,omitempty" doc:"Of the holder in the directory"`
-	ClientID     string     `json:"client_id,omitempty"`
-	Username     string     `json:"username,omitempty"`
-	Name         string     `json:"name" doc:"Of the app or account"`
-	Label        string     `json:"label,omitempty" doc:"Of the credential itself"`
-	CredentialID string     `json:"credential_id,omitempty" doc:"Its key id"`
-	Thumbprint   string     `json:"thumbprint,omitempty" doc:"SHA-1, of a certificate"`
-	Active       bool       `json:"active" doc:"Of a SAML key: it signs at present"`
-	ConnectionID string     `json:"connection_id,omitempty" doc:"The connection that it is stored with"`
-	State        string     `json:"state" enum:"dated,never,unknown"`
-	Reason       string     `json:"reason,omitempty" doc:"Why it never ends, or is not known"`
-	Level        string     `json:"level" enum:",90,30,7,past" doc:"How near the end is, in days; empty while more than 90 are left, or no end is known"`
-	NotAfter     *time.Time `json:"not_after,omitempty"`
-	UsedAt       *time.Time `json:"used_at,omitempty" doc:"The last sign-in with it that Microsoft tells of; left out: unknown"`
-	SeenAt       *time.Time `json:"seen_at,omitempty" doc:"When it was read at Microsoft; left out: it is stored here"`
-	Used         bool       `json:"used" doc:"A connection or reader uses the app or account"`
-	Actor        string     `json:"actor" enum:"gatehouse,operator,app_owner,tenant_admin" doc:"Who acts"`
-	Steps        []string   `json:"steps" nullable:"false"`
-	Uses         []Use      `json:"uses" nullable:"false"`
+	ID             string     `json:"id" doc:"The same in each reading"`
+	TenantID       string     `json:"tenant_id"`
+	TenantName     string     `json:"tenant_name"`
+	Kind           string     `json:"kind" enum:"secret,certificate,saml_key,password,reader"`
+	Holder         string     `json:"holder" enum:"application,service_principal,user,gatehouse" doc:"What it belongs to; gatehouse: it is stored here and was not seen at Microsoft"`
+	ObjectID       string     `json:"object_id,omitempty" doc:"Of the holder in the directory"`
+	ClientID       string     `json:"client_id,omitempty"`
+	Username       string     `json:"username,omitempty"`
+	Name           string     `json:"name" doc:"Of the app or account"`
+	Label          string     `json:"label,omitempty" doc:"Of the credential itself"`
+	CredentialID   string     `json:"credential_id,omitempty" doc:"Its key id"`
+	Thumbprint     string     `json:"thumbprint,omitempty" doc:"SHA-1, of a certificate"`
+	Active         bool       `json:"active" doc:"Of a SAML key: it signs at present; of an app registration: it is in use"`
+	ConnectionID   string     `json:"connection_id,omitempty" doc:"The connection that it is stored with"`
+	RegistrationID string     `json:"registration_id,omitempty" doc:"The app registration that it is stored with: tenant_id is empty then"`
+	State          string     `json:"state" enum:"dated,never,unknown"`
+	Reason         string     `json:"reason,omitempty" doc:"Why it never ends, or is not known"`
+	Level          string     `json:"level" enum:",90,30,7,past" doc:"How near the end is, in days; empty while more than 90 are left, or no end is known"`
+	NotAfter       *time.Time `json:"not_after,omitempty"`
+	UsedAt         *time.Time `json:"used_at,omitempty" doc:"The last sign-in with it that Microsoft tells of; left out: unknown"`
+	SeenAt         *time.Time `json:"seen_at,omitempty" doc:"When it was read at Microsoft; left out: it is stored here"`
+	Used           bool       `json:"used" doc:"A connection or reader uses the app or account"`
+	Actor          string     `json:"actor" enum:"gatehouse,operator,app_owner,tenant_admin" doc:"Who acts"`
+	Steps          []string   `json:"steps" nullable:"false"`
+	Uses           []Use      `json:"uses" nullable:"false"`
 }
 
-// Use is a connection or reader that uses a credential.
+// Use is a connection, reader or caller that uses a credential.
 type Use struct {
-	Kind       string     `json:"kind" enum:"connection,reader"`
-	ID         string     `json:"id" doc:"Of the connection, or of the reader's tenant"`
+	Kind       string     `json:"kind" enum:"connection,reader,caller"`
+	ID         string     `json:"id" doc:"Of the connection, for a caller that it calls through; of the reader's tenant"`
 	Name       string     `json:"name"`
 	TenantID   string     `json:"tenant_id"`
 	TenantName string     `json:"tenant_name"`
 	Consumer   string     `json:"consumer,omitempty" doc:"The software that uses it"`
 	Certain    bool       `json:"certain" doc:"It is known to be this credential, not only one of the same app"`
 	Verdict    string     `json:"verdict,omitempty"`
-	UsedAt     *time.Time `json:"used_at,omitempty" doc:"The last validation, or check of the reader"`
+	UsedAt     *time.Time `json:"used_at,omitempty" doc:"The last validation, check of the reader, or token of a caller"`
 }
 
 // ExpiryReading is how a tenant's credentials were read last.

@@ -32,6 +32,7 @@ import (
 	"gatehouse/internal/live"
 	"gatehouse/internal/notify"
 	"gatehouse/internal/operator"
+	"gatehouse/internal/registration"
 	"gatehouse/internal/rotation"
 	"gatehouse/internal/search"
 	"gatehouse/internal/secrets"
@@ -43,25 +44,26 @@ import (
 
 // Config is what the face calls. All but Now must be given.
 type Config struct {
-	DB          *sqldb.DB
-	Audit       *audit.Log
-	Keys        *secrets.Keyring // opened with [Columns]
-	Operators   *operator.Service
-	Tenants     *tenant.Service
-	Connections *connection.Service
-	Runs        *validation.Runs
-	Notices     *notify.Service
-	Hosts       *hosts.Service
-	Conversions *conversion.Service
-	Incidents   *incident.Service
-	Batches     *batch.Service
-	Transfer    *transfer.Service
-	Search      *search.Service
-	Expiries    *expiry.Service
-	Rotations   *rotation.Service
-	Jobs        *jobs.Queue
-	Live        *live.Hub
-	Backups     *backup.Service
+	DB            *sqldb.DB
+	Audit         *audit.Log
+	Keys          *secrets.Keyring // opened with [Columns]
+	Operators     *operator.Service
+	Tenants       *tenant.Service
+	Connections   *connection.Service
+	Runs          *validation.Runs
+	Notices       *notify.Service
+	Hosts         *hosts.Service
+	Conversions   *conversion.Service
+	Incidents     *incident.Service
+	Batches       *batch.Service
+	Transfer      *transfer.Service
+	Search        *search.Service
+	Expiries      *expiry.Service
+	Rotations     *rotation.Service
+	Registrations *registration.Service
+	Jobs          *jobs.Queue
+	Live          *live.Hub
+	Backups       *backup.Service
 	// Doctor looks after the machine.
 	Doctor doctor
 	// Open limits requests without a session, by address.
@@ -155,6 +157,7 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 	f.searches(h)
 	f.expiries(h)
 	f.rotations(h)
+	f.registrations(h)
 	f.audits(h)
 	f.jobs(h)
 	f.house(h)
@@ -184,6 +187,7 @@ var tags = []*huma.Tag{
 	{Name: "Batches", Description: "What is done to many connections."},
 	{Name: "Expiries", Description: "What ends, and when."},
 	{Name: "Rotations", Description: "Certificates that the apps replace themselves."},
+	{Name: "Registrations", Description: "The app registrations through which people sign in."},
 	{Name: "Audit", Description: "Who did what."},
 	{Name: "Jobs", Description: "Work in the background."},
 	{Name: "Server", Description: "The server itself."},

@@ -33,7 +33,7 @@ func (f *face) expiryOf(i expiry.Item) client.Expiry {
 	steps, actor := expiry.Remedy(i)
 	out := client.Expiry{
 		ID: i.ID, TenantID: i.TenantID, TenantName: i.TenantName, Kind: string(i.Kind), Holder: string(i.Holder), ObjectID: i.ObjectID, ClientID: i.ClientID, Username: i.Username, Name: i.Name, Label: i.Label,
-		CredentialID: i.CredentialID, Thumbprint: i.Thumbprint, Active: i.Active, ConnectionID: i.ConnectionID, State: string(i.State), Reason: i.Reason, Level: string(i.Level(f.Now())),
+		CredentialID: i.CredentialID, Thumbprint: i.Thumbprint, Active: i.Active, ConnectionID: i.ConnectionID, RegistrationID: i.RegistrationID, State: string(i.State), Reason: i.Reason, Level: string(i.Level(f.Now())),
 		NotAfter: i.NotAfter, UsedAt: i.UsedAt, SeenAt: i.SeenAt, Used: i.Used, Actor: actor, Steps: orEmpty(steps), Uses: []client.Use{},
 	}
 	for _, u := range i.Uses {

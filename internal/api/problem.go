@@ -26,6 +26,7 @@ import (
 	"gatehouse/internal/notify"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/pace"
+	"gatehouse/internal/registration"
 	"gatehouse/internal/rotation"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/tenant"
@@ -96,6 +97,16 @@ var known = []struct {
 	{rotation.ErrOpen, http.StatusConflict, client.ProblemConflict},
 	{rotation.ErrTooLate, http.StatusConflict, client.ProblemConflict},
 	{rotation.ErrChanged, http.StatusConflict, client.ProblemConflict},
+	{registration.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
+	{registration.ErrTaken, http.StatusConflict, client.ProblemConflict},
+	{registration.ErrConflict, http.StatusConflict, client.ProblemConflict},
+	{registration.ErrUsed, http.StatusConflict, client.ProblemConflict},
+	{registration.ErrUnchecked, http.StatusConflict, client.ProblemConflict},
+	{registration.ErrInUse, http.StatusConflict, client.ProblemConflict},
+	{registration.ErrRetired, http.StatusConflict, client.ProblemConflict},
+	{registration.ErrNoUndo, http.StatusConflict, client.ProblemConflict},
+	{registration.ErrNoCredential, http.StatusConflict, client.ProblemConflict},
+	{registration.ErrNoClient, http.StatusConflict, client.ProblemConflict},
 	{validation.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{notify.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{notify.ErrConflict, http.StatusConflict, client.ProblemConflict},

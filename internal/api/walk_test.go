@@ -55,64 +55,71 @@ func operations(t *testing.T) (all []operation) {
 // requests are a good request for each operation that has a body or a query. A
 // new operation that needs one fails the walk until it stands here.
 var requests = map[string]struct{ query, body string }{
-	"detect-tenant":       {query: "?tenant=openharbour.onmicrosoft.com"},
-	"remove-tenant":       {query: "?confirm=Walk"},
-	"add-tenant":          {body: `{"tenant":"azurequay.onmicrosoft.com"}`},
-	"change-tenant":       {body: `{"name":"Walk"}`},
-	"onboard-reader":      {body: `{"client_id":"11111111-2222-3333-4444-555555555555"}`},
-	"upload-snapshot":     {body: `{}`},
-	"add-connection":      {body: `{"tenant_id":"{tenant}","kind":"service_account","name":"More","username":"more@openharbour.onmicrosoft.com","services":["graph"],"credential":{"password":"x"}}`},
-	"change-connection":   {body: `{"name":"Other","username":"a@openharbour.onmicrosoft.com","services":["graph"],"version":999}`},
-	"convert-to-common":   {body: `{"version":1,"password":"y"}`},
-	"set-registration":    {body: `{"client_id":"11111111-2222-3333-4444-555555555555"}`},
-	"set-app-credential":  {body: `{"way":"made_here"}`},
-	"set-credential":      {body: `{"password":"y"}`},
-	"comment-incident":    {body: `{"text":"A word"}`},
-	"assign-role":         {body: `{"kind":"group","object_id":"22222222-2222-4222-8222-222222222222","tenant_id":"{tenant}","role":"viewer"}`},
-	"add-key":             {body: `{"name":"walk","permissions":["tenant.view"],"tenants":["{tenant}"]}`},
-	"invite-operator":     {body: `{"email":"new@contoso.example","name":"New Person","roles":{"{tenant}":"viewer"}}`},
-	"set-role":            {body: `{"role":"viewer"}`},
-	"add-webhook":         {body: `{"tenant_id":"{tenant}","name":"Walk","url":"https://127.0.0.1:1/","kinds":["incident.opened"]}`},
-	"change-webhook":      {body: `{"name":"Walk","kinds":["incident.opened"],"enabled":true,"version":999}`},
-	"choose-my-notices":   {body: `{"kinds":["incident.opened"]}`},
-	"replay-failed":       {body: `{"since":"2026-01-01T00:00:00Z"}`},
-	"begin-rotation":      {body: `{"tenant_id":"{tenant}"}`},
-	"new-calendar-feed":   {body: `{"name":"Outlook"}`},
-	"sign-in":             {body: `{"email":"nobody@contoso.example","password":"wrong"}`},
-	"preview-batch":       {body: `{"action":"validate","filter":{"tenant":"{tenant}"}}`},
-	"start-batch":         {body: `{"action":"validate","filter":{"tenant":"{tenant}"}}`},
-	"search":              {body: `{"text":"walk"}`},
-	"save-filter":         {body: `{"name":"Walk","filter":{"tenant":"{tenant}"}}`},
-	"set-tags":            {body: `{"tags":["walk"]}`},
-	"set-schedule":        {body: `{"schedule":"every 6h"}`},
-	"set-tenant-schedule": {body: `{"schedule":"every 6h"}`},
-	"set-server-schedule": {body: `{"schedule":"every 6h"}`},
-	"import-connections":  {body: `{"format":"csv","file":"tenant,name\n","dry_run":true}`},
-	"export-connections":  {query: "?tenant={tenant}"},
-	"set-up":              {body: `{"link":"none","password":"wrong"}`},
-	"give-code":           {body: `{"code":"000000"}`},
-	"confirm-generator":   {body: `{"code":"000000"}`},
+	"detect-tenant":                 {query: "?tenant=openharbour.onmicrosoft.com"},
+	"remove-tenant":                 {query: "?confirm=Walk"},
+	"add-tenant":                    {body: `{"tenant":"azurequay.onmicrosoft.com"}`},
+	"change-tenant":                 {body: `{"name":"Walk"}`},
+	"onboard-reader":                {body: `{"client_id":"11111111-2222-3333-4444-555555555555"}`},
+	"upload-snapshot":               {body: `{}`},
+	"add-connection":                {body: `{"tenant_id":"{tenant}","kind":"service_account","name":"More","username":"more@openharbour.onmicrosoft.com","services":["graph"],"credential":{"password":"x"}}`},
+	"change-connection":             {body: `{"name":"Other","username":"a@openharbour.onmicrosoft.com","services":["graph"],"version":999}`},
+	"convert-to-common":             {body: `{"version":1,"password":"y"}`},
+	"set-registration":              {body: `{"client_id":"11111111-2222-3333-4444-555555555555"}`},
+	"set-app-credential":            {body: `{"way":"made_here"}`},
+	"set-credential":                {body: `{"password":"y"}`},
+	"comment-incident":              {body: `{"text":"A word"}`},
+	"assign-role":                   {body: `{"kind":"group","object_id":"22222222-2222-4222-8222-222222222222","tenant_id":"{tenant}","role":"viewer"}`},
+	"add-key":                       {body: `{"name":"walk","permissions":["tenant.view"],"tenants":["{tenant}"]}`},
+	"invite-operator":               {body: `{"email":"new@contoso.example","name":"New Person","roles":{"{tenant}":"viewer"}}`},
+	"set-role":                      {body: `{"role":"viewer"}`},
+	"add-webhook":                   {body: `{"tenant_id":"{tenant}","name":"Walk","url":"https://127.0.0.1:1/","kinds":["incident.opened"]}`},
+	"change-webhook":                {body: `{"name":"Walk","kinds":["incident.opened"],"enabled":true,"version":999}`},
+	"choose-my-notices":             {body: `{"kinds":["incident.opened"]}`},
+	"replay-failed":                 {body: `{"since":"2026-01-01T00:00:00Z"}`},
+	"add-registration":              {body: `{"name":"More","kind":"public"}`},
+	"change-registration":           {body: `{"name":"Other","version":999}`},
+	"look-up-registration":          {body: `{"tenant_id":"{tenant}"}`},
+	"set-manifest":                  {body: `{"permissions":[],"version":999}`},
+	"add-registration-credential":   {body: `{"secret":"some-value-of-a-secret"}`},
+	"check-registration-credential": {body: `{"tenant_id":"{tenant}"}`},
+	"begin-rotation":                {body: `{"tenant_id":"{tenant}"}`},
+	"new-calendar-feed":             {body: `{"name":"Outlook"}`},
+	"sign-in":                       {body: `{"email":"nobody@contoso.example","password":"wrong"}`},
+	"preview-batch":                 {body: `{"action":"validate","filter":{"tenant":"{tenant}"}}`},
+	"start-batch":                   {body: `{"action":"validate","filter":{"tenant":"{tenant}"}}`},
+	"search":                        {body: `{"text":"walk"}`},
+	"save-filter":                   {body: `{"name":"Walk","filter":{"tenant":"{tenant}"}}`},
+	"set-tags":                      {body: `{"tags":["walk"]}`},
+	"set-schedule":                  {body: `{"schedule":"every 6h"}`},
+	"set-tenant-schedule":           {body: `{"schedule":"every 6h"}`},
+	"set-server-schedule":           {body: `{"schedule":"every 6h"}`},
+	"import-connections":            {body: `{"format":"csv","file":"tenant,name\n","dry_run":true}`},
+	"export-connections":            {query: "?tenant={tenant}"},
+	"set-up":                        {body: `{"link":"none","password":"wrong"}`},
+	"give-code":                     {body: `{"code":"000000"}`},
+	"confirm-generator":             {body: `{"code":"000000"}`},
 }
 
 // walk is two tenants with something in each, and who has which role.
 type walk struct {
 	*testenv.Env
-	t          *testing.T
-	web        *http.Client
-	tenant     string // the walk's own
-	connection string
-	run        string
-	job        string
-	incident   string // of the run
-	somebody   string // an operator
-	webhook    string
-	notice     string
-	delivery   string
-	assignment string // a role of a group of the directory
-	key        string
-	batch      string
-	filter     string
-	rotation   string
+	t                        *testing.T
+	web                      *http.Client
+	tenant                   string // the walk's own
+	connection               string
+	run                      string
+	job                      string
+	incident                 string // of the run
+	somebody                 string // an operator
+	webhook                  string
+	notice                   string
+	delivery                 string
+	assignment               string // a role of a group of the directory
+	key                      string
+	batch                    string
+	filter                   string
+	rotation                 string
+	registration, credential string
 }
 
 func newWalk(t *testing.T, e *testenv.Env) *walk {
@@ -146,6 +153,18 @@ func newWalk(t *testing.T, e *testenv.Env) *walk {
 		t.Fatal(err)
 	}
 	w.rotation = rotated.ID
+	g, err := e.AddRegistration(ctx, client.NewRegistration{Kind: "confidential", RegistrationDetails: client.RegistrationDetails{Name: "Ledgers", ClientIDs: map[string]string{"lab": "33333333-2222-4333-8444-555555555555"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := e.AddRegistrationCredential(ctx, g.ID, client.NewCredential{Generate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.CheckRegistrationCredential(ctx, g.ID, held.ID, client.CheckRequest{TenantID: added.ID}); err != nil {
+		t.Fatal(err)
+	}
+	w.registration, w.credential = g.ID, held.ID
 	i, err := e.Invite(ctx, client.InviteRequest{Email: "somebody@contoso.example", Name: "Some Body", Roles: map[string]string{added.ID: "viewer"}})
 	if err != nil {
 		t.Fatal(err)
@@ -188,7 +207,7 @@ func newWalk(t *testing.T, e *testenv.Env) *walk {
 
 // object is the id of what an operation is about.
 func (w *walk) object(op operation) string {
-	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "incidents": w.incident, "jobs": w.job, "operators": w.somebody, "webhooks": w.webhook, "notices": w.notice, "deliveries": w.delivery, "assignments": w.assignment, "keys": w.key, "batches": w.batch, "filters": w.filter, "rotations": w.rotation, "expiries": "c-" + w.connection} {
+	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "incidents": w.incident, "jobs": w.job, "operators": w.somebody, "webhooks": w.webhook, "notices": w.notice, "deliveries": w.delivery, "assignments": w.assignment, "keys": w.key, "batches": w.batch, "filters": w.filter, "rotations": w.rotation, "registrations": w.registration, "expiries": "c-" + w.connection} {
 		if strings.HasPrefix(op.path, "/api/v1/"+prefix+"/") {
 			return id
 		}
@@ -200,7 +219,7 @@ func (w *walk) object(op operation) string {
 func (w *walk) ask(op operation, token string) (status int, body []byte) {
 	w.t.Helper()
 	r := requests[op.id]
-	path := strings.NewReplacer("{id}", w.object(op), "{tenant}", w.tenant).Replace(op.path)
+	path := strings.NewReplacer("{credential}", w.credential, "{id}", w.object(op), "{tenant}", w.tenant).Replace(op.path)
 	return w.send(op, token, path+strings.ReplaceAll(r.query, "{tenant}", w.tenant), strings.ReplaceAll(r.body, "{tenant}", w.tenant))
 }
 
@@ -381,7 +400,8 @@ func walkAll(t *testing.T, e *testenv.Env) {
 // the tenants: the object belongs to none, or to several.
 func ownRules(op operation) bool {
 	return slices.Contains([]string{"invite-operator", "relink-operator", "disable-operator", "enable-operator", "remove-operator", "erase-operator", "set-role", "add-tenant", "detect-tenant", "doctor", "rotate-keys",
-		"replay-failed", "verify-audit", "checkpoint-audit", "export-audit", "make-backup", "count-tags", "export-connections", "import-connections", "save-filter", "remove-filter", "search", "get-schedule", "set-server-schedule"}, op.id)
+		"replay-failed", "verify-audit", "checkpoint-audit", "export-audit", "make-backup", "count-tags", "export-connections", "import-connections", "save-filter", "remove-filter", "search", "get-schedule", "set-server-schedule"}, op.id) ||
+		strings.HasPrefix(op.path, "/api/v1/registrations") // they belong to the whole server
 }
 
 // Every list shows what is in the caller's tenants and nothing else.

@@ -76,7 +76,11 @@ func newExpiryShow(env Env) *cobra.Command {
 			if end == "" {
 				end = i.State + ", " + i.Reason
 			}
-			fmt.Fprintf(env.Stdout, "%s of %s (%s)\n  ends: %s\n", i.Kind, plain(i.Name), plain(i.TenantName), plain(end))
+			of := i.TenantName
+			if i.RegistrationID != "" {
+				of = "app registration"
+			}
+			fmt.Fprintf(env.Stdout, "%s of %s (%s)\n  ends: %s\n", i.Kind, plain(i.Name), plain(of), plain(end))
 			if i.CredentialID != "" {
 				fmt.Fprintf(env.Stdout, "  key id: %s, on the %s\n", plain(i.CredentialID), strings.ReplaceAll(i.Holder, "_", " "))
 			}

@@ -20,6 +20,7 @@ import (
 	"gatehouse/internal/live"
 	"gatehouse/internal/notify"
 	"gatehouse/internal/operator"
+	"gatehouse/internal/registration"
 	"gatehouse/internal/rotation"
 	"gatehouse/internal/search"
 	"gatehouse/internal/sqldb"
@@ -30,24 +31,25 @@ import (
 
 // Config is what the console needs.
 type Config struct {
-	DB          *sqldb.DB // for what is done to jobs
-	Tenants     *tenant.Service
-	Connections *connection.Service
-	Runs        *validation.Runs
-	Notices     *notify.Service
-	Hosts       *hosts.Service
-	Conversions *conversion.Service
-	Incidents   *incident.Service
-	Batches     *batch.Service
-	Transfer    *transfer.Service
-	Search      *search.Service
-	Expiries    *expiry.Service
-	Rotations   *rotation.Service
-	Operators   *operator.Service
-	Audit       *audit.Log
-	Jobs        *jobs.Queue
-	Hub         *live.Hub
-	Backups     *backup.Service
+	DB            *sqldb.DB // for what is done to jobs
+	Tenants       *tenant.Service
+	Connections   *connection.Service
+	Runs          *validation.Runs
+	Notices       *notify.Service
+	Hosts         *hosts.Service
+	Conversions   *conversion.Service
+	Incidents     *incident.Service
+	Batches       *batch.Service
+	Transfer      *transfer.Service
+	Search        *search.Service
+	Expiries      *expiry.Service
+	Rotations     *rotation.Service
+	Registrations *registration.Service
+	Operators     *operator.Service
+	Audit         *audit.Log
+	Jobs          *jobs.Queue
+	Hub           *live.Hub
+	Backups       *backup.Service
 	// Doctor looks after the machine.
 	Doctor  func(ctx context.Context) []client.Finding
 	Version string
@@ -167,6 +169,27 @@ func (c *console) routes() http.Handler {
 	page("GET /connections/{id}/convert/sheet", c.sheetPage)
 	page("GET /connections/{id}/remove", c.removeConnectionPage)
 	page("POST /connections/{id}/remove", c.removeConnection)
+
+	page("GET /registrations", c.registrations)
+	page("GET /registrations/new", c.newRegistrationPage)
+	page("POST /registrations/new", c.newRegistration)
+	page("GET /registrations/{id}", c.registration)
+	page("GET /registrations/{id}/edit", c.editRegistrationPage)
+	page("POST /registrations/{id}/edit", c.editRegistration)
+	page("GET /registrations/{id}/remove", c.removeRegistrationPage)
+	page("POST /registrations/{id}/remove", c.removeRegistration)
+	page("POST /registrations/{id}/look", c.lookUpRegistration)
+	page("GET /registrations/{id}/manifest", c.manifest)
+	page("POST /registrations/{id}/manifest", c.setManifest)
+	page("GET /registrations/{id}/credential", c.newRegCredentialPage)
+	page("POST /registrations/{id}/credential", c.newRegCredential)
+	page("POST /registrations/{id}/undo", c.undoRegSwitch)
+	page("GET /registrations/{id}/credentials/{credential}", c.regCredential)
+	page("GET /registrations/{id}/credentials/{credential}/certificate.pem", c.regCertificate)
+	page("POST /registrations/{id}/credentials/{credential}/check", c.checkRegCredential)
+	page("POST /registrations/{id}/credentials/{credential}/switch", c.switchRegCredential)
+	page("GET /registrations/{id}/credentials/{credential}/retire", c.retireRegCredentialPage)
+	page("POST /registrations/{id}/credentials/{credential}/retire", c.retireRegCredential)
 
 	page("GET /incidents", c.incidents)
 	page("GET /incidents/{id}", c.incident)

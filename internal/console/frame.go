@@ -26,6 +26,7 @@ import (
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/notify"
 	"gatehouse/internal/operator"
+	"gatehouse/internal/registration"
 	"gatehouse/internal/rotation"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
@@ -287,7 +288,7 @@ func explainTrouble(err error) trouble {
 func missing(err error) bool {
 	return errors.Is(err, operator.ErrMissing) || errors.Is(err, jobs.ErrMissing) || sqldb.Missing(err) ||
 		errors.Is(err, tenant.ErrMissing) || errors.Is(err, connection.ErrMissing) || errors.Is(err, validation.ErrMissing) || errors.Is(err, notify.ErrMissing) || errors.Is(err, incident.ErrMissing) ||
-		errors.Is(err, connection.ErrNoFilter) || errors.Is(err, batch.ErrMissing) || errors.Is(err, expiry.ErrMissing) || errors.Is(err, rotation.ErrMissing)
+		errors.Is(err, connection.ErrNoFilter) || errors.Is(err, batch.ErrMissing) || errors.Is(err, expiry.ErrMissing) || errors.Is(err, rotation.ErrMissing) || errors.Is(err, registration.ErrMissing)
 }
 
 // plain gives the words of errors that were written for the person.
@@ -299,5 +300,5 @@ func plain(err error) (string, bool) {
 			return known.Error(), true
 		}
 	}
-	return "", false
+	return regPlain(err)
 }

@@ -36,6 +36,7 @@ import (
 	"gatehouse/internal/notify/notifytest"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/pace"
+	"gatehouse/internal/registration"
 	"gatehouse/internal/rotation"
 	"gatehouse/internal/search"
 	"gatehouse/internal/secrets"
@@ -55,30 +56,31 @@ const (
 
 // house is the console in front of all features, its queue at work.
 type house struct {
-	t           testing.TB
-	address     string // of the database; a new SQLite file if empty
-	demo        bool
-	everywhere  bool              // SharePoint and Business Central are reached too
-	register    func(*jobs.Queue) // adds jobs of the test
-	signOn      func(address string) *sso.Provider
-	mail        func(ctx context.Context, tx *sqldb.Tx, to, name string, link secrets.Value, until time.Time) error
-	db          *sqldb.DB
-	server      *httptest.Server
-	lab         *lab.Lab
-	log         *audit.Log
-	operators   *operator.Service
-	tenants     *tenant.Service
-	connections *connection.Service
-	batches     *batch.Service
-	runs        *validation.Runs
-	notices     *notify.Service
-	letters     *notifytest.MailServer
-	hooks       *notifytest.Receiver
-	sites       *hosts.Service
-	conversions *conversion.Service
-	incidents   *incident.Service
-	rotations   *rotation.Service
-	expiries    *expiry.Service
+	t             testing.TB
+	address       string // of the database; a new SQLite file if empty
+	demo          bool
+	everywhere    bool              // SharePoint and Business Central are reached too
+	register      func(*jobs.Queue) // adds jobs of the test
+	signOn        func(address string) *sso.Provider
+	mail          func(ctx context.Context, tx *sqldb.Tx, to, name string, link secrets.Value, until time.Time) error
+	db            *sqldb.DB
+	server        *httptest.Server
+	lab           *lab.Lab
+	log           *audit.Log
+	operators     *operator.Service
+	tenants       *tenant.Service
+	connections   *connection.Service
+	batches       *batch.Service
+	runs          *validation.Runs
+	notices       *notify.Service
+	letters       *notifytest.MailServer
+	hooks         *notifytest.Receiver
+	sites         *hosts.Service
+	conversions   *conversion.Service
+	incidents     *incident.Service
+	rotations     *rotation.Service
+	registrations *registration.Service
+	expiries      *expiry.Service
 }
 
 // in is the house within a part of a test.
@@ -109,7 +111,7 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	}
 	h.log = audit.New(audit.Config{DB: db})
 	var columns []secrets.Column
-	for _, of := range [][]secrets.Column{operator.Columns, tenant.Columns, connection.Columns, notify.Columns, rotation.Columns} {
+	for _, of := range [][]secrets.Column{operator.Columns, tenant.Columns, connection.Columns, notify.Columns, rotation.Columns, registration.Columns} {
 		columns = append(columns, of...)
 	}
 	keys, err := secrets.OpenKeyring(t.Context(), secrets.Config{DB: db, Wrapper: secrets.NewFileKey(filepath.Join(t.TempDir(), "master.key")), Audit: h.log, Columns: columns})
@@ -131,7 +133,8 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 		t.Fatal(err)
 	}
 	h.sites = hosts.New(hosts.Config{DB: db, Audit: h.log, Live: hub, Tenants: h.tenants, Pace: governor, Cloud: cloud})
-	h.connections = connection.New(connection.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Tenants: h.tenants, AdminURL: h.sites.CheckAdmin})
+	h.registrations = registration.New(registration.Config{DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud, Tenants: h.tenants, PublicURL: "https://gatehouse.example"})
+	h.connections = connection.New(connection.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Tenants: h.tenants, AdminURL: h.sites.CheckAdmin, Registration: h.registrations.Suits})
 	h.runs = validation.NewRuns(validation.RunsConfig{DB: db, Audit: h.log, Connections: h.connections, Tenants: h.tenants, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud, KnownHost: h.sites.Known, FoundHosts: h.sites.Learn})
 	h.conversions = conversion.New(conversion.Config{DB: db, Audit: h.log, Live: hub, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Cloud: cloud})
 	h.incidents = incident.New(incident.Config{DB: db, Audit: h.log, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Live: hub, Pace: governor, Cloud: cloud})
@@ -163,7 +166,7 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	queue.start()
 	searching := search.New(search.Config{Tenants: h.tenants, Connections: h.connections, Operators: h.operators, Incidents: h.incidents, Audit: h.log})
 	h.server.Config.Handler = http.NewCrossOriginProtection().Handler(console.New(console.Config{
-		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Hosts: h.sites, Conversions: h.conversions, Incidents: h.incidents, Batches: h.batches, Transfer: transfers, Search: searching, Expiries: h.expiries, Rotations: h.rotations, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
+		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Hosts: h.sites, Conversions: h.conversions, Incidents: h.incidents, Batches: h.batches, Transfer: transfers, Search: searching, Expiries: h.expiries, Rotations: h.rotations, Registrations: h.registrations, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
 		Doctor: func(context.Context) []client.Finding {
 			return []client.Finding{{Name: "disk", State: "passed", Detail: "12.0 GB free"}, {Name: "clock", State: "failed", Detail: "90 s off Microsoft's", Way: "set the machine's clock"}, {Name: "dns", State: "unknown", Detail: "no answer"}}
 		},

@@ -67,6 +67,7 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 	swept := h.daily(shown["Nightly backup"], eve)
 	ends := h.forecast(first)
 	h.consents(first)
+	registered := h.registered(tenants["Open Harbour"])
 	account, app, off := "/connections/"+shown["Admin tool"].ID, "/connections/"+made.ID, "/tenants/"+tenants["Azure Quay"].ID
 	return h, cookie, append([]screen{
 		{"overview", "/"}, {"tenants", "/tenants"}, {"tenants-none-fit", "/tenants?search=zzz"}, {"tenant-new", "/tenants/new"}, {"tenant", "/tenants/" + first.ID}, {"tenant-without-rules", off},
@@ -83,7 +84,7 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 		{"operators-directory", "/operators/directory"}, {"assignment-new", "/operators/directory/new?directory=" + first.DirectoryID}, {"assignment-found", "/operators/directory/new?search=Con&directory=" + first.DirectoryID},
 		{"assignment-remove", "/operators/directory/" + assigned.ID + "/remove"}, {"operators-local", "/operators/local"}, {"keys", "/keys"}, {"key-new", "/keys/new"}, {"key-revoke", "/keys/" + key.ID + "/revoke"},
 		{"explain", "/explain"}, {"developers", "/developers"}, {"settings", "/settings"}, {"server", "/server"}, {"audit-erase", "/audit/people/" + eve.ID + "/erase"}, {"factor-new", "/factors/new"}, {"not-here", "/nowhere"},
-	}, notices...)
+	}, append(registered, notices...)...)
 }
 
 // TestScreens looks at every page in both themes and at five widths: axe-core
@@ -125,7 +126,7 @@ func TestEmpty(t *testing.T) {
 		teaches string
 	}{
 		{screen{"empty-overview", "/"}, "Three steps to the first answer"}, {screen{"empty-tenants", "/tenants"}, "Add the first tenant"}, {screen{"empty-connections", "/connections"}, "First add a tenant"},
-		{screen{"empty-expiries", "/expiries"}, "Nothing to forecast yet"}, {screen{"empty-jobs", "/jobs"}, "No job"}, {screen{"empty-notices", "/settings/notices"}, "Nothing was told yet"}, {screen{"empty-webhooks", "/settings/webhooks"}, "Add the first webhook"}, {screen{"empty-incidents", "/incidents"}, "Nothing is wrong that is known here"}, {screen{"empty-connection-new", "/connections/new"}, "First add a tenant"},
+		{screen{"empty-expiries", "/expiries"}, "Nothing to forecast yet"}, {screen{"empty-jobs", "/jobs"}, "No job"}, {screen{"empty-registrations", "/registrations"}, "Add the first app registration"}, {screen{"empty-notices", "/settings/notices"}, "Nothing was told yet"}, {screen{"empty-webhooks", "/settings/webhooks"}, "Add the first webhook"}, {screen{"empty-incidents", "/incidents"}, "Nothing is wrong that is known here"}, {screen{"empty-connection-new", "/connections/new"}, "First add a tenant"},
 	} {
 		b.look(s.screen)
 		b.sees(s.teaches)

@@ -83,27 +83,28 @@ func LevelAt(end, now time.Time) Level {
 
 // Item is a credential with its end.
 type Item struct {
-	ID           string // the same in each reading
-	TenantID     string
-	TenantName   string
-	Kind         Kind
-	Holder       Holder
-	ObjectID     string // of the holder in the directory; "" for what is stored here
-	ClientID     string // of an app
-	Username     string // of an account
-	Name         string // of the app or account
-	Label        string // of the credential itself
-	CredentialID string // key id, as Microsoft shows it
-	Thumbprint   string // SHA-1, of a certificate
-	Active       bool   // of a SAML key: it signs at present
-	ConnectionID string // the connection that it is stored with, of what is stored here
-	State        State
-	Reason       string // why it never ends, or is not known
-	StartsAt     *time.Time
-	NotAfter     *time.Time // nil unless Dated
-	UsedAt       *time.Time // the last sign-in with it that Microsoft tells of; nil: unknown
-	SeenAt       *time.Time // when it was read; nil for what is stored here
-	Used         bool       // a connection or reader uses the app or account
+	ID             string // the same in each reading
+	TenantID       string
+	TenantName     string
+	Kind           Kind
+	Holder         Holder
+	ObjectID       string // of the holder in the directory; "" for what is stored here
+	ClientID       string // of an app
+	Username       string // of an account
+	Name           string // of the app or account
+	Label          string // of the credential itself
+	CredentialID   string // key id, as Microsoft shows it
+	Thumbprint     string // SHA-1, of a certificate
+	Active         bool   // of a SAML key: it signs at present; of a registration: it is in use
+	ConnectionID   string // the connection that it is stored with, of what is stored here
+	RegistrationID string // the app registration that it is stored with; TenantID is "" then
+	State          State
+	Reason         string // why it never ends, or is not known
+	StartsAt       *time.Time
+	NotAfter       *time.Time // nil unless Dated
+	UsedAt         *time.Time // the last sign-in with it that Microsoft tells of; nil: unknown
+	SeenAt         *time.Time // when it was read; nil for what is stored here
+	Used           bool       // a connection or reader uses the app or account
 
 	Uses []Use
 }
@@ -116,10 +117,11 @@ func (i Item) Level(now time.Time) Level {
 	return LevelAt(*i.NotAfter, now)
 }
 
-// Use is a connection or reader that uses a credential, with the software behind.
+// Use is a connection, reader or caller that uses a credential, with the software
+// behind.
 type Use struct {
-	Kind       string // "connection" or "reader"
-	ID         string // of the connection, or of the tenant
+	Kind       string // "connection", "reader" or "caller"
+	ID         string // of the connection, for a caller that it calls through; of the tenant
 	Name       string
 	TenantID   string
 	TenantName string

@@ -180,7 +180,7 @@ func (s *Service) ReadFeed(ctx context.Context, token, address, console string) 
 // CalendarText gives what ends, of what the actor may see, as a calendar. At most
 // 2,000 ends fit; the description of the last says so if there are more.
 func (s *Service) CalendarText(ctx context.Context, console string) (string, error) {
-	scope, err := audit.Tenants(ctx, audit.TenantView)
+	scope, err := seen(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -24,6 +24,7 @@ import (
 	"gatehouse/internal/microsoft"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/pace"
+	"gatehouse/internal/registration"
 	"gatehouse/internal/rotation"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/sqldb"
@@ -35,16 +36,18 @@ import (
 // house is a forecast with a lab; its queue takes jobs and works on none.
 type house struct {
 	*expiry.Service
-	t           *testing.T
-	db          *sqldb.DB
-	lab         *lab.Lab
-	queue       *jobs.Queue
-	tenants     *tenant.Service
-	connections *connection.Service
-	rotations   *rotation.Service
-	operators   *operator.Service
-	reader      string // client id
-	admin       string // token of an administrator for Graph
+	t             *testing.T
+	db            *sqldb.DB
+	lab           *lab.Lab
+	queue         *jobs.Queue
+	tenants       *tenant.Service
+	connections   *connection.Service
+	rotations     *rotation.Service
+	registrations *registration.Service
+	audit         *audit.Log
+	operators     *operator.Service
+	reader        string // client id
+	admin         string // token of an administrator for Graph
 
 	mu   sync.Mutex
 	now  time.Duration // how far the forecast's clock is ahead
@@ -78,7 +81,7 @@ func open(t *testing.T, db *sqldb.DB) *house {
 	cloud := microsoft.Cloud{Name: "lab", Login: l.URL(), Graph: l.URL(), GraphResource: "https://graph.microsoft.com", Roots: l.Roots()}
 	log, hub := audit.New(audit.Config{DB: db}), live.New(live.Config{DB: db})
 	var columns []secrets.Column
-	for _, of := range [][]secrets.Column{operator.Columns, tenant.Columns, connection.Columns, rotation.Columns} {
+	for _, of := range [][]secrets.Column{operator.Columns, tenant.Columns, connection.Columns, rotation.Columns, registration.Columns} {
 		columns = append(columns, of...)
 	}
 	keys, err := secrets.OpenKeyring(t.Context(), secrets.Config{DB: db, Wrapper: secrets.NewFileKey(filepath.Join(t.TempDir(), "master.key")), Audit: log, Columns: columns})
@@ -91,7 +94,9 @@ func open(t *testing.T, db *sqldb.DB) *house {
 	h.operators, err = operator.New(operator.Config{DB: db, Keyring: keys, Audit: log, Origin: "https://gatehouse.example"})
 	must(t, err)
 	h.tenants = tenant.New(tenant.Config{DB: db, Audit: log, Keys: keys, Jobs: h.queue, Live: hub, Pace: governor, Cloud: cloud, Now: h.clock})
-	h.connections = connection.New(connection.Config{DB: db, Audit: log, Keys: keys, Live: hub, Tenants: h.tenants, Now: h.clock})
+	h.audit = log
+	h.registrations = registration.New(registration.Config{DB: db, Audit: log, Keys: keys, Jobs: h.queue, Live: hub, Pace: governor, Cloud: cloud, Tenants: h.tenants, PublicURL: "https://gatehouse.example", Now: h.clock})
+	h.connections = connection.New(connection.Config{DB: db, Audit: log, Keys: keys, Live: hub, Tenants: h.tenants, Registration: h.registrations.Suits, Now: h.clock})
 	h.rotations = rotation.New(rotation.Config{DB: db, Audit: log, Keys: keys, Jobs: h.queue, Live: hub, Pace: governor, Cloud: cloud, Tenants: h.tenants, Connections: h.connections, Now: h.clock})
 	h.Service = expiry.New(expiry.Config{DB: db, Audit: log, Jobs: h.queue, Live: hub, Pace: governor, Cloud: cloud, Tenants: h.tenants, Rotations: h.rotations, ActingFor: h.operators.ActingFor, Tell: h.tell, Now: h.clock})
 	return h

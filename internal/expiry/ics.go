@@ -49,7 +49,10 @@ var alarms = []string{"-P30D", "-P7D"}
 // event writes one end.
 func (c *calendar) event(i Item, now time.Time, address string) {
 	steps, _ := Remedy(i)
-	summary := Words(i.Kind) + " of " + i.Name + " ends (" + i.TenantName + ")"
+	summary := Words(i.Kind) + " of " + i.Name + " ends"
+	if i.TenantName != "" {
+		summary += " (" + i.TenantName + ")"
+	}
 	c.line("BEGIN", "VEVENT")
 	c.line("UID", i.ID+"@gatehouse") // the same in each calendar that shows it
 	c.time("DTSTAMP", now)

@@ -14,26 +14,32 @@ import (
 )
 
 // everything is all that ends, as a table: what was read in the tenants, and what
-// is stored here. Of a credential that is both, the reader's row counts, and then
-// the one that was read. A connection of which nothing was read is unknown.
+// is stored here. Of a credential that is both, the reader's or registration's row
+// counts, and then the one that was read. It takes the cloud's name twice. A connection of which nothing was read is unknown.
 const everything = `(
-	SELECT i.id, i.tenant_id, i.kind, i.holder, i.object_id, i.client_id, i.username, i.name, i.label, i.credential_id, i.thumbprint, i.active, '' AS connection_id,
+	SELECT i.id, i.tenant_id, i.kind, i.holder, i.object_id, i.client_id, i.username, i.name, i.label, i.credential_id, i.thumbprint, i.active, '' AS connection_id, '' AS registration_id,
 		i.state, i.reason, i.starts_at, i.not_after, i.used_at, i.seen_at,
 		(i.username <> '' OR EXISTS (SELECT 1 FROM connections AS c WHERE c.tenant_id = i.tenant_id AND c.client_id = i.client_id)
 			OR EXISTS (SELECT 1 FROM readers AS r WHERE r.tenant_id = i.tenant_id AND r.client_id = i.client_id)) AS used
 	FROM expiry_items AS i
 	WHERE NOT EXISTS (SELECT 1 FROM readers AS r WHERE r.tenant_id = i.tenant_id AND r.thumbprint = i.thumbprint)
+		AND NOT EXISTS (SELECT 1 FROM registration_credentials AS g WHERE g.cloud = ? AND g.state <> 'retired' AND g.client_id = i.client_id AND (g.thumbprint <> '' AND g.thumbprint = i.thumbprint OR g.key_id <> '' AND g.key_id = lower(i.credential_id)))
 	UNION ALL
-	SELECT 'r-' || r.tenant_id, r.tenant_id, 'reader', 'gatehouse', '', r.client_id, '', 'Gatehouse', '', '', r.thumbprint, true, '', 'dated', '', NULL, r.not_after, NULL, NULL, true
+	SELECT 'r-' || r.tenant_id, r.tenant_id, 'reader', 'gatehouse', '', r.client_id, '', 'Gatehouse', '', '', r.thumbprint, true, '', '', 'dated', '', NULL, r.not_after, NULL, NULL, true
 	FROM readers AS r
 	UNION ALL
 	SELECT 'c-' || c.id, c.tenant_id, CASE WHEN c.credential IN ('certificate', 'secret') THEN c.credential ELSE 'password' END, 'gatehouse', '', c.client_id, c.username, c.name, '', '', c.thumbprint,
-		true, c.id, CASE WHEN c.credential_not_after IS NULL THEN 'unknown' ELSE 'dated' END, '', NULL, c.credential_not_after, NULL, NULL, true
+		true, c.id, '', CASE WHEN c.credential_not_after IS NULL THEN 'unknown' ELSE 'dated' END, '', NULL, c.credential_not_after, NULL, NULL, true
 	FROM connections AS c
-	WHERE c.credential <> 'federated' AND NOT EXISTS (SELECT 1 FROM expiry_items AS i WHERE i.tenant_id = c.tenant_id AND (
+	WHERE c.credential NOT IN ('federated', 'sign_in') AND NOT EXISTS (SELECT 1 FROM expiry_items AS i WHERE i.tenant_id = c.tenant_id AND (
 		c.thumbprint <> '' AND i.thumbprint = c.thumbprint
 		OR c.credential_not_after IS NULL AND c.thumbprint = '' AND i.client_id = c.client_id AND i.kind = c.credential
 		OR c.credential IN ('password', 'app_password') AND i.kind = 'password' AND i.username = lower(c.username)))
+	UNION ALL
+	SELECT 'g-' || r.id, '', r.kind, 'gatehouse', '', r.client_id, '', g.name, r.label, r.key_id, r.thumbprint, r.state = 'active', '', g.id,
+		CASE WHEN r.not_after IS NULL THEN 'unknown' ELSE 'dated' END, '', r.added_at, r.not_after, r.used_at, NULL, r.state = 'active'
+	FROM registration_credentials AS r JOIN registrations AS g ON g.id = r.registration_id
+	WHERE r.cloud = ? AND r.state <> 'retired'
 ) AS x`
 
 // found is a row of [everything].
@@ -42,6 +48,7 @@ type found struct {
 	Kind                                                      Kind
 	Holder                                                    Holder
 	ObjectID, CredentialID, Thumbprint, ConnectionID, Reason  string
+	RegistrationID                                            string
 	Active, Used                                              bool
 	State                                                     State
 	StartsAt, NotAfter, UsedAt, SeenAt                        *time.Time
@@ -55,7 +62,7 @@ type found struct {
 func (f found) item() Item {
 	i := Item{
 		ID: f.ID, TenantID: f.TenantID, TenantName: f.TenantName, Kind: f.Kind, Holder: f.Holder, ObjectID: f.ObjectID, ClientID: f.ClientID, Username: f.Username, Name: f.Name, Label: f.Label,
-		CredentialID: f.CredentialID, Thumbprint: f.Thumbprint, Active: f.Active, ConnectionID: f.ConnectionID, State: f.State, Reason: f.Reason,
+		CredentialID: f.CredentialID, Thumbprint: f.Thumbprint, Active: f.Active, ConnectionID: f.ConnectionID, RegistrationID: f.RegistrationID, State: f.State, Reason: f.Reason,
 		StartsAt: utc(f.StartsAt), NotAfter: utc(f.NotAfter), UsedAt: utc(f.UsedAt), SeenAt: utc(f.SeenAt), Used: f.Used,
 	}
 	if i.State == Unknown && i.Holder == Here {
@@ -67,6 +74,8 @@ func (f found) item() Item {
 // unread is why nothing is known of a connection's credential.
 func (f found) unread() string {
 	switch {
+	case f.RegistrationID != "":
+		return "nobody said when it ends: the Microsoft Entra admin centre shows it beside the secret"
 	case f.Why != "":
 		return f.Why
 	case !f.Tried:
@@ -81,8 +90,27 @@ func (f found) unread() string {
 }
 
 func (s *Service) selected() *bun.SelectQuery {
-	return s.DB.Read().NewSelect().TableExpr(everything).ColumnExpr("x.*, t.name AS tenant_name, e.read_at AS read_at, e.tenant_id IS NOT NULL AS tried, coalesce(e.reason, '') AS why").
-		Join("JOIN tenants AS t ON t.id = x.tenant_id").Join("LEFT JOIN expiry_tenants AS e ON e.tenant_id = x.tenant_id")
+	return s.DB.Read().NewSelect().TableExpr(everything, s.Cloud.Name, s.Cloud.Name).ColumnExpr("x.*, coalesce(t.name, '') AS tenant_name, e.read_at AS read_at, e.tenant_id IS NOT NULL AS tried, coalesce(e.reason, '') AS why").
+		Join("LEFT JOIN tenants AS t ON t.id = x.tenant_id").Join("LEFT JOIN expiry_tenants AS e ON e.tenant_id = x.tenant_id")
+}
+
+// seen are the tenants whose ends the actor may see, with that of app registrations,
+// which belong to none: whoever looks after a tenant sees those.
+func seen(ctx context.Context) (audit.Scope, error) {
+	scope, err := audit.Tenants(ctx, audit.TenantView)
+	if !scope.All && len(scope.IDs) > 0 {
+		scope.IDs = append(scope.IDs, audit.AllTenants)
+	}
+	return scope, err
+}
+
+// may demands that the actor may see the ends of a tenant, or of app registrations.
+func (s *Service) may(ctx context.Context, tenantID string) error {
+	scope, err := seen(ctx)
+	if err == nil && !scope.Has(tenantID) {
+		err = s.Audit.Allow(ctx, tenantID, audit.TenantView)
+	}
+	return err
 }
 
 // Filter narrows a list. Empty members do not.
@@ -108,7 +136,7 @@ var late = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 // unknown: in the tenants that the actor may see. The cursor of the next page is
 // "" after the last one.
 func (s *Service) List(ctx context.Context, f Filter, p Page) ([]Item, string, error) {
-	scope, err := audit.Tenants(ctx, audit.TenantView)
+	scope, err := seen(ctx)
 	if err != nil {
 		return nil, "", err
 	}
@@ -186,7 +214,7 @@ func (s *Service) Get(ctx context.Context, id string) (Item, error) {
 	if len(rows) == 0 {
 		return Item{}, ErrMissing
 	}
-	if err := s.Audit.Allow(ctx, rows[0].TenantID, audit.TenantView); err != nil {
+	if err := s.may(ctx, rows[0].TenantID); err != nil {
 		return Item{}, err
 	}
 	items, err := s.whole(ctx, rows)
@@ -199,7 +227,7 @@ func (s *Service) Get(ctx context.Context, id string) (Item, error) {
 // Strip gives what connections and readers use and what ends before a moment, or
 // has ended, the first one first, so many at most, and how many there are.
 func (s *Service) Strip(ctx context.Context, before time.Time, most int) ([]Item, int, error) {
-	scope, err := audit.Tenants(ctx, audit.TenantView)
+	scope, err := seen(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -208,7 +236,7 @@ func (s *Service) Strip(ctx context.Context, before time.Time, most int) ([]Item
 	if err := q.Scan(ctx, &rows); err != nil {
 		return nil, 0, fmt.Errorf("looking for what ends: %w", err)
 	}
-	count, err := scope.Filter(s.DB.Read().NewSelect().TableExpr(everything), "x.tenant_id").Where("x.used AND x.not_after < ?", before.UTC()).Count(ctx)
+	count, err := scope.Filter(s.DB.Read().NewSelect().TableExpr(everything, s.Cloud.Name, s.Cloud.Name), "x.tenant_id").Where("x.used AND x.not_after < ?", before.UTC()).Count(ctx)
 	if err != nil {
 		return nil, 0, fmt.Errorf("counting what ends: %w", err)
 	}

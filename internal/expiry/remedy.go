@@ -13,6 +13,8 @@ const (
 func Remedy(i Item) (steps []string, actor string) {
 	app := "the app registration " + i.Name + " (client id " + i.ClientID + ")"
 	switch {
+	case i.RegistrationID != "":
+		return registered(i), ActorOperator
 	case i.Kind == Reader:
 		return []string{
 			"Gatehouse replaces this certificate by itself, beginning 30 days before its end: the tenant's page says how far it is.",
@@ -54,5 +56,19 @@ func Remedy(i Item) (steps []string, actor string) {
 			"Put the new one into use everywhere below; it can take some minutes until Microsoft accepts it everywhere. Then remove the one with key id " + i.CredentialID + ", and no other.",
 			"Better: a certificate, which cannot be read out of a configuration file, and which Gatehouse can replace by itself.",
 		}, ActorAppOwner
+	}
+}
+
+// registered says what to do about a credential of an app registration that is kept
+// here.
+func registered(i Item) []string {
+	if !i.Active {
+		return []string{"It is not in use. Retire it in Gatehouse (Registrations > " + i.Name + "), then remove it at Microsoft, and no other."}
+	}
+	return []string{
+		"In Gatehouse open Registrations > " + i.Name + " > Add a credential, and let it make a certificate: its key never leaves.",
+		"Upload the certificate to the app registration with the client id " + i.ClientID + ": Entra admin centre, Entra ID > App registrations > Certificates & secrets.",
+		"Check it, with \"Then put it into use\": callers get the present one until Microsoft has accepted the new one several times in a row. On the command line: gatehouse registration rotate.",
+		"Retire the old one, and remove it at Microsoft: the page says which one.",
 	}
 }

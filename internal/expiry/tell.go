@@ -3,6 +3,7 @@ package expiry
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -20,6 +21,17 @@ type told struct {
 	Level    Level     `bun:"level,pk"`
 	TenantID string
 	ToldAt   time.Time
+}
+
+// toldRegistration is the same of a credential of an app registration, which belongs
+// to no tenant.
+type toldRegistration struct {
+	bun.BaseModel `bun:"table:registration_told"`
+
+	CredentialID string    `bun:"credential_id,pk"`
+	NotAfter     time.Time `bun:"not_after,pk"`
+	Level        Level     `bun:"level,pk"`
+	ToldAt       time.Time
 }
 
 // longGone is how long after an end nobody is told of it any more who was not told
@@ -47,7 +59,7 @@ func (s *Service) tellTenant(ctx context.Context, tenantID string) error {
 		now := s.time()
 		var rows []found
 		q := s.selected().Where("x.used AND x.not_after > ? AND x.not_after <= ?", now.Add(-longGone), now.Add(90*day)).
-			Where("NOT EXISTS (SELECT 1 FROM expiry_told AS d WHERE d.item_id = x.id AND d.not_after = x.not_after AND d.level = CASE WHEN x.not_after <= ? THEN 'past' WHEN x.not_after <= ? THEN '7' WHEN x.not_after <= ? THEN '30' ELSE '90' END)",
+			Where("NOT EXISTS (SELECT 1 FROM (SELECT item_id, not_after, level FROM expiry_told UNION ALL SELECT 'g-' || credential_id, not_after, level FROM registration_told) AS d WHERE d.item_id = x.id AND d.not_after = x.not_after AND d.level = CASE WHEN x.not_after <= ? THEN 'past' WHEN x.not_after <= ? THEN '7' WHEN x.not_after <= ? THEN '30' ELSE '90' END)",
 				now, now.Add(7*day), now.Add(30*day)).
 			OrderExpr("x.not_after, x.id").Limit(part)
 		if tenantID != "" {
@@ -71,6 +83,19 @@ func (s *Service) tellTenant(ctx context.Context, tenantID string) error {
 	}
 }
 
+// note notes that a level was told, and gives 0 if it was known.
+func note(ctx context.Context, tx *sqldb.Tx, i Item, level Level, now time.Time) (int64, error) {
+	q := tx.NewInsert().Model(&told{ItemID: i.ID, NotAfter: i.NotAfter.UTC(), Level: level, TenantID: i.TenantID, ToldAt: now}).On("CONFLICT (item_id, not_after, level) DO NOTHING")
+	if i.RegistrationID != "" {
+		q = tx.NewInsert().Model(&toldRegistration{CredentialID: strings.TrimPrefix(i.ID, "g-"), NotAfter: i.NotAfter.UTC(), Level: level, ToldAt: now}).On("CONFLICT (credential_id, not_after, level) DO NOTHING")
+	}
+	done, err := q.Exec(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return done.RowsAffected()
+}
+
 // tellOne tells a level once. The farther levels count as told with it.
 func (s *Service) tellOne(ctx context.Context, i Item, now time.Time) error {
 	level := i.Level(now)
@@ -81,11 +106,7 @@ func (s *Service) tellOne(ctx context.Context, i Item, now time.Time) error {
 			if !reached {
 				continue
 			}
-			done, err := tx.NewInsert().Model(&told{ItemID: i.ID, NotAfter: i.NotAfter.UTC(), Level: l.Level, TenantID: i.TenantID, ToldAt: now}).On("CONFLICT (item_id, not_after, level) DO NOTHING").Exec(ctx)
-			if err != nil {
-				return fmt.Errorf("noting what was told: %w", err)
-			}
-			n, err := done.RowsAffected()
+			n, err := note(ctx, tx, i, l.Level, now)
 			if err != nil {
 				return fmt.Errorf("noting what was told: %w", err)
 			}

@@ -30,6 +30,7 @@ func (s *Server) registerChores() {
 		return s.incidents.Prove(audit.AsSystem(ctx, "incident_proof"))
 	}})
 	s.rotations.Repeat()
+	s.registrations.Repeat()
 	s.expiries.Repeat()
 	jobs.Every(s.queue, 24*time.Hour, jobs.Kind[jobs.Tick]{Name: "audit_checkpoint", Work: s.checkpoint})
 	s.registerNotices()

@@ -149,7 +149,7 @@ func TestPlantedSecrets(t *testing.T) {
 		pair, key := planted(t)
 		secrets := map[string]string{
 			"the operator's password": testenv.Password, "the session": e.Token(), "the set-up link": lastPart(e.SetUpLink()), "the certificate's key": key,
-			"a wrong password": "planted wrong password", "a right password": "", "a client secret": "planted-client~secret_1", "a wrong old password": "planted old password",
+			"a wrong password": "planted wrong password", "a right password": "", "a client secret": "planted-client~secret_1", "a registration's secret": "planted-registration~secret_1", "a wrong old password": "planted old password",
 			"a password in a broken request": "planted broken password", "a password without account": "planted nobody's password",
 		}
 		invited, err := e.Invite(ctx, client.InviteRequest{Email: "eve@contoso.example", Name: "Eve"})
@@ -196,6 +196,19 @@ func TestPlantedSecrets(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _ = c.CheckReader(ctx, tenant.ID) // refused, as nobody consented
+		g, err := c.AddRegistration(ctx, client.NewRegistration{Kind: "confidential", RegistrationDetails: client.RegistrationDetails{Name: "Ledgers", ClientIDs: map[string]string{"lab": at.App("Backup app").ClientID}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range []client.NewCredential{{Generate: true}, {CertificatePEM: pair}, {Secret: secrets["a registration's secret"]}} {
+			k, err := c.AddRegistrationCredential(ctx, g.ID, r)
+			if err == nil {
+				_, err = c.CheckRegistrationCredential(ctx, g.ID, k.ID, client.CheckRequest{TenantID: tenant.ID})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
 
 		// What goes wrong tells no secret either.
 		broken := secrets["a password in a broken request"]

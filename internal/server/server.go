@@ -31,6 +31,7 @@ import (
 	"gatehouse/internal/notify"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/pace"
+	"gatehouse/internal/registration"
 	"gatehouse/internal/rotation"
 	"gatehouse/internal/search"
 	"gatehouse/internal/secrets"
@@ -73,20 +74,21 @@ type Server struct {
 	hub      *live.Hub
 	operator *operator.Service
 
-	tenants     *tenant.Service
-	connections *connection.Service
-	runs        *validation.Runs
-	backups     *backup.Service
-	metrics     *metrics
-	notices     *notify.Service
-	sites       *hosts.Service
-	conversions *conversion.Service
-	incidents   *incident.Service
-	batches     *batch.Service
-	transfer    *transfer.Service
-	search      *search.Service
-	rotations   *rotation.Service
-	expiries    *expiry.Service
+	tenants       *tenant.Service
+	connections   *connection.Service
+	runs          *validation.Runs
+	backups       *backup.Service
+	metrics       *metrics
+	notices       *notify.Service
+	sites         *hosts.Service
+	conversions   *conversion.Service
+	incidents     *incident.Service
+	batches       *batch.Service
+	transfer      *transfer.Service
+	search        *search.Service
+	rotations     *rotation.Service
+	registrations *registration.Service
+	expiries      *expiry.Service
 
 	authority *authority // of tls.mode self
 	listener  net.Listener
@@ -98,7 +100,7 @@ type Server struct {
 
 // Columns are all columns that hold sealed secrets.
 func columns() (all []secrets.Column) {
-	for _, of := range [][]secrets.Column{operator.Columns, api.Columns, tenant.Columns, connection.Columns, notify.Columns, rotation.Columns} {
+	for _, of := range [][]secrets.Column{operator.Columns, api.Columns, tenant.Columns, connection.Columns, notify.Columns, rotation.Columns, registration.Columns} {
 		all = append(all, of...)
 	}
 	return all
@@ -177,7 +179,10 @@ func (s *Server) buildFeatures() (err error) {
 	}
 	s.tenants = tenant.New(tenant.Config{DB: s.db, Audit: s.audit, Keys: s.keys, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud})
 	s.sites = hosts.New(hosts.Config{DB: s.db, Audit: s.audit, Live: s.hub, Tenants: s.tenants, Pace: governor, Cloud: s.c.Cloud})
-	s.connections = connection.New(connection.Config{DB: s.db, Audit: s.audit, Keys: s.keys, Live: s.hub, Tenants: s.tenants, AdminURL: s.sites.CheckAdmin})
+	s.registrations = registration.New(registration.Config{
+		DB: s.db, Audit: s.audit, Keys: s.keys, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Tenants: s.tenants, PublicURL: s.c.PublicURL,
+	})
+	s.connections = connection.New(connection.Config{DB: s.db, Audit: s.audit, Keys: s.keys, Live: s.hub, Tenants: s.tenants, AdminURL: s.sites.CheckAdmin, Registration: s.registrations.Suits})
 	s.runs = validation.NewRuns(validation.RunsConfig{
 		DB: s.db, Audit: s.audit, Connections: s.connections, Tenants: s.tenants, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Log: s.log,
 		KnownHost: s.sites.Known, FoundHosts: s.sites.Learn,
@@ -201,7 +206,7 @@ func (s *Server) buildFeatures() (err error) {
 		DB: s.db, Audit: s.audit, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Tenants: s.tenants, Rotations: s.rotations, ActingFor: s.operator.ActingFor,
 		Tell: s.tellExpiry,
 	})
-	s.operator.OnErase(s.tenants.Erase, s.runs.Erase, s.notices.Erase, s.incidents.Erase, s.batches.Erase, s.rotations.Erase, s.conversions.Erase)
+	s.operator.OnErase(s.tenants.Erase, s.runs.Erase, s.notices.Erase, s.incidents.Erase, s.batches.Erase, s.rotations.Erase, s.conversions.Erase, s.registrations.Erase)
 	s.registerChores()
 	return nil
 }
