@@ -1,6 +1,7 @@
 package tenant_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/secrets"
+	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
 	"gatehouse/lab"
 )
@@ -242,6 +244,56 @@ func TestPages(t *testing.T) {
 		}
 		if got := strings.Join(names, " "); got != "azurequay brokenbay callercove openharbour vendorvale" {
 			t.Errorf("pages: %s", got)
+		}
+	})
+}
+
+// The switch connect is set by the feature that learns of a consent, once for each
+// state, and only by whoever may.
+func TestSetSwitch(t *testing.T) {
+	each(t, func(t *testing.T, h *house, l *lab.Lab) {
+		at := h.add(l, "openharbour")
+		set := func(ctx context.Context, name tenant.SwitchName, state tenant.SwitchState, by, reason string) (tenant.Switch, error) {
+			err := h.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+				return h.SetSwitch(ctx, tx, at.ID, name, state, by, reason)
+			})
+			now, err2 := h.Get(h.boss(), at.ID)
+			if err2 != nil {
+				t.Fatal(err2)
+			}
+			return now.Switch(tenant.Connect), err
+		}
+		boss := h.boss()
+		for _, step := range []struct {
+			state      tenant.SwitchState
+			by, reason string
+			wantBy     string
+			consented  bool
+		}{
+			{tenant.Pending, "", "", "", false},
+			{tenant.On, "Gil Admin", "", "Gil Admin", true},
+			{tenant.Broken, "", "the consent was withdrawn", "Gil Admin", true},
+			{tenant.Off, "", "", "", false},
+		} {
+			for range 2 { // the second changes nothing
+				s, err := set(boss, tenant.Connect, step.state, step.by, step.reason)
+				if err != nil || s.State != step.state || s.ConsentedBy != step.wantBy || (s.ConsentedAt != nil) != step.consented || s.Reason != step.reason {
+					t.Errorf("%s: %+v %v", step.state, s, err)
+				}
+			}
+		}
+		var n int
+		if err := h.db.Read().NewRaw("SELECT count(*) FROM audit WHERE action LIKE 'switch.%' AND outcome <> 'refused'").Scan(t.Context(), &n); err != nil || n != 4 {
+			t.Errorf("%d lines in the audit log, %v", n, err)
+		}
+		if s, err := set(as(t.Context(), "Eve Person", at.ID, audit.Viewer), tenant.Connect, tenant.On, "Eve", ""); err == nil || s.State != tenant.Off {
+			t.Errorf("by a viewer: %+v %v", s, err)
+		}
+		if _, err := set(boss, tenant.Repair, tenant.On, "", ""); err == nil {
+			t.Error("a switch that is not in this release was set")
+		}
+		if _, err := set(boss, tenant.Connect, "half", "", ""); err == nil {
+			t.Error("a state that does not exist was set")
 		}
 	})
 }
