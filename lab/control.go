@@ -31,6 +31,9 @@ PATCH  /tenants/{tenant}/users/{upn}  {"enabled":false,"per_user_mfa":"enforced"
                                       "user_risk":"high","sign_in_risk":"medium","device":{"isCompliant":true},"forget_terms":true}
 PUT    /tenants/{tenant}/sites        {"site":"/sites/finance","client_id":"…","role":"read"}: a grant of Sites.Selected
 PUT    /tenants/{tenant}/cards        {"environment":"Production","client_id":"…","enabled":true,"permission_sets":["D365 BUS FULL ACCESS"]}
+PUT    /tenants/{tenant}/contexts     {"site":"/sites/finance","context":"c1"}: an authentication context on a SharePoint site; "context":"" takes it away
+PUT    /tenants/{tenant}/environments {"environment":"Production","status":"Upgrading"}: the state of a Business Central environment
+PUT    /tenants/{tenant}/bc-users     {"user":"…","licensed":true,"permission_sets":["D365 BUS FULL ACCESS"]}: what a person has in Business Central
 GET    /network                       where requests seem to come from
 PUT    /network                       {"address":"203.0.113.7","country":"NO","tenant":"…","user":"…","client_id":"…"}; "address":"" takes an entry away
 GET    /federation                    address of the federation servers and of the lab's own workload issuer

@@ -73,7 +73,7 @@ func (r *run) scope(service string) []string {
 	case ServiceBusinessCentral:
 		resource = r.Cloud.BusinessCentralResource
 	case ServiceExchange:
-		if r.facts.AppOnly {
+		if r.facts.AppOnly || r.Person != nil {
 			resource = r.Cloud.ExchangeResource
 		}
 	}
@@ -91,11 +91,19 @@ func (r *run) tokenFor(ctx context.Context, service string) (login.Token, error)
 	if token, ok := r.tokens[service]; ok {
 		return token, nil
 	}
-	token, err := r.token.For(ctx, r.scope(service))
+	token, err := r.further(ctx, service)
 	if err == nil {
 		r.tokens[service] = token
 	}
 	return token, err
+}
+
+// further asks for a token for another service than the first.
+func (r *run) further(ctx context.Context, service string) (login.Token, error) {
+	if r.Person != nil {
+		return r.ask(ctx, service, "")
+	}
+	return r.token.For(ctx, r.scope(service))
 }
 
 // sharePoint is the name of the tenant's SharePoint hosts: that of the given
@@ -143,12 +151,22 @@ func (r *run) service(ctx context.Context) {
 			if err != nil {
 				r.refuse(name, err)
 				p.fail(err, r.facts)
+				titled(p, err)
 			}
 			var e *microsoft.Error
 			if errors.As(err, &e) && e.Status == http.StatusNotFound {
 				p.State = Fail // whatever stands behind it, what was asked for is not there
 			}
 		})
+	}
+}
+
+// titled lets a demand of the service's own be the title, where it is more exact
+// than the knowledge base can be.
+func titled(p *Probe, err error) {
+	var e *microsoft.Error
+	if errors.As(err, &e) && e.Code == codeContext {
+		p.Diagnosis.Title = strings.ToUpper(e.Message[:1]) + e.Message[1:]
 	}
 }
 
@@ -189,7 +207,7 @@ func (r *run) sharePointService(ctx context.Context, p *Probe) error {
 	if err != nil {
 		return err
 	}
-	site, err := sharepoint.New(r.client(token), name).Web(ctx, path)
+	site, err := r.siteOf(ctx, p, name, path, token)
 	if err != nil {
 		return err
 	}
@@ -237,6 +255,9 @@ func (r *run) sharePointToken(ctx context.Context, name string) (login.Token, er
 		return r.tokenFor(ctx, ServiceSharePoint)
 	}
 	_, resource := r.Cloud.SharePointHost(name)
+	if r.Person != nil {
+		return r.askFor(ctx, resource, "")
+	}
 	return r.token.For(ctx, []string{resource + "/.default"})
 }
 
@@ -288,7 +309,7 @@ func (r *run) businessCentralService(ctx context.Context, p *Probe) error {
 	case i < 0:
 		return notThere("finding the company", "company_not_found", fmt.Sprintf("no company %q is shown to the identity: it does not exist, or the identity has no permission set for it", r.Company))
 	}
-	if err := client.Sample(ctx, wanted, companies[i].ID); err != nil {
+	if _, err := client.Customers(ctx, wanted, companies[i].ID, 1); err != nil {
 		return err
 	}
 	p.set(Passed, "")

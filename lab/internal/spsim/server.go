@@ -123,6 +123,9 @@ func (r *request) serve(w http.ResponseWriter) (any, error) {
 	if r.right < rightRead {
 		return nil, denied("The caller has no right on this site.")
 	}
+	if err := r.stepUp(); err != nil {
+		return nil, err
+	}
 	var err error
 	if r.query, err = url.ParseQuery(r.http.URL.RawQuery); err != nil {
 		return nil, badQuery("The query cannot be read.")

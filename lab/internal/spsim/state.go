@@ -9,13 +9,14 @@ import (
 // state is what changes while the server runs. Everything else is derived.
 type state struct {
 	grants   map[grant]right
+	contexts map[grant]string // authentication contexts of sites, without who
 	settings map[string]TenantSettings
 	created  map[string][]created // by list id
 	count    int                  // of created items, all lists
 }
 
 func newState() state {
-	return state{grants: map[grant]right{}, settings: map[string]TenantSettings{}, created: map[string][]created{}}
+	return state{grants: map[grant]right{}, contexts: map[grant]string{}, settings: map[string]TenantSettings{}, created: map[string][]created{}}
 }
 
 // grant is a permission of one app or person on one site.

@@ -13,8 +13,9 @@ import (
 
 // caller is who a token speaks for.
 type caller struct {
-	claims *token.Claims
-	app    bool
+	claims   *token.Claims
+	app      bool
+	contexts []string // authentication contexts that were met
 }
 
 // Numbers of x-ms-diagnostics. The last is what SharePoint falls back to.
@@ -70,7 +71,7 @@ func (r *request) authenticate() error {
 	case claims.IDType == "app" && claims.AppIDACR != "2":
 		return r.rejected(notAccepted, unsupportedAppOnly, unsupportedAppOnly)
 	}
-	r.caller = &caller{claims: claims, app: claims.IDType == "app"}
+	r.caller = &caller{claims: claims, app: claims.IDType == "app", contexts: contextsIn(compact)}
 	return nil
 }
 
