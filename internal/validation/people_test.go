@@ -29,6 +29,7 @@ type people struct {
 	wants    []validation.Scope
 	instead  map[string]login.Token // by connection
 	withheld error
+	demanded string // a claims challenge that sign-ins carry
 }
 
 func newPeople(wants ...validation.Scope) *people {
@@ -91,11 +92,11 @@ func (p *people) signIn(t testing.TB, h *house, l *lab.Lab, c connection.Connect
 	t.Helper()
 	client, verifier := login.New(login.Config{Cloud: p.cloud}), login.NewVerifier()
 	scopes = append([]string{"openid", "profile", "offline_access"}, scopes...)
-	at, stuck := who.Follow(client.AuthorizeURL(login.Ask{Tenant: p.tenant, ClientID: p.app.ClientID, Redirect: redirect, Scopes: scopes, State: "s", Nonce: "n", Verifier: verifier}))
+	at, stuck := who.Follow(client.AuthorizeURL(login.Ask{Tenant: p.tenant, ClientID: p.app.ClientID, Redirect: redirect, Scopes: scopes, State: "s", Nonce: "n", Verifier: verifier, Claims: p.demanded}))
 	if at == nil || at.Query().Get("code") == "" {
 		t.Fatalf("signing %s in: %v %.600s", who.UPN, at, stuck)
 	}
-	earned, err := client.Code(t.Context(), p.app, login.Redemption{Tenant: p.tenant, Redirect: redirect, Code: secrets.New(at.Query().Get("code")), Verifier: verifier, Scopes: scopes})
+	earned, err := client.Code(t.Context(), p.app, login.Redemption{Tenant: p.tenant, Redirect: redirect, Code: secrets.New(at.Query().Get("code")), Verifier: verifier, Scopes: scopes, Claims: p.demanded})
 	if err != nil {
 		t.Fatal(err)
 	}
