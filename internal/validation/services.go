@@ -154,7 +154,10 @@ func (r *run) service(ctx context.Context) {
 				titled(p, err)
 			}
 			var e *microsoft.Error
-			if errors.As(err, &e) && e.Status == http.StatusNotFound {
+			if errors.As(err, &e) && e.Service == microsoft.ServiceBusinessCentral && businesscentral.Class(e) != "" {
+				p.Evidence["class"] = businesscentral.Class(e)
+			}
+			if e != nil && e.Status == http.StatusNotFound {
 				p.State = Fail // whatever stands behind it, what was asked for is not there
 			}
 		})
@@ -291,6 +294,9 @@ func (r *run) businessCentralService(ctx context.Context, p *Probe) error {
 	case !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, wanted) }):
 		return notThere("finding the environment", "environment_not_found", fmt.Sprintf("the tenant has no environment %q; it has: %s", wanted, strings.Join(names[:min(len(names), 50)], ", ")))
 	}
+	if err := r.environmentReady(ctx, p, client, token, wanted); err != nil {
+		return err
+	}
 	companies, err := client.Companies(ctx, wanted)
 	if err != nil {
 		return err
@@ -314,6 +320,26 @@ func (r *run) businessCentralService(ctx context.Context, p *Probe) error {
 	}
 	p.set(Passed, "")
 	p.Evidence["company"] = companies[i].Name
+	return nil
+}
+
+// environmentReady refuses an environment that is not Active, where the token may
+// ask the admin centre for its status.
+func (r *run) environmentReady(ctx context.Context, p *Probe, client *businesscentral.Client, token login.Token, wanted string) error {
+	if !businesscentral.MayAdminister(token.Claims.Roles, token.Claims.WIDs) {
+		return nil
+	}
+	all, err := client.AdminEnvironments(ctx)
+	if err != nil {
+		p.Evidence["status_unread"] = err.Error() // allowed or not, it is more than is needed
+		return nil
+	}
+	for _, e := range all {
+		if strings.EqualFold(e.Name, wanted) {
+			p.Evidence["environment_status"] = e.Status
+			return e.Ready()
+		}
+	}
 	return nil
 }
 
