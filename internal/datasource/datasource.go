@@ -294,8 +294,5 @@ func (s *Service) Choose(ctx context.Context, id, environment, company string) (
 		Name: c.Name, Description: c.Description, MFA: c.MFA, Username: c.Username, ClientID: c.ClientID, RegistrationID: c.RegistrationID, Services: c.Services, Site: c.Site, AdminURL: c.AdminURL,
 		Environment: e.Name, Company: chosen.Name, Consumer: c.Consumer,
 	}
-	if c.Kind == connection.Delegated {
-		profile.ClientID = "" // it is that of the app registration
-	}
 	return s.Connections.Update(ctx, id, connection.UpdateRequest{Profile: profile, Version: c.Version})
 }
