@@ -72,6 +72,9 @@ var credentials = []struct {
 }
 
 func credentialWords(k connection.CredentialKind) string {
+	if k == connection.SignIn {
+		return "A person's sign-in"
+	}
 	for _, c := range credentials {
 		if c.Kind == k {
 			return c.Words
