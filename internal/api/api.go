@@ -187,7 +187,7 @@ var tags = []*huma.Tag{
 	{Name: "Batches", Description: "What is done to many connections."},
 	{Name: "Expiries", Description: "What ends, and when."},
 	{Name: "Rotations", Description: "Certificates that the apps replace themselves."},
-	{Name: "Data sources", Description: "What a connection reaches: environments, companies, a few records."},
+	{Name: "Sources", Description: "What a connection reaches: environments, companies, a few records."},
 	{Name: "Audit", Description: "Who did what."},
 	{Name: "Jobs", Description: "Work in the background."},
 	{Name: "Server", Description: "The server itself."},

@@ -12,7 +12,7 @@ import (
 )
 
 func (f *face) dataSources(h huma.API) {
-	const tag = "Data sources"
+	const tag = "Sources"
 	look := needs(audit.ConnectionValidate)
 	add(f, h, route{access: look, method: http.MethodGet, path: "/connections/{id}/environments", id: "list-environments", tag: tag, asks: true, summary: "List the environments of Business Central that a connection is shown"}, f.environments)
 	add(f, h, route{access: look, method: http.MethodGet, path: "/connections/{id}/companies", id: "list-companies", tag: tag, asks: true, summary: "List the companies of an environment that a connection may open"}, f.companies)

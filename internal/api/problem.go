@@ -78,6 +78,7 @@ var known = []struct {
 	{datasource.ErrNobody, http.StatusConflict, client.ProblemConflict},
 	{datasource.ErrService, http.StatusConflict, client.ProblemConflict},
 	{datasource.ErrSite, http.StatusConflict, client.ProblemConflict},
+	{datasource.ErrCloud, http.StatusConflict, client.ProblemConflict},
 	{datasource.ErrApps, http.StatusConflict, client.ProblemConflict},
 	{connection.ErrTaken, http.StatusConflict, client.ProblemConflict},
 	{connection.ErrConflict, http.StatusConflict, client.ProblemConflict},

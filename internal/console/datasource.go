@@ -106,7 +106,7 @@ func (v *sourceView) taken(err error) error {
 	var e *microsoft.Error
 	switch {
 	case err == nil:
-	case errors.Is(err, datasource.ErrPassword), errors.Is(err, datasource.ErrElsewhere), errors.Is(err, datasource.ErrNobody), errors.Is(err, datasource.ErrService), errors.Is(err, datasource.ErrSite), errors.Is(err, datasource.ErrApps):
+	case errors.Is(err, datasource.ErrPassword), errors.Is(err, datasource.ErrElsewhere), errors.Is(err, datasource.ErrNobody), errors.Is(err, datasource.ErrService), errors.Is(err, datasource.ErrSite), errors.Is(err, datasource.ErrCloud), errors.Is(err, datasource.ErrApps):
 		v.Trouble = err.Error()
 	case errors.As(err, &e):
 		d := diagnosis.Of(err, diagnosis.Facts{AppOnly: v.Kind == connection.App, Unattended: v.Kind == connection.App, Account: v.account(), Tenant: v.TenantName})

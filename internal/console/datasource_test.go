@@ -18,7 +18,7 @@ const sourceFile = `{"tenants":[{"name":"Ledger Works","domain":"ledgerworks.onm
 // sourced is a house with an app that reads Business Central.
 func sourced(t *testing.T) (*house, connection.Connection) {
 	t.Helper()
-	h := newHouse(t, func(h *house) { h.lab = lab.Start(t, lab.WithTenants(sourceFile)) })
+	h := newHouse(t, func(h *house) { h.lab, h.everywhere = lab.Start(t, lab.WithTenants(sourceFile)), true })
 	at := h.add("Ledger Works")
 	app := h.at("Ledger Works").App("Ledger")
 	made, err := h.connections.Create(h.boss(), connection.CreateRequest{TenantID: at.ID, Kind: connection.App,
@@ -31,7 +31,8 @@ func sourced(t *testing.T) (*house, connection.Connection) {
 func TestDataSource(t *testing.T) {
 	t.Parallel()
 	h, c := sourced(t)
-	v, path := h.visitor(h.administrator()), "/connections/"+c.ID
+	cookie := h.administrator()
+	v, path := h.visitor(cookie), "/connections/"+c.ID
 	v.get(path).has(t, path+"/data")
 	v.get(path+"/data").has(t, "No company is chosen yet", "Production (Production)", "Sandbox (Sandbox)", "Whether they are Active is not known")
 	v.get(path+"/data?environment=Production").has(t, "Company in Production", "Ledger Works Holding")
@@ -60,7 +61,7 @@ func TestDataSource(t *testing.T) {
 	if p := technician.post(path+"/data", url.Values{"environment": {"Production"}, "company": {"Ledger Works"}}); p.Status != http.StatusForbidden {
 		t.Errorf("a technician chooses: %d", p.Status)
 	}
-	b := h.browse(h.administrator())
+	b := h.browse(cookie)
 	for _, s := range []screen{{"data-source", path + "/data?environment=Production"}, {"data-source-refused", path + "/data?environment=Sandbox"}, {"connection-business-central", path}} {
 		b.look(s)
 	}

@@ -57,6 +57,8 @@ var (
 	ErrService = errors.New("the connection is not for this service: add it to its services first")
 	// ErrSite says that it is not known where the connection's SharePoint is.
 	ErrSite = errors.New("the address of the SharePoint site is not known, or is none of this cloud: enter it in the connection")
+	// ErrCloud says that it is not known where Business Central is in this cloud.
+	ErrCloud = errors.New("where Business Central is reached in this cloud is not known")
 	// ErrApps says that only an app has a set-up in Business Central.
 	ErrApps = errors.New("the connection is a person's: Business Central has no set-up for it but licence and permission sets")
 )
@@ -82,6 +84,8 @@ func (s *Service) open(ctx context.Context, id, service string) (source, error) 
 		return source{}, tenant.ErrPaused
 	case !slices.Contains(c.Services, service):
 		return source{}, ErrService
+	case service == connection.BusinessCentral && s.Cloud.BusinessCentral == "":
+		return source{}, ErrCloud
 	case c.Kind == connection.ServiceAccount:
 		return source{}, ErrPassword
 	}

@@ -12,10 +12,10 @@ func TestChallenge(t *testing.T) {
 	const asked = `{"access_token":{"acrs":{"essential":true,"value":"c1"}}}`
 	for header, want := range map[string]string{
 		`Bearer realm="", error="insufficient_claims", claims="` + base64.StdEncoding.EncodeToString([]byte(asked)) + `"`: asked,
-		`Bearer error="insufficient_claims",claims="bm90IGpzb24="`: "",
-		`Bearer error="insufficient_claims",claims="WzFd"`:         "",
-		`Bearer error="insufficient_claims"`:                       "",
-		"": "",
+		`Bearer error="insufficient_claims",claims="bm90IGpzb24="`:                                                        "",
+		`Bearer error="insufficient_claims",claims="WzFd"`:                                                                "",
+		`Bearer error="insufficient_claims"`:                                                                              "",
+		"":                                                                                                                "",
 	} {
 		if got := Challenge([]string{header}); got != want {
 			t.Errorf("%s: %q", header, got)
