@@ -291,7 +291,7 @@ func (u *setUp) roleID(ctx context.Context) (string, error) {
 		}
 	}
 	if err == nil {
-		err = errors.New("Business Central's service principal does not name " + apiRole)
+		err = errors.New("the service principal of Business Central does not name " + apiRole)
 	}
 	return "", err
 }

@@ -48,7 +48,7 @@ func TestStory32(t *testing.T) {
 		control(t, l, "/tenants/ledgerworks.onmicrosoft.com/contexts", `{"site":"/sites/projects","context":"c1"}`)
 		c := h.delegated(at.ID, "Finance reports", connection.Profile{Services: []string{connection.SharePoint}, Site: "https://ledgerworks.sharepoint.com/sites/projects"})
 		anna := pages.Of(t, l, "ledgerworks", "anna")
-		p.signIn(t, h, l, c, anna, "https://ledgerworks.sharepoint.com/AllSites.Read")
+		p.signIn(t, h, c, anna, "https://ledgerworks.sharepoint.com/AllSites.Read")
 		run := h.validate(c.ID)
 		r, site := run.Result, stateOf(t, *run.Result, validation.ServiceSharePoint)
 		if r.Verdict != validation.Blocked || r.Rule == nil || r.Rule.ID == nil || *r.Rule.ID != id || !strings.Contains(r.Diagnosis.Title, `needs the authentication context c1 = the Conditional Access policy "Finance site"`) ||
@@ -60,7 +60,7 @@ func TestStory32(t *testing.T) {
 		}
 		// Another site asks for nothing, and a sign-in with MFA passes here too.
 		p.demanded = `{"access_token":{"acrs":{"essential":true,"value":"c1"}}}`
-		p.signIn(t, h, l, c, anna, "https://ledgerworks.sharepoint.com/AllSites.Read")
+		p.signIn(t, h, c, anna, "https://ledgerworks.sharepoint.com/AllSites.Read")
 		p.demanded = ""
 		run = h.validate(c.ID)
 		if site := stateOf(t, *run.Result, validation.ServiceSharePoint); run.Result.Verdict != validation.Works || site.State != validation.Passed {
@@ -87,7 +87,7 @@ func TestStory28(t *testing.T) {
 		c := h.delegated(at.ID, "Connector", connection.Profile{Services: []string{connection.BusinessCentral}})
 		anna := pages.Of(t, l, "twohops", "anna")
 		desk := l.Tenant("twohops").App("Desk")
-		first := p.signIn(t, h, l, c, anna, "api://"+desk.ClientID+"/desk.use")
+		first := p.signIn(t, h, c, anna, "api://"+desk.ClientID+"/desk.use")
 		graphAdmin(t, l, "twohops", http.MethodPost, "/v1.0/identity/conditionalAccess/policies", map[string]any{
 			"displayName": "MFA for Graph behind the desk", "state": "enabled", "grantControls": map[string]any{"operator": "OR", "builtInControls": []string{"mfa"}},
 			"conditions": map[string]any{"users": map[string]any{"includeUsers": []string{"All"}}, "applications": map[string]any{"includeApplications": []string{graphID}}, "clientAppTypes": []string{"all"}},

@@ -25,7 +25,7 @@ func ledgerFile() string {
  "users":[{"upn":"anna@%s.onmicrosoft.com","name":"Anna Bauer","licences":["SPE_E3"],"methods":[{"type":"oath"}]},{"upn":"ben@%s.onmicrosoft.com","name":"Ben Koch","licences":["SPE_E3"],"methods":[{"type":"oath"}]}],
  "apps":[%s,{"name":"Ledger Link","public":true,"redirect_uris":["http://localhost"],"delegated_permissions":{"graph":["User.Read"],"sharepoint":["AllSites.Read"]%s}}],
  "grants":[{"app":"Ledger Link","resource":"graph","scopes":["openid","profile","offline_access","User.Read"]},{"app":"Ledger Link","resource":"sharepoint","scopes":["AllSites.Read"]}%s]}`,
-			name, domain, domain, domain, strings.Replace(caretakers, `"Organization.Read.All"`, `"Organization.Read.All","DelegatedPermissionGrant.Read.All"`, -1), scopes, grants)
+			name, domain, domain, domain, strings.ReplaceAll(caretakers, `"Organization.Read.All"`, `"Organization.Read.All","DelegatedPermissionGrant.Read.All"`), scopes, grants)
 	}
 	return `{"tenants":[` + tenant("Ledger Works", "ledgerworks", `,"business_central":["Financials.ReadWrite.All"]`, `,{"app":"Ledger Link","resource":"business_central","scopes":["Financials.ReadWrite.All"]}`) + "," +
 		tenant("Ledger None", "ledgernone", "", "") + `]}`
@@ -67,7 +67,7 @@ func TestDelegated(t *testing.T) {
 		}
 
 		anna := pages.Of(t, l, "ledgerworks", "anna")
-		p.signIn(t, h, l, c, anna, "https://graph.microsoft.com/User.Read")
+		p.signIn(t, h, c, anna, "https://graph.microsoft.com/User.Read")
 		run = h.validate(c.ID)
 		claims, held := probe(t, *run.Result, validation.ProbeClaims), stateOf(t, *run.Result, validation.ServiceBusinessCentral)
 		if run.Result.Verdict != validation.Works || claims.Evidence["mfa_proved"] != false || claims.Evidence["signed_in"] != anna.UPN || held.Evidence["company"] != "Ledger Works" || run.Outcome == nil {
@@ -91,7 +91,7 @@ func TestDelegated(t *testing.T) {
 		// Somebody else's token is not used for anything.
 		before := len(l.Journal())
 		other := h.delegated(at.ID, "Data source of Ben", connection.Profile{})
-		stolen := p.signIn(t, h, l, other, pages.Of(t, l, "ledgerworks", "ben"), "https://graph.microsoft.com/User.Read")
+		stolen := p.signIn(t, h, other, pages.Of(t, l, "ledgerworks", "ben"), "https://graph.microsoft.com/User.Read")
 		p.instead[c.ID] = stolen.Token
 		run = h.validate(c.ID)
 		if run.Result.Verdict != validation.Blocked && run.Result.Verdict != validation.Failed || run.Result.Diagnosis.Entry != "" && run.Result.Diagnosis.Category != "reauth_required" || probe(t, *run.Result, validation.ProbeService).State != validation.Skipped {
@@ -116,7 +116,7 @@ func TestDelegated(t *testing.T) {
 		if r.Verdict != validation.Blocked || r.Rule == nil || r.Rule.Name == nil || *r.Rule.Name != mfaForAll || r.Diagnosis.Actor != diagnosis.EndUser || !slices.Contains(ids, "answer-mfa") || !strings.Contains(r.Diagnosis.Title, anna.UPN) {
 			t.Errorf("MFA wanted: rule %+v, %v\n%s", r.Rule, ids, show(*r))
 		}
-		p.signIn(t, h, l, c, anna, "https://graph.microsoft.com/User.Read")
+		p.signIn(t, h, c, anna, "https://graph.microsoft.com/User.Read")
 		run = h.validate(c.ID)
 		if claims := probe(t, *run.Result, validation.ProbeClaims); run.Result.Verdict != validation.Works || claims.Evidence["mfa_proved"] != true {
 			t.Errorf("with MFA: %+v\n%s", claims.Evidence, show(*run.Result))
@@ -141,7 +141,7 @@ func TestStory20(t *testing.T) {
 		at := h.add(l, "ledgernone")
 		h.onboard(l, "ledgernone", at.ID)
 		c := h.delegated(at.ID, "Data source", connection.Profile{Services: []string{connection.BusinessCentral}})
-		p.signIn(t, h, l, c, pages.Of(t, l, "ledgernone", "anna"), "https://graph.microsoft.com/User.Read")
+		p.signIn(t, h, c, pages.Of(t, l, "ledgernone", "anna"), "https://graph.microsoft.com/User.Read")
 		run := h.validate(c.ID)
 		held := probe(t, *run.Result, validation.ProbePermissions)
 		t.Log(show(*run.Result))

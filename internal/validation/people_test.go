@@ -14,7 +14,6 @@ import (
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/testenv/pages"
 	"gatehouse/internal/validation"
-	"gatehouse/lab"
 )
 
 // people keep what sign-ins earned, as the token broker does: a refresh token for
@@ -88,7 +87,7 @@ func (h *house) delegated(tenantID, name string, p connection.Profile) connectio
 }
 
 // signIn lets a person sign in for a connection before the lab's pages, by code.
-func (p *people) signIn(t testing.TB, h *house, l *lab.Lab, c connection.Connection, who *pages.Person, scopes ...string) login.Earned {
+func (p *people) signIn(t testing.TB, h *house, c connection.Connection, who *pages.Person, scopes ...string) login.Earned {
 	t.Helper()
 	client, verifier := login.New(login.Config{Cloud: p.cloud}), login.NewVerifier()
 	scopes = append([]string{"openid", "profile", "offline_access"}, scopes...)

@@ -68,13 +68,31 @@ type Company struct {
 	Display string `json:"displayName"`
 }
 
-// Companies lists the companies of an environment that the caller may open.
+// most bounds how many companies are read: an environment has 300 at most
+// (business-central §1).
+const most = 300
+
+// Companies lists the companies of an environment that the caller may open, page by
+// page. A next page is read below the same address only: a link elsewhere would
+// carry the token there.
 func (c *Client) Companies(ctx context.Context, environment string) ([]Company, error) {
-	var out struct {
-		Value []Company `json:"value"`
+	op, first := "listing the companies of "+environment, c.api(environment)+"/companies"
+	var all []Company
+	for address := first; address != "" && len(all) < most; {
+		var page struct {
+			Value []Company `json:"value"`
+			Next  string    `json:"@odata.nextLink"`
+		}
+		if err := c.web.Get(ctx, op, address, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Value...)
+		_, query, paged := strings.Cut(page.Next, "?")
+		if address = ""; paged && len(page.Value) > 0 {
+			address = first + "?" + query
+		}
 	}
-	err := c.web.Get(ctx, "listing the companies of "+environment, c.api(environment)+"/companies", &out)
-	return out.Value, err
+	return all, nil
 }
 
 // Customer is a customer of a company.
