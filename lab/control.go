@@ -38,6 +38,8 @@ POST   /tenants/{tenant}/apps/{id}/replacement  registers it anew under another 
 PUT    /tenants/{tenant}/sites        {"site":"/sites/finance","client_id":"…","role":"read"}: a grant of Sites.Selected;
                                       {"site":"/sites/finance","context":"c1"}: the authentication context that it wants of people
 PUT    /tenants/{tenant}/cards        {"environment":"Production","client_id":"…","enabled":true,"permission_sets":["D365 BUS FULL ACCESS"]}
+PUT    /tenants/{tenant}/environments {"environment":"Production","status":"Upgrading"}: the state of a Business Central environment
+PUT    /tenants/{tenant}/bc-users     {"user":"…","licensed":true,"permission_sets":["D365 BUS FULL ACCESS"]}: what a person has in Business Central
 GET    /network                       where requests seem to come from
 PUT    /network                       {"address":"203.0.113.7","country":"NO","tenant":"…","user":"…","client_id":"…"}; "address":"" takes an entry away
 GET    /federation                    address of the federation servers and of the lab's own workload issuer

@@ -67,6 +67,7 @@ func (l *Lab) manage(mux *http.ServeMux) {
 	mux.HandleFunc("PATCH /tenants/{tenant}/users/{user}", l.patchUser)
 	mux.HandleFunc("PUT /tenants/{tenant}/sites", l.changeSite)
 	mux.HandleFunc("PUT /tenants/{tenant}/cards", l.setCard)
+	l.dataSources(mux)
 	mux.HandleFunc("GET /state", func(w http.ResponseWriter, _ *http.Request) {
 		data, err := l.store.Export()
 		if err != nil {

@@ -25,6 +25,7 @@ import (
 	"gatehouse/internal/batch"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
+	"gatehouse/internal/datasource"
 	"gatehouse/internal/expiry"
 	"gatehouse/internal/hosts"
 	"gatehouse/internal/incident"
@@ -61,6 +62,7 @@ type Config struct {
 	Expiries      *expiry.Service
 	Rotations     *rotation.Service
 	Registrations *registration.Service
+	Sources       *datasource.Service
 	Jobs          *jobs.Queue
 	Live          *live.Hub
 	Backups       *backup.Service
@@ -158,6 +160,7 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 	f.expiries(h)
 	f.rotations(h)
 	f.registrations(h)
+	f.dataSources(h)
 	f.audits(h)
 	f.jobs(h)
 	f.house(h)
@@ -188,6 +191,7 @@ var tags = []*huma.Tag{
 	{Name: "Expiries", Description: "What ends, and when."},
 	{Name: "Rotations", Description: "Certificates that the apps replace themselves."},
 	{Name: "Registrations", Description: "The app registrations through which people sign in."},
+	{Name: "Sources", Description: "What a connection reaches: environments, companies, a few records."},
 	{Name: "Audit", Description: "Who did what."},
 	{Name: "Jobs", Description: "Work in the background."},
 	{Name: "Server", Description: "The server itself."},

@@ -17,6 +17,7 @@ import (
 	"gatehouse/internal/batch"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
+	"gatehouse/internal/datasource"
 	"gatehouse/internal/diagnosis"
 	"gatehouse/internal/expiry"
 	"gatehouse/internal/fault"
@@ -73,6 +74,13 @@ var known = []struct {
 	{tenant.ErrNoReader, http.StatusConflict, client.ProblemConflict},
 	{tenant.ErrNoSnapshot, http.StatusConflict, client.ProblemConflict},
 	{tenant.ErrPaused, http.StatusConflict, client.ProblemConflict},
+	{datasource.ErrPassword, http.StatusConflict, client.ProblemConflict},
+	{datasource.ErrElsewhere, http.StatusConflict, client.ProblemConflict},
+	{datasource.ErrNobody, http.StatusConflict, client.ProblemConflict},
+	{datasource.ErrService, http.StatusConflict, client.ProblemConflict},
+	{datasource.ErrSite, http.StatusConflict, client.ProblemConflict},
+	{datasource.ErrCloud, http.StatusConflict, client.ProblemConflict},
+	{datasource.ErrApps, http.StatusConflict, client.ProblemConflict},
 	{connection.ErrTaken, http.StatusConflict, client.ProblemConflict},
 	{connection.ErrConflict, http.StatusConflict, client.ProblemConflict},
 	{connection.ErrNoCertificate, http.StatusConflict, client.ProblemConflict},

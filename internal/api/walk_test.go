@@ -66,6 +66,7 @@ var requests = map[string]struct{ query, body string }{
 	"convert-to-common":             {body: `{"version":1,"password":"y"}`},
 	"set-registration":              {body: `{"client_id":"11111111-2222-3333-4444-555555555555"}`},
 	"set-app-credential":            {body: `{"way":"made_here"}`},
+	"choose-company":                {body: `{"environment":"Production","company":"Walk"}`},
 	"set-credential":                {body: `{"password":"y"}`},
 	"comment-incident":              {body: `{"text":"A word"}`},
 	"assign-role":                   {body: `{"kind":"group","object_id":"22222222-2222-4222-8222-222222222222","tenant_id":"{tenant}","role":"viewer"}`},

@@ -14,7 +14,7 @@ import (
 
 func newConnection(env Env) *cobra.Command {
 	show, unpark, certificate := &remote{env: env, first: findConnection}, &remote{env: env, first: findConnection}, &remote{env: env, first: findConnection}
-	return noun("connection", "Look after connections", "  gatehouse connection list --verdict blocked",
+	cmd := noun("connection", "Look after connections", "  gatehouse connection list --verdict blocked",
 		newConnectionConvert(env), newConnectionSheet(env), newConnectionOwner(env), newConnectionNotes(env),
 		newConnectionList(env), newConnectionAdd(env), newConnectionChange(env), newConnectionCredential(env), newConnectionHistory(env), newConnectionRemove(env), newConnectionExport(env), newConnectionImport(env), newConnectionSchedule(env), newConnectionTag(env),
 		show.command(cobra.Command{Use: "show CONNECTION", Short: "Show a connection", Args: cobra.ExactArgs(1), Example: "  gatehouse connection show Backup"},
@@ -37,6 +37,8 @@ func newConnection(env Env) *cobra.Command {
 				fmt.Fprint(env.Stdout, pem)
 				return nil
 			}))
+	cmd.AddCommand(dataSourceCommands(env)...)
+	return cmd
 }
 
 func newConnectionList(env Env) *cobra.Command {

@@ -13,6 +13,7 @@ import (
 	"gatehouse/internal/batch"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
+	"gatehouse/internal/datasource"
 	"gatehouse/internal/expiry"
 	"gatehouse/internal/hosts"
 	"gatehouse/internal/incident"
@@ -45,6 +46,7 @@ type Config struct {
 	Expiries      *expiry.Service
 	Rotations     *rotation.Service
 	Registrations *registration.Service
+	Sources       *datasource.Service
 	Operators     *operator.Service
 	Audit         *audit.Log
 	Jobs          *jobs.Queue
@@ -157,6 +159,10 @@ func (c *console) routes() http.Handler {
 	page("GET /connections/{id}/certificate.pem", c.certificate)
 	page("POST /connections/{id}/validate", c.validate)
 	page("POST /connections/{id}/unpark", c.unpark)
+	page("GET /connections/{id}/data", c.dataSource)
+	page("POST /connections/{id}/data", c.chooseCompany)
+	page("POST /connections/{id}/data/sample", c.sample)
+	page("POST /connections/{id}/data/set-up", c.checkSetUp)
 	page("POST /connections/{id}/sharepoint", c.findHosts)
 	page("POST /connections/{id}/owner", c.lookAtOwner)
 	page("GET /connections/{id}/convert", c.convertPage)

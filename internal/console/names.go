@@ -16,7 +16,7 @@ var probeNames = map[string]string{
 	validation.ProbeConfiguration: "Configuration", validation.ProbeTenant: "Tenant", validation.ProbeRealm: "Sign-in realm",
 	validation.ProbeToken: "Token", validation.ProbeClaims: "What the token says", validation.ProbeAccount: "Account",
 	validation.ProbeRegistration: "MFA registration", validation.ProbePosture: "Rules of the tenant", validation.ProbeService: "Service",
-	validation.ProbePermissions: "Permissions",
+	validation.ProbePermissions: "Permissions", validation.ProbeSecondHop: "Apps further on",
 }
 
 // service is a service by the name that stores use, and in words.
@@ -72,6 +72,9 @@ var credentials = []struct {
 }
 
 func credentialWords(k connection.CredentialKind) string {
+	if k == connection.SignIn {
+		return "A person's sign-in"
+	}
 	for _, c := range credentials {
 		if c.Kind == k {
 			return c.Words

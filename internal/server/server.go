@@ -21,6 +21,7 @@ import (
 	"gatehouse/internal/config"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
+	"gatehouse/internal/datasource"
 	"gatehouse/internal/expiry"
 	"gatehouse/internal/hosts"
 	"gatehouse/internal/incident"
@@ -88,6 +89,7 @@ type Server struct {
 	search        *search.Service
 	rotations     *rotation.Service
 	registrations *registration.Service
+	sources       *datasource.Service
 	expiries      *expiry.Service
 
 	authority *authority // of tls.mode self
@@ -187,6 +189,7 @@ func (s *Server) buildFeatures() (err error) {
 		DB: s.db, Audit: s.audit, Connections: s.connections, Tenants: s.tenants, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Log: s.log,
 		KnownHost: s.sites.Known, FoundHosts: s.sites.Learn,
 	})
+	s.sources = datasource.New(datasource.Config{DB: s.db, Audit: s.audit, Connections: s.connections, Tenants: s.tenants, Cloud: s.c.Cloud, Pace: governor, KnownHost: s.sites.Known})
 	if s.backups, err = backup.New(backup.Config{DB: s.db, Audit: s.audit, Dir: s.c.DataDir, Version: s.c.Version}); err != nil {
 		return err
 	}

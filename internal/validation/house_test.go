@@ -46,6 +46,7 @@ type parts struct {
 	ttl     time.Duration    // after which a silent replica counts as dead; the usual one if 0
 	now     func() time.Time // of tenants and validations; time.Now if nil
 	unpaced bool             // Microsoft's limits are not kept, to save waiting for them
+	people  *people          // who signed in for delegated connections; nil: there are none
 }
 
 // build puts a replica together; it is not yet at work.
@@ -66,8 +67,15 @@ func build(ctx context.Context, p parts) (*house, error) {
 		governor = nil
 	}
 	h.tenants = tenant.New(tenant.Config{DB: p.db, Audit: h.log, Keys: keys, Jobs: h.queue, Live: h.live, Pace: governor, Cloud: p.cloud, Now: p.now})
-	h.connections = connection.New(connection.Config{DB: p.db, Audit: h.log, Keys: keys, Live: h.live, Tenants: h.tenants, Now: p.now})
-	h.runs = validation.NewRuns(validation.RunsConfig{DB: p.db, Audit: h.log, Connections: h.connections, Tenants: h.tenants, Jobs: h.queue, Live: h.live, Pace: governor, Cloud: p.cloud, Now: p.now})
+	of := connection.Config{DB: p.db, Audit: h.log, Keys: keys, Live: h.live, Tenants: h.tenants, Now: p.now}
+	runs := validation.RunsConfig{DB: p.db, Audit: h.log, Tenants: h.tenants, Jobs: h.queue, Live: h.live, Pace: governor, Cloud: p.cloud, Now: p.now}
+	if p.people != nil {
+		p.people.cloud = p.cloud
+		of.Registration, runs.Token, runs.Needs = p.people.registration, p.people.token, p.people.needs
+	}
+	h.connections = connection.New(of)
+	runs.Connections = h.connections
+	h.runs = validation.NewRuns(runs)
 	return h, nil
 }
 

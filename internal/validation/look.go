@@ -80,6 +80,9 @@ func (r *run) want(ctx context.Context) posture.Want {
 	if r.facts.AppOnly {
 		return posture.Want{Apps: []string{r.ClientID}}
 	}
+	if r.Username == "" {
+		return posture.Want{}
+	}
 	return posture.Want{Accounts: []string{r.Username}, Report: r.Shared.capable(ctx, r.reader)}
 }
 
@@ -230,8 +233,21 @@ func (r *run) judgeAccount(p *Probe, a posture.Account) {
 		p.set(Warning, "the account is disabled")
 	case a.Type == "Guest":
 		p.set(Warning, "the account is a guest here: its password and its rules are another tenant's")
+	case r.Person != nil:
+		r.judgePerson(p, a)
 	default:
 		r.judgeOwner(p, a)
+	}
+}
+
+// judgePerson warns of what keeps a person's sign-in from serving; it is a person's
+// own account as it should be.
+func (r *run) judgePerson(p *Probe, a posture.Account) {
+	switch {
+	case r.Person.ObjectID != "" && !strings.EqualFold(a.ID, r.Person.ObjectID):
+		p.set(Warning, "%s is another account by now (%s) than the one that signed in (%s)", r.Username, a.ID, r.Person.ObjectID)
+	case a.Plans != nil && len(a.Plans) == 0 && slices.Contains(r.services(), ServiceBusinessCentral):
+		p.set(Warning, "no licence is assigned to %s: Business Central lets in licensed people only", r.Username)
 	}
 }
 

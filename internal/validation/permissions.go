@@ -38,6 +38,7 @@ func (r *run) permissions(ctx context.Context) {
 					held = strings.Fields(token.Claims.Scopes)
 				}
 				r.compare(ctx, p, service, append([]string{}, held...))
+				r.manifest(p, service, held)
 			}
 		})
 	}

@@ -102,6 +102,9 @@ func (r *run) tried(entry *graph.SignIn) posture.SignIn {
 	if r.facts.AppOnly {
 		in.Flow = posture.FlowApp
 	}
+	if r.Person != nil {
+		in.Flow, in.MFA = posture.FlowDesktop, slices.Contains(r.token.Claims.AMR, "mfa")
+	}
 	if r.tokenErr == nil && !r.facts.AppOnly && r.token.Claims.Readable() {
 		in.Scopes = strings.Fields(r.token.Claims.Scopes)
 	}
@@ -135,6 +138,9 @@ func judgePosture(p *Probe, findings []posture.Finding) {
 // that should have stopped this sign-in is said, as what was read is then
 // wrong somewhere.
 func (r *run) judgeSuccess(p *Probe, in posture.SignIn, outcome posture.Outcome, evaluate func(posture.SignIn) posture.Outcome) {
+	if r.judgeRenewal(p, outcome) {
+		return
+	}
 	stops := outcome.Stops()
 	if len(stops) > 0 {
 		p.Evidence["disagrees"] = "Microsoft let the sign-in through although by what was read it should have been stopped: the rule is newer than the token service knows, was changed since, or looks at something that is not known here"

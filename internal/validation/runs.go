@@ -53,8 +53,8 @@ type Run struct {
 // ErrMissing says that there is no such run.
 var ErrMissing = errors.New("there is no such validation")
 
-// RunsConfig is what [Runs] need; all but AllowFederation, KnownHost, FoundHosts and
-// Now must be given.
+// RunsConfig is what [Runs] need; all but AllowFederation, Log, KnownHost,
+// FoundHosts, Token, Needs and Now must be given.
 type RunsConfig struct {
 	DB          *sqldb.DB
 	Audit       *audit.Log
@@ -73,7 +73,12 @@ type RunsConfig struct {
 	// Both may be nil.
 	KnownHost  func(ctx context.Context, tenantID string) (name string, recent bool, err error)
 	FoundHosts func(ctx context.Context, tenantID string, all []sharepoint.Host) error
-	Now        func() time.Time // time.Now if nil
+	// Token gives a token of a delegated connection's sign-in, and Needs what its app
+	// registration asks for. Both may be nil: then nothing is known of such a
+	// connection, or of what it needs.
+	Token func(ctx context.Context, connectionID, resource, claims string) (login.Token, error)
+	Needs func(ctx context.Context, registrationID string) ([]Scope, error)
+	Now   func() time.Time // time.Now if nil
 }
 
 // Runs validates connections and keeps what came out. Each runs as a job, once

@@ -73,7 +73,7 @@ func (r *run) scope(service string) []string {
 	case ServiceBusinessCentral:
 		resource = r.Cloud.BusinessCentralResource
 	case ServiceExchange:
-		if r.facts.AppOnly {
+		if r.facts.AppOnly || r.Person != nil {
 			resource = r.Cloud.ExchangeResource
 		}
 	}
@@ -91,11 +91,19 @@ func (r *run) tokenFor(ctx context.Context, service string) (login.Token, error)
 	if token, ok := r.tokens[service]; ok {
 		return token, nil
 	}
-	token, err := r.token.For(ctx, r.scope(service))
+	token, err := r.further(ctx, service)
 	if err == nil {
 		r.tokens[service] = token
 	}
 	return token, err
+}
+
+// further asks for a token for another service than the first.
+func (r *run) further(ctx context.Context, service string) (login.Token, error) {
+	if r.Person != nil {
+		return r.ask(ctx, service, "")
+	}
+	return r.token.For(ctx, r.scope(service))
 }
 
 // sharePoint is the name of the tenant's SharePoint hosts: that of the given
@@ -143,12 +151,25 @@ func (r *run) service(ctx context.Context) {
 			if err != nil {
 				r.refuse(name, err)
 				p.fail(err, r.facts)
+				titled(p, err)
 			}
 			var e *microsoft.Error
-			if errors.As(err, &e) && e.Status == http.StatusNotFound {
+			if errors.As(err, &e) && e.Service == microsoft.ServiceBusinessCentral && businesscentral.Class(e) != "" {
+				p.Evidence["class"] = businesscentral.Class(e)
+			}
+			if e != nil && e.Status == http.StatusNotFound {
 				p.State = Fail // whatever stands behind it, what was asked for is not there
 			}
 		})
+	}
+}
+
+// titled lets a demand of the service's own be the title, where it is more exact
+// than the knowledge base can be.
+func titled(p *Probe, err error) {
+	var e *microsoft.Error
+	if errors.As(err, &e) && e.Code == codeContext {
+		p.Diagnosis.Title = strings.ToUpper(e.Message[:1]) + e.Message[1:]
 	}
 }
 
@@ -189,7 +210,7 @@ func (r *run) sharePointService(ctx context.Context, p *Probe) error {
 	if err != nil {
 		return err
 	}
-	site, err := sharepoint.New(r.client(token), name).Web(ctx, path)
+	site, err := r.siteOf(ctx, p, name, path, token)
 	if err != nil {
 		return err
 	}
@@ -237,6 +258,9 @@ func (r *run) sharePointToken(ctx context.Context, name string) (login.Token, er
 		return r.tokenFor(ctx, ServiceSharePoint)
 	}
 	_, resource := r.Cloud.SharePointHost(name)
+	if r.Person != nil {
+		return r.askFor(ctx, resource, "")
+	}
 	return r.token.For(ctx, []string{resource + "/.default"})
 }
 
@@ -270,6 +294,9 @@ func (r *run) businessCentralService(ctx context.Context, p *Probe) error {
 	case !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, wanted) }):
 		return notThere("finding the environment", "environment_not_found", fmt.Sprintf("the tenant has no environment %q; it has: %s", wanted, strings.Join(names[:min(len(names), 50)], ", ")))
 	}
+	if err := r.environmentReady(ctx, p, client, token, wanted); err != nil {
+		return err
+	}
 	companies, err := client.Companies(ctx, wanted)
 	if err != nil {
 		return err
@@ -288,11 +315,31 @@ func (r *run) businessCentralService(ctx context.Context, p *Probe) error {
 	case i < 0:
 		return notThere("finding the company", "company_not_found", fmt.Sprintf("no company %q is shown to the identity: it does not exist, or the identity has no permission set for it", r.Company))
 	}
-	if err := client.Sample(ctx, wanted, companies[i].ID); err != nil {
+	if _, err := client.Customers(ctx, wanted, companies[i].ID, 1); err != nil {
 		return err
 	}
 	p.set(Passed, "")
 	p.Evidence["company"] = companies[i].Name
+	return nil
+}
+
+// environmentReady refuses an environment that is not Active, where the token may
+// ask the admin centre for its status.
+func (r *run) environmentReady(ctx context.Context, p *Probe, client *businesscentral.Client, token login.Token, wanted string) error {
+	if !businesscentral.MayAdminister(token.Claims.Roles, token.Claims.WIDs) {
+		return nil
+	}
+	all, err := client.AdminEnvironments(ctx)
+	if err != nil {
+		p.Evidence["status_unread"] = err.Error() // allowed or not, it is more than is needed
+		return nil
+	}
+	for _, e := range all {
+		if strings.EqualFold(e.Name, wanted) {
+			p.Evidence["environment_status"] = e.Status
+			return e.Ready()
+		}
+	}
 	return nil
 }
 

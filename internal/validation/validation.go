@@ -2,8 +2,8 @@
 // a person. A validation is a row of probes, cheapest first; it stops where
 // going on is senseless, never guesses, and tries a password exactly once.
 //
-// The recipe for a service account is [run.user], for an app [run.app]; both
-// read top to bottom. What the probes found becomes a verdict in verdict.go,
+// The recipe for a service account is [run.user], for an app [run.app], for a
+// person's sign-in [run.delegated]; they read top to bottom. What the probes found becomes a verdict in verdict.go,
 // and which rule of the tenant said no is decided in rule.go.
 package validation
 
@@ -64,6 +64,7 @@ const (
 	ProbePosture       = "posture"
 	ProbeService       = "service"
 	ProbePermissions   = "permissions"
+	ProbeSecondHop     = "second_hop" // only where there is something to say
 )
 
 // Probe is one thing that was looked at.
@@ -125,6 +126,8 @@ type Request struct {
 	AppPassword bool
 	// Federated: tokens of another issuer prove the app.
 	Federated bool
+	// Person is who signed in, for a delegated connection; nil for the other kinds.
+	Person *Person
 	// Elsewhere: the credential is not here but with the consumer alone, so that
 	// no sign-in is tried.
 	Elsewhere bool
@@ -188,9 +191,12 @@ func (s Service) Run(ctx context.Context, request Request) Result {
 		facts:  request.facts(),
 		tokens: map[string]login.Token{}, refused: map[string]error{},
 	}
-	if r.facts.AppOnly {
+	switch {
+	case r.Person != nil:
+		r.delegated(ctx)
+	case r.facts.AppOnly:
 		r.app(ctx)
-	} else {
+	default:
 		r.user(ctx)
 	}
 	return r.result()
@@ -199,7 +205,7 @@ func (s Service) Run(ctx context.Context, request Request) Result {
 // facts are what the texts of diagnoses are filled with, names before ids.
 func (r Request) facts() diagnosis.Facts {
 	f := diagnosis.Facts{
-		Unattended: true, AppOnly: r.Username == "", Account: r.Username, ClientName: clientNames[r.ClientID],
+		Unattended: r.Person == nil, AppOnly: r.Username == "" && r.Person == nil, Account: r.Username, ClientName: clientNames[r.ClientID],
 		Tenant: cmp.Or(r.TenantName, r.Initial, r.Tenant), TenantID: r.Tenant, Login: r.Cloud.Login,
 	}
 	if f.AppOnly {
@@ -352,6 +358,8 @@ func (r *run) configuration() {
 			p.Evidence["client_name"] = name
 		}
 		switch {
+		case r.Person != nil:
+			p.Evidence["username"], p.Evidence["object_id"] = r.Username, r.Person.ObjectID
 		case r.Username != "":
 			p.Evidence["username"] = r.Username
 			password := r.Password.Reveal()

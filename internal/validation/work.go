@@ -93,13 +93,18 @@ func (r *Runs) request(ctx context.Context, c connection.Opened, shared *Shared)
 	if err != nil {
 		return Request{}, err
 	}
-	request := Request{Cloud: r.Cloud, WayToReader: "set up the reader on the tenant's page, or upload a snapshot there, so that the tenant's rules can be read", Tenant: at.DirectoryID, TenantName: c.TenantName, Name: c.Name, Federated: c.Credential == connection.Federated, AppPassword: c.Credential == connection.AppPassword, Username: c.Username, ClientID: c.ClientID, AllowFederation: r.AllowFederation, Elsewhere: !c.HasCredential,
+	request := Request{Cloud: r.Cloud, WayToReader: "set up the reader on the tenant's page, or upload a snapshot there, so that the tenant's rules can be read", Tenant: at.DirectoryID, TenantName: c.TenantName, Name: c.Name, Federated: c.Credential == connection.Federated, AppPassword: c.Credential == connection.AppPassword, Username: c.Username, ClientID: c.ClientID, AllowFederation: r.AllowFederation, Elsewhere: !c.HasCredential && c.Kind != connection.Delegated,
 		Place: Place{Services: c.Services, Site: c.Site, AdminURL: c.AdminURL, Environment: c.Environment, Company: c.Company, Initial: at.Initial}}
+	if c.Kind == connection.Delegated {
+		if request.Person, err = r.person(ctx, c); err != nil {
+			return Request{}, err
+		}
+	}
 	if c.Kind == connection.ServiceAccount && c.ClientID == "" {
 		request.ClientID = GraphCommandLineTools
 	}
 	switch {
-	case request.Elsewhere:
+	case request.Elsewhere, request.Person != nil:
 	case c.Credential == connection.Certificate:
 		certificate, err := login.ReadCertificate([]byte(c.Secret.Reveal()))
 		if err != nil {
@@ -128,6 +133,25 @@ func (r *Runs) request(ctx context.Context, c connection.Opened, shared *Shared)
 		err = nil
 	}
 	return request, err
+}
+
+// errNoSignIns says that this server does not keep people's sign-ins.
+var errNoSignIns = errors.New("this server keeps no sign-ins")
+
+// person is who signed in for a delegated connection.
+func (r *Runs) person(ctx context.Context, c connection.Opened) (*Person, error) {
+	p := &Person{ObjectID: c.ObjectID, Token: func(ctx context.Context, resource, claims string) (login.Token, error) {
+		if r.Token == nil {
+			return login.Token{}, errNoSignIns
+		}
+		return r.Token(ctx, c.ID, resource, claims)
+	}}
+	if r.Needs == nil {
+		return p, nil
+	}
+	var err error
+	p.Needs, err = r.Needs(ctx, c.RegistrationID)
+	return p, err
 }
 
 // progress keeps and announces a probe that has ended. Not being able to is no

@@ -6,7 +6,6 @@ package graph
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -235,7 +234,7 @@ func refusal(op string, response *http.Response, body []byte) *microsoft.Error {
 		Service: microsoft.ServiceGraph, Op: op, Status: response.StatusCode, ContentType: response.Header.Get("Content-Type"),
 		RequestID: response.Header.Get("request-id"), CorrelationID: response.Header.Get("client-request-id"), Timestamp: response.Header.Get("Date"),
 		RetryAfter: pace.RetryAfter(response.Header.Get("Retry-After"), time.Now()), Body: body[:min(len(body), microsoft.MaxErrorBody)],
-		Claims: challenge(response.Header.Values("WWW-Authenticate")),
+		Claims: microsoft.Challenge(response.Header.Values("WWW-Authenticate")),
 	}
 	var answer struct {
 		Error inner `json:"error"`
@@ -271,23 +270,6 @@ type inner struct {
 }
 
 func (i *inner) inner() *inner { return i.InnerError } // encoding/json matches innererror too
-
-// challenge finds the claims of a WWW-Authenticate header: padded base64 of a
-// JSON object in quotes (entra-sign-in §10).
-func challenge(headers []string) string {
-	for _, header := range headers {
-		_, rest, ok := strings.Cut(header, `claims="`)
-		if !ok {
-			continue
-		}
-		encoded, _, _ := strings.Cut(rest, `"`)
-		decoded, err := base64.StdEncoding.DecodeString(encoded)
-		if err == nil && json.Valid(decoded) {
-			return string(decoded)
-		}
-	}
-	return ""
-}
 
 // PathKey encodes an id or user principal name as a segment of a path.
 func PathKey(key string) string { return url.PathEscape(key) }

@@ -85,6 +85,9 @@ func (c *Client) Get(ctx context.Context, op, address string, out any) error {
 		return e
 	case response.StatusCode != http.StatusOK:
 		e.Body = body[:min(len(body), microsoft.MaxErrorBody)]
+		if e.Claims = microsoft.Challenge(response.Header.Values("WWW-Authenticate")); e.Claims != "" {
+			e.OAuth = microsoft.InsufficientClaims
+		}
 		c.Refusal(e, response)
 		return e
 	}
