@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
@@ -120,6 +121,9 @@ type Config struct {
 
 	Now    func() time.Time // time.Now if nil
 	Random io.Reader        // crypto/rand's if nil
+	// Transport replaces the cloud's own transport to the sign-in service, for tests
+	// with another route to it.
+	Transport http.RoundTripper
 }
 
 // Columns are the columns of this package that hold sealed secrets.
@@ -144,7 +148,7 @@ func New(c Config) *Service {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
-	s := &Service{Config: c, login: login.New(login.Config{Cloud: c.Cloud, Pace: c.Pace})}
+	s := &Service{Config: c, login: login.New(login.Config{Cloud: c.Cloud, Pace: c.Pace, Transport: c.Transport})}
 	s.poll = jobs.Register(c.Jobs, jobs.Kind[pollArgs]{Name: "signin_device", Timeout: time.Minute, Attempts: 3, Unique: true, Work: s.pollJob})
 	jobs.Every(c.Jobs, time.Hour, jobs.Kind[jobs.Tick]{Name: "signin_sweep", Work: func(ctx context.Context, _ jobs.Tick) error {
 		return s.Sweep(audit.AsSystem(ctx, "signin_sweep"))
