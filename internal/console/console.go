@@ -22,6 +22,7 @@ import (
 	"gatehouse/internal/operator"
 	"gatehouse/internal/rotation"
 	"gatehouse/internal/search"
+	"gatehouse/internal/signin"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
 	"gatehouse/internal/transfer"
@@ -43,6 +44,7 @@ type Config struct {
 	Search      *search.Service
 	Expiries    *expiry.Service
 	Rotations   *rotation.Service
+	SignIns     *signin.Service
 	Operators   *operator.Service
 	Audit       *audit.Log
 	Jobs        *jobs.Queue

@@ -90,7 +90,7 @@ func (s *Service) manageable(ctx context.Context, id string) (connection.Connect
 
 // prepare makes the row of an attempt, and the app that it goes through.
 func (s *Service) prepare(ctx context.Context, st start, flow string) (*attemptRow, login.App, error) {
-	if s.App == nil || s.Registration == nil {
+	if s.App == nil || s.Registration == nil || s.Earned == nil {
 		return nil, login.App{}, ErrRegistration
 	}
 	c := st.connection
