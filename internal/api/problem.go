@@ -106,6 +106,7 @@ var known = []struct {
 	{notify.ErrUnderWay, http.StatusConflict, client.ProblemConflict},
 	{signin.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{signin.ErrLink, http.StatusNotFound, client.ProblemNotFound},
+	{signin.ErrEnded, http.StatusConflict, client.ProblemConflict},
 	{signin.ErrKind, http.StatusConflict, client.ProblemConflict},
 	{signin.ErrRegistration, http.StatusConflict, client.ProblemConflict},
 	{jobs.ErrMissing, http.StatusNotFound, client.ProblemNotFound},

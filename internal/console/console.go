@@ -97,6 +97,7 @@ func (c *console) routes() http.Handler {
 	open("POST /sign-in", c.signIn)
 	open("GET /sign-in/sso", c.beginSSO)
 	open("GET "+SSOCallback, c.finishSSO)
+	c.signInRoutes(open, page)
 	open("POST /theme", c.setTheme)
 	open("GET /calendar/{file}", c.calendarFeed)
 	step("GET /sign-in/factor", c.factorPage)

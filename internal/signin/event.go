@@ -153,7 +153,8 @@ func (s *Service) refused(ctx context.Context, r *attemptRow, cause error) error
 		if err := s.Audit.Act(ctx, tx, entry); err != nil {
 			return err
 		}
-		if s.SignedIn != nil {
+		// An answer that comes a second time, or to a stranger, ends nobody's sign-in.
+		if s.SignedIn != nil && refusal.Reason != Replayed && refusal.Reason != Browser {
 			if err := s.SignedIn(ctx, tx, r.ConnectionID, r.CampaignID, refusal.Who, refusal); err != nil {
 				return err
 			}

@@ -163,7 +163,7 @@ func (s *Service) Links(ctx context.Context, connectionID string) ([]LinkInfo, e
 }
 
 // Withdraw takes a personal link back: it opens nothing from then on, and a sign-in
-// begun with it keeps nothing. [ErrLink] if it has ended already.
+// begun with it keeps nothing. [ErrEnded] if it has ended already.
 func (s *Service) Withdraw(ctx context.Context, connectionID, linkID string) error {
 	c, err := s.Connections.Get(ctx, connectionID)
 	if err != nil {
@@ -179,7 +179,7 @@ func (s *Service) Withdraw(ctx context.Context, connectionID, linkID string) err
 			return fmt.Errorf("withdrawing a sign-in link: %w", err)
 		}
 		if n, err := done.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, ErrLink)
+			return errors.Join(err, ErrEnded)
 		}
 		return s.announce(ctx, tx, c.TenantID, c.ID)
 	})

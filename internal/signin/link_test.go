@@ -100,7 +100,7 @@ func TestLinkEnds(t *testing.T) {
 		if err := h.signin.Withdraw(h.ada(), c.ID, withdrawn.ID); err != nil {
 			t.Fatal(err)
 		}
-		if err := h.signin.Withdraw(h.ada(), c.ID, withdrawn.ID); !errors.Is(err, signin.ErrLink) {
+		if err := h.signin.Withdraw(h.ada(), c.ID, withdrawn.ID); !errors.Is(err, signin.ErrEnded) {
 			t.Errorf("withdrawn twice: %v", err)
 		}
 		_, err = h.signin.StartLink(h.nobody(), token(withdrawn), secrets.Value{}, "")

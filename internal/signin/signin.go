@@ -160,6 +160,8 @@ func New(c Config) *Service {
 var (
 	// ErrLink says that a link leads nowhere.
 	ErrLink = errors.New("there is no such sign-in link")
+	// ErrEnded says that a link opens nothing any more, or never did.
+	ErrEnded = errors.New("the sign-in link is not open: it was used, withdrawn or has never been there")
 	// ErrMissing says that there is no such sign-in.
 	ErrMissing = errors.New("there is no such sign-in")
 	// ErrKind says that nobody signs in for the connection.

@@ -168,7 +168,11 @@ func TestNegativeMatrix(t *testing.T) {
 				}
 				continue
 			}
-			if e := h.last(c); failed != 1 || e.Outcome == signin.SignedIn || e.Words == "" || len(h.told) != 1 || h.told[0] == nil {
+			told := 1
+			if m.want == signin.Browser { // somebody else's sign-in may still be on its way
+				told = 0
+			}
+			if e := h.last(c); failed != 1 || e.Outcome == signin.SignedIn || e.Words == "" || len(h.told) != told || told == 1 && h.told[0] == nil {
 				t.Errorf("%s: audited %d times, noted %+v, told %v", name, failed, e, h.told)
 			}
 			// The answer is used up, right or wrong.
