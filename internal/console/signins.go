@@ -408,13 +408,6 @@ func whoActs(v signin.Result) string {
 	return v.Diagnosis.Actor.Words()
 }
 
-func forWhom(person string) string {
-	if person == "" {
-		return ""
-	}
-	return " for " + person
-}
-
 func orNobody(username string) string {
 	if username == "" {
 		return "the person"

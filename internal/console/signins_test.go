@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+
 	"gatehouse/internal/connection"
 	"gatehouse/internal/microsoft/login"
 	"gatehouse/internal/posture"
@@ -83,7 +85,7 @@ func TestSignInByLink(t *testing.T) {
 	link := evaluate[string](operator, `document.getElementById("link").innerText`)
 	path := strings.TrimPrefix(link, h.server.URL)
 	operator.look(screen{"connection-delegated", "/connections/" + c.ID})
-	operator.sees("A personal link is out for ines@quietquay.onmicrosoft.com")
+	operator.sees("A personal link is out,")
 
 	person := h.browse()
 	person.look(screen{"sign-in-link", path})
@@ -98,18 +100,18 @@ func TestSignInByLink(t *testing.T) {
 	person.sees("Stay signed in?")
 	person.press("No")
 	person.sees("You are signed in")
-	person.look(screen{"sign-in-done", evaluate[string](person, `location.pathname`)})
+	person.glance("sign-in-done")
 	if len(h.earned) != 1 || h.earned[0].Username != "ines@quietquay.onmicrosoft.com" {
 		t.Errorf("kept %+v", h.earned)
 	}
 	person.open(path)
 	person.sees("This link was used already")
-	person.look(screen{"sign-in-link-used", path})
+	person.glance("sign-in-link-used")
 
 	operator.open("/connections/" + c.ID)
 	operator.sees("Sign in again")
 	operator.press("Log out")
-	operator.look(screen{"sign-out", "/connections/" + c.ID + "/sign-out"})
+	operator.glance("sign-out")
 	operator.press("Log out")
 	operator.sees("Logged out: the tokens are forgotten here.")
 	if len(h.earned) != 0 {
@@ -134,6 +136,14 @@ func TestSignInByLink(t *testing.T) {
 	if len(h.earned) != 0 {
 		t.Error("a swapped person was kept")
 	}
+}
+
+// glance looks at the page that is open, as it is.
+func (b *tab) glance(name string) {
+	b.t.Helper()
+	evaluate[chromedp.Void](b, axe(b.t))
+	b.photograph(name)
+	b.accessible(name, allRules)
 }
 
 // An operator signs in on a device code's page and in the browser; what the pages
