@@ -251,18 +251,19 @@ func (h *house) walk(user, address string) url.Values {
 
 // refusedFor demands a refusal with its reason, and that nothing was kept: one more
 // sign-in that came to nothing, in the log as well.
-func (h *house) refusedFor(what string, err error, want signin.Reason) *signin.Refusal {
+func (h *house) refusedFor(what string, err error, want signin.Reason) (said struct{ Words, AttemptID string }) {
 	h.t.Helper()
 	var r *signin.Refusal
 	if !errors.As(err, &r) || r.Reason != want {
 		h.t.Errorf("%s: %v, want %s", what, err, want)
-		return &signin.Refusal{}
+		return said
 	}
 	if len(h.grants) > 0 {
 		h.t.Errorf("%s: kept %+v", what, h.grants)
 		h.grants = nil
 	}
-	return r
+	said.Words, said.AttemptID = r.Words, r.AttemptID
+	return said
 }
 
 func (h *house) get(id string) connection.Connection {

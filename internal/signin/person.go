@@ -55,7 +55,7 @@ func foreign(r *attemptRow, who login.Identity) *Refusal {
 
 // other refuses somebody else than expected, with both names.
 func (s *Service) other(who login.Identity, expected string) *Refusal {
-	refusal := refuse(OtherPerson, "You signed in as "+named(who)+", and this connection is for "+expected+". Nothing was kept", "object id %s", who.ObjectID)
+	refusal := refuse(OtherPerson, "You signed in as "+named(who)+", and this connection is for "+expected, "object id %s", who.ObjectID)
 	refusal.Who, refusal.ObjectID = who.Username, who.ObjectID
 	return refusal
 }
