@@ -37,6 +37,7 @@ import (
 	"gatehouse/internal/rotation"
 	"gatehouse/internal/search"
 	"gatehouse/internal/secrets"
+	"gatehouse/internal/signin"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
 	"gatehouse/internal/transfer"
@@ -63,6 +64,7 @@ type Config struct {
 	Rotations     *rotation.Service
 	Registrations *registration.Service
 	Sources       *datasource.Service
+	SignIns       *signin.Service
 	Jobs          *jobs.Queue
 	Live          *live.Hub
 	Backups       *backup.Service
@@ -150,6 +152,7 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 	f.tenants(h)
 	f.connections(h)
 	f.conversions(h)
+	f.signIns(h)
 	f.validations(h)
 	f.notices(h)
 	f.incidents(h)
@@ -182,6 +185,7 @@ var tags = []*huma.Tag{
 	{Name: "Keys", Description: "API keys: programs act with a part of their owner's permissions."},
 	{Name: "Tenants", Description: "The Microsoft 365 tenants that are looked after."},
 	{Name: "Connections", Description: "The identities that reach services of a tenant."},
+	{Name: "Sign-ins", Description: "People signing in for connections, by an operator or with a personal link."},
 	{Name: "Conversions", Description: "From old profiles to common ones, and to apps; what there is to know of a profile."},
 	{Name: "Validations", Description: "Whether an identity gets in, and what stops it."},
 	{Name: "Notices", Description: "What was told to whom, by mail and webhook."},

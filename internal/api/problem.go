@@ -30,6 +30,7 @@ import (
 	"gatehouse/internal/registration"
 	"gatehouse/internal/rotation"
 	"gatehouse/internal/secrets"
+	"gatehouse/internal/signin"
 	"gatehouse/internal/tenant"
 	"gatehouse/internal/validation"
 )
@@ -122,6 +123,11 @@ var known = []struct {
 	{notify.ErrOff, http.StatusConflict, client.ProblemConflict},
 	{notify.ErrOnce, http.StatusConflict, client.ProblemConflict},
 	{notify.ErrUnderWay, http.StatusConflict, client.ProblemConflict},
+	{signin.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
+	{signin.ErrLink, http.StatusNotFound, client.ProblemNotFound},
+	{signin.ErrEnded, http.StatusConflict, client.ProblemConflict},
+	{signin.ErrKind, http.StatusConflict, client.ProblemConflict},
+	{signin.ErrRegistration, http.StatusConflict, client.ProblemConflict},
 	{jobs.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{jobs.ErrFinished, http.StatusConflict, client.ProblemConflict},
 	{batch.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
@@ -167,6 +173,9 @@ func problemOf(err error) *client.Problem {
 	var said *microsoft.Error
 	if errors.As(err, &said) {
 		p := problem(http.StatusBadGateway, client.ProblemMicrosoft, said.Error())
+		if refusal := (*signin.Refusal)(nil); errors.As(err, &refusal) {
+			p.Detail = refusal.Error()
+		}
 		p.Diagnosis = diagnosisOf(diagnosis.Of(err, diagnosis.Facts{}))
 		return p
 	}
@@ -181,6 +190,7 @@ func refused(err error) *client.Problem {
 	var weak *operator.Weak
 	var broken *audit.Broken
 	var parked *connection.ParkedError
+	var refusal *signin.Refusal
 	switch {
 	case errors.As(err, &no):
 		switch {
@@ -202,6 +212,8 @@ func refused(err error) *client.Problem {
 		return invalid(client.Fault{Field: "password", Problem: weak.Reason})
 	case errors.As(err, &parked):
 		return problem(http.StatusConflict, client.ProblemConflict, parked.Error())
+	case errors.As(err, &refusal) && refusal.Err == nil:
+		return problem(http.StatusConflict, client.ProblemConflict, refusal.Error())
 	case errors.As(err, &broken):
 		return problem(http.StatusConflict, client.ProblemConflict, broken.Error())
 	}

@@ -17,6 +17,7 @@ func newConnection(env Env) *cobra.Command {
 	cmd := noun("connection", "Look after connections", "  gatehouse connection list --verdict blocked",
 		newConnectionConvert(env), newConnectionSheet(env), newConnectionOwner(env), newConnectionNotes(env),
 		newConnectionList(env), newConnectionAdd(env), newConnectionChange(env), newConnectionCredential(env), newConnectionHistory(env), newConnectionRemove(env), newConnectionExport(env), newConnectionImport(env), newConnectionSchedule(env), newConnectionTag(env),
+		newConnectionSignIn(env), newConnectionSignOut(env), newConnectionSignIns(env),
 		show.command(cobra.Command{Use: "show CONNECTION", Short: "Show a connection", Args: cobra.ExactArgs(1), Example: "  gatehouse connection show Backup"},
 			func(ctx context.Context, c *client.Client, args []string) error {
 				return show.oneConnection(c.Connection(ctx, args[0]))
@@ -173,6 +174,7 @@ func newConnectionAdd(env Env) *cobra.Command {
 	cmd := r.command(cobra.Command{
 		Use: "add NAME", Short: "Add a connection", Args: cobra.ExactArgs(1),
 		Example: `  gatehouse connection add Backup --tenant contoso.com --kind service_account --username svc-backup@contoso.com --password-file pw.txt --service sharepoint
+  gatehouse connection add Ledger --tenant contoso.com --kind delegated --registration REGISTRATION --username ines@contoso.com --service business_central
   gatehouse connection add Reports --tenant contoso.com --kind app --client-id 11111111-2222-3333-4444-555555555555 --generate --service graph`,
 	}, func(ctx context.Context, c *client.Client, args []string) error {
 		if in.TenantID == "" {
@@ -190,7 +192,7 @@ func newConnectionAdd(env Env) *cobra.Command {
 	})
 	flags := cmd.Flags()
 	flags.StringVar(&in.TenantID, "tenant", "", "the tenant: name, domain or id (required)")
-	flags.StringVar(&in.Kind, "kind", "service_account", "service_account or app")
+	flags.StringVar(&in.Kind, "kind", "service_account", "delegated, service_account or app")
 	profileFlags(cmd, &in.Profile)
 	flags.BoolVar(&in.Existing, "existing", false, "the profile is in use elsewhere already")
 	flags.StringVar(&in.Schedule, "schedule", "", "validate it by itself: off, every 6h, or 'daily 02:30 Europe/Berlin'; as the tenant if left out")

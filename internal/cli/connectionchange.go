@@ -13,7 +13,8 @@ func profileFlags(cmd *cobra.Command, p *client.Profile) {
 	flags := cmd.Flags()
 	flags.StringVar(&p.Description, "description", "", "what it is for")
 	flags.BoolVar(&p.MFA, "mfa", false, "the organisation uses MFA")
-	flags.StringVar(&p.Username, "username", "", "user name of a service account")
+	flags.StringVar(&p.Username, "username", "", "user name of a service account; of a delegated connection who is to sign in")
+	flags.StringVar(&p.RegistrationID, "registration", "", "app registration that the person of a delegated connection signs in to")
 	flags.StringVar(&p.ClientID, "client-id", "", "client id of the app; of a service account the app it signs in through")
 	flags.StringArrayVar(&p.Services, "service", nil, "service that it reaches: graph, sharepoint, exchange, business_central (repeatable)")
 	flags.StringVar(&p.Site, "site", "", "SharePoint site")
@@ -28,17 +29,18 @@ func profileFlags(cmd *cobra.Command, p *client.Profile) {
 
 // profileMembers copies what a flag sets.
 var profileMembers = map[string]func(to *client.Profile, from client.Profile){
-	"name":        func(to *client.Profile, from client.Profile) { to.Name = from.Name },
-	"description": func(to *client.Profile, from client.Profile) { to.Description = from.Description },
-	"mfa":         func(to *client.Profile, from client.Profile) { to.MFA = from.MFA },
-	"username":    func(to *client.Profile, from client.Profile) { to.Username = from.Username },
-	"client-id":   func(to *client.Profile, from client.Profile) { to.ClientID = from.ClientID },
-	"service":     func(to *client.Profile, from client.Profile) { to.Services = from.Services },
-	"site":        func(to *client.Profile, from client.Profile) { to.Site = from.Site },
-	"admin-url":   func(to *client.Profile, from client.Profile) { to.AdminURL = from.AdminURL },
-	"environment": func(to *client.Profile, from client.Profile) { to.Environment = from.Environment },
-	"company":     func(to *client.Profile, from client.Profile) { to.Company = from.Company },
-	"consumer":    func(to *client.Profile, from client.Profile) { to.Consumer.Name = from.Consumer.Name },
+	"name":         func(to *client.Profile, from client.Profile) { to.Name = from.Name },
+	"description":  func(to *client.Profile, from client.Profile) { to.Description = from.Description },
+	"mfa":          func(to *client.Profile, from client.Profile) { to.MFA = from.MFA },
+	"username":     func(to *client.Profile, from client.Profile) { to.Username = from.Username },
+	"client-id":    func(to *client.Profile, from client.Profile) { to.ClientID = from.ClientID },
+	"registration": func(to *client.Profile, from client.Profile) { to.RegistrationID = from.RegistrationID },
+	"service":      func(to *client.Profile, from client.Profile) { to.Services = from.Services },
+	"site":         func(to *client.Profile, from client.Profile) { to.Site = from.Site },
+	"admin-url":    func(to *client.Profile, from client.Profile) { to.AdminURL = from.AdminURL },
+	"environment":  func(to *client.Profile, from client.Profile) { to.Environment = from.Environment },
+	"company":      func(to *client.Profile, from client.Profile) { to.Company = from.Company },
+	"consumer":     func(to *client.Profile, from client.Profile) { to.Consumer.Name = from.Consumer.Name },
 	"held-by": func(to *client.Profile, from client.Profile) {
 		to.Consumer.HoldsCredential = from.Consumer.HoldsCredential
 	},
@@ -61,7 +63,7 @@ replaces its whole list. The credential has a command of its own.`,
 			return err
 		}
 		in := client.ConnectionChange{Version: at.Version, Profile: client.Profile{
-			Name: at.Name, Description: at.Description, MFA: at.MFA, Username: at.Username, ClientID: at.ClientID, Services: at.Services, Site: at.Site, AdminURL: at.AdminURL,
+			Name: at.Name, Description: at.Description, MFA: at.MFA, Username: at.Username, ClientID: at.ClientID, RegistrationID: at.RegistrationID, Services: at.Services, Site: at.Site, AdminURL: at.AdminURL,
 			Environment: at.Environment, Company: at.Company, Consumer: at.Consumer,
 		}}
 		changed := false

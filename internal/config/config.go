@@ -106,6 +106,7 @@ type Retention struct {
 	AuditUses   int // sums of frequent uses in the audit log
 	Incidents   int // incidents that have ended
 	Jobs        int // jobs that failed or were cancelled
+	SignIns     int // what became of people's sign-ins for connections
 	Validations int // validations; the last of each connection stays
 	Notices     int // notices with their deliveries; what is being delivered stays
 }

@@ -78,6 +78,7 @@ retention:
   audit_uses: "90" # default
   incidents: "365" # default
   jobs: "14" # default
+  sign_ins: "365" # default
   validations: "365" # default
   notices: "90" # default
 `
@@ -144,6 +145,7 @@ retention:
   audit_uses: "90" # default
   incidents: "365" # default
   jobs: "14" # default
+  sign_ins: "365" # default
   validations: "365" # default
   notices: "90" # default
 `, file)

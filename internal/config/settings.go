@@ -95,6 +95,7 @@ var settings = []setting{
 	days("retention.audit_uses", 90, func(c *Config) *int { return &c.Retention.AuditUses }),
 	days("retention.incidents", 365, func(c *Config) *int { return &c.Retention.Incidents }),
 	days("retention.jobs", 14, func(c *Config) *int { return &c.Retention.Jobs }),
+	days("retention.sign_ins", 365, func(c *Config) *int { return &c.Retention.SignIns }),
 	days("retention.validations", 365, func(c *Config) *int { return &c.Retention.Validations }),
 	days("retention.notices", 90, func(c *Config) *int { return &c.Retention.Notices }),
 }

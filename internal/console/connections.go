@@ -80,9 +80,11 @@ func (c *console) tenantOptions(r *http.Request, chosen string) ([]option, error
 
 // profileView is what the forms for a connection show.
 type profileView struct {
-	Form       *form
-	Tenants    []option
-	Connection *connection.Connection // nil: a new one
+	Form    *form
+	Tenants []option
+	// Registrations are the app registrations that people sign in to.
+	Registrations []option
+	Connection    *connection.Connection // nil: a new one
 }
 
 func (c *console) newConnectionPage(w http.ResponseWriter, r *http.Request, f *frame) error {
@@ -97,7 +99,11 @@ func (c *console) showNewConnection(w http.ResponseWriter, r *http.Request, f *f
 	}
 	tenants = slices.DeleteFunc(tenants, func(o option) bool { return !f.may(o.Value, audit.ConnectionManage) })
 	f.Title, f.Noun = "Add a connection", "connections"
-	return show(w, r, status, newConnectionPage(f, profileView{Form: typed, Tenants: tenants}))
+	registrations, err := c.registrationOptions(r.Context())
+	if err != nil {
+		return err
+	}
+	return show(w, r, status, newConnectionPage(f, profileView{Form: typed, Tenants: tenants, Registrations: registrations}))
 }
 
 // profile is what was typed about a connection.
@@ -106,6 +112,10 @@ func (f *form) profile() connection.Profile {
 		Name: f.text("name"), Description: f.text("description"), ClientID: f.text("client_id"), Services: f.Values["services"], Site: f.text("site"), AdminURL: f.text("admin_url"),
 		Environment: f.text("environment"), Company: f.text("company"),
 		Consumer: connection.Consumer{Name: f.text("consumer.name"), HoldsCredential: f.Get("consumer.holds_credential"), Accepts: f.Values["consumer.accepts"], Addresses: f.lines("consumer.addresses")},
+	}
+	if connection.Kind(f.Get("kind")) == connection.Delegated {
+		p.Username, p.RegistrationID, p.ClientID = f.text("person"), f.text("registration_id"), ""
+		p.Consumer.HoldsCredential, p.Consumer.Accepts = connection.HeldHere, nil
 	}
 	if connection.Kind(f.Get("kind")) == connection.ServiceAccount {
 		// What belongs to the other kind is not shown, and so not meant.
@@ -117,6 +127,9 @@ func (f *form) profile() connection.Profile {
 // credential is what was typed of a credential. Only the member that belongs to
 // the chosen kind counts.
 func (f *form) credential(kind connection.Kind) connection.CredentialRequest {
+	if kind == connection.Delegated {
+		return connection.CredentialRequest{} // the person signs in
+	}
 	if f.Get("consumer.holds_credential") == connection.HeldByConsumer && f.Get("password")+f.Get("secret")+f.Get("certificate") == "" {
 		return connection.CredentialRequest{Kind: f.heldKind(kind)}
 	}
@@ -169,6 +182,9 @@ func (c *console) newConnection(w http.ResponseWriter, r *http.Request, f *frame
 	if len(typed.Faults) > 0 {
 		return c.showNewConnection(w, r, f, typed, http.StatusUnprocessableEntity)
 	}
+	if made.Kind == connection.Delegated {
+		return to(w, r, "/connections/"+made.ID+"/sign-in")
+	}
 	return back(w, r, "/connections/"+made.ID, "created")
 }
 
@@ -182,7 +198,13 @@ func (f *form) connectionFault(err error) error {
 		f.Faults.Add("tenant", "is missing", "choose the tenant that the connection reaches")
 		return nil
 	}
-	return f.refused(err)
+	err = f.refused(err)
+	for _, fault := range f.Faults {
+		if fault.Field == "username" && connection.Kind(f.Get("kind")) == connection.Delegated {
+			fault.Field = "person"
+		}
+	}
+	return err
 }
 
 func (c *console) editConnectionPage(w http.ResponseWriter, r *http.Request, f *frame) error {
@@ -204,7 +226,7 @@ func (c *console) showEdit(w http.ResponseWriter, r *http.Request, f *frame, typ
 // filled is a form with what a connection says of itself.
 func filled(c connection.Connection) *form {
 	v := url.Values{
-		"name": {c.Name}, "description": {c.Description}, "kind": {string(c.Kind)}, "username": {c.Username}, "client_id": {c.ClientID}, "services": c.Services,
+		"name": {c.Name}, "description": {c.Description}, "kind": {string(c.Kind)}, "username": {c.Username}, "person": {c.Username}, "client_id": {c.ClientID}, "services": c.Services,
 		"site": {c.Site}, "admin_url": {c.AdminURL}, "environment": {c.Environment}, "company": {c.Company}, "version": {strconv.FormatInt(c.Version, 10)},
 		"consumer.name": {c.Consumer.Name}, "consumer.holds_credential": {c.Consumer.HoldsCredential}, "consumer.accepts": c.Consumer.Accepts,
 		"consumer.addresses": {strings.Join(c.Consumer.Addresses, "\n")},

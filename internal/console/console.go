@@ -24,6 +24,7 @@ import (
 	"gatehouse/internal/registration"
 	"gatehouse/internal/rotation"
 	"gatehouse/internal/search"
+	"gatehouse/internal/signin"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
 	"gatehouse/internal/transfer"
@@ -47,6 +48,7 @@ type Config struct {
 	Rotations     *rotation.Service
 	Registrations *registration.Service
 	Sources       *datasource.Service
+	SignIns       *signin.Service
 	Operators     *operator.Service
 	Audit         *audit.Log
 	Jobs          *jobs.Queue
@@ -99,6 +101,7 @@ func (c *console) routes() http.Handler {
 	open("POST /sign-in", c.signIn)
 	open("GET /sign-in/sso", c.beginSSO)
 	open("GET "+SSOCallback, c.finishSSO)
+	c.signInRoutes(open, page)
 	open("POST /theme", c.setTheme)
 	open("GET /calendar/{file}", c.calendarFeed)
 	step("GET /sign-in/factor", c.factorPage)

@@ -41,6 +41,7 @@ import (
 	"gatehouse/internal/rotation"
 	"gatehouse/internal/search"
 	"gatehouse/internal/secrets"
+	"gatehouse/internal/signin"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/sqldb/dbtest"
 	"gatehouse/internal/sso"
@@ -83,6 +84,8 @@ type house struct {
 	registrations *registration.Service
 	sources       *datasource.Service
 	expiries      *expiry.Service
+	signIns       *signin.Service
+	earned        []signin.Grant
 }
 
 // in is the house within a part of a test.
@@ -113,7 +116,7 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	}
 	h.log = audit.New(audit.Config{DB: db})
 	var columns []secrets.Column
-	for _, of := range [][]secrets.Column{operator.Columns, tenant.Columns, connection.Columns, notify.Columns, rotation.Columns, registration.Columns} {
+	for _, of := range [][]secrets.Column{operator.Columns, tenant.Columns, connection.Columns, notify.Columns, rotation.Columns, registration.Columns, signin.Columns} {
 		columns = append(columns, of...)
 	}
 	keys, err := secrets.OpenKeyring(t.Context(), secrets.Config{DB: db, Wrapper: secrets.NewFileKey(filepath.Join(t.TempDir(), "master.key")), Audit: h.log, Columns: columns})
@@ -160,6 +163,10 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.signIns = signin.New(signin.Config{
+		DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud, Tenants: h.tenants, Connections: h.connections, PublicURL: address, ActingFor: h.operators.ActingFor,
+		App: h.signInApp, Registration: h.registration, Registrations: h.registrations, Earned: h.keep, Forget: h.forget,
+	})
 	h.letters, h.hooks = notifytest.Mail(t, notifytest.Behaviour{}), notifytest.Receive(t, "127.0.0.1")
 	h.notices = notify.New(notify.Config{
 		DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Operators: h.operators, PublicURL: address,
@@ -169,7 +176,7 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	queue.start()
 	searching := search.New(search.Config{Tenants: h.tenants, Connections: h.connections, Operators: h.operators, Incidents: h.incidents, Audit: h.log})
 	h.server.Config.Handler = http.NewCrossOriginProtection().Handler(console.New(console.Config{
-		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Hosts: h.sites, Conversions: h.conversions, Incidents: h.incidents, Batches: h.batches, Transfer: transfers, Search: searching, Expiries: h.expiries, Rotations: h.rotations, Registrations: h.registrations, Sources: h.sources, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
+		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Hosts: h.sites, Conversions: h.conversions, Incidents: h.incidents, Batches: h.batches, Transfer: transfers, Search: searching, Expiries: h.expiries, Rotations: h.rotations, Registrations: h.registrations, Sources: h.sources, SignIns: h.signIns, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
 		Doctor: func(context.Context) []client.Finding {
 			return []client.Finding{{Name: "disk", State: "passed", Detail: "12.0 GB free"}, {Name: "clock", State: "failed", Detail: "90 s off Microsoft's", Way: "set the machine's clock"}, {Name: "dns", State: "unknown", Detail: "no answer"}}
 		},

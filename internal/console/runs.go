@@ -27,6 +27,7 @@ type connectionView struct {
 	Proof    *incident.Proof    // of the software itself; nil if nothing is to be proved
 	Changes  []audit.Record     // of it, for whom may see the log; newest first
 	Profile  profile
+	SignIns  signIns // of a delegated connection
 }
 
 // historySize is how many validations the page lists.
@@ -61,6 +62,9 @@ func (c *console) showConnection(w http.ResponseWriter, r *http.Request, f *fram
 		v.Run = &run
 	}
 	if v.Profile, err = c.profileOf(r.Context(), one); err != nil {
+		return err
+	}
+	if v.SignIns, err = c.signInsOf(r.Context(), one); err != nil {
 		return err
 	}
 	of, err := c.Tenants.Get(r.Context(), one.TenantID)

@@ -41,6 +41,7 @@ func (s *Server) registerChores() {
 		_, err := s.runs.Forget(ctx, before)
 		return err
 	})
+	s.retain("sign_in", s.c.Retention.SignIns, s.signIns.ForgetBefore)
 	s.retain("incident", s.c.Retention.Incidents, func(ctx context.Context, before time.Time) error {
 		_, err := s.incidents.Forget(ctx, before)
 		return err

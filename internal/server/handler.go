@@ -13,6 +13,7 @@ import (
 	"gatehouse/client"
 	"gatehouse/internal/api"
 	"gatehouse/internal/operator"
+	"gatehouse/internal/signin"
 )
 
 // bounds hold slow and large requests off. Streams set deadlines of their own.
@@ -36,7 +37,7 @@ func (s *Server) handler() http.Handler {
 	open := operator.NewLimiter(operator.LimiterConfig{Every: 200 * time.Millisecond, Burst: 100})
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api.New(api.Config{
-		DB: s.db, Audit: s.audit, Keys: s.keys, Operators: s.operator, Tenants: s.tenants, Connections: s.connections, Runs: s.runs, Notices: s.notices, Hosts: s.sites, Conversions: s.conversions, Incidents: s.incidents, Batches: s.batches, Transfer: s.transfer, Search: s.search, Expiries: s.expiries, Rotations: s.rotations, Registrations: s.registrations, Sources: s.sources, Jobs: s.queue, Live: s.hub, Backups: s.backups,
+		DB: s.db, Audit: s.audit, Keys: s.keys, Operators: s.operator, Tenants: s.tenants, Connections: s.connections, Runs: s.runs, Notices: s.notices, Hosts: s.sites, Conversions: s.conversions, Incidents: s.incidents, Batches: s.batches, Transfer: s.transfer, Search: s.search, Expiries: s.expiries, Rotations: s.rotations, Registrations: s.registrations, Sources: s.sources, SignIns: s.signIns, Jobs: s.queue, Live: s.hub, Backups: s.backups,
 		Doctor: s.Examine, Open: open, PublicURL: s.c.PublicURL, Version: s.c.Version, Log: s.log, Stopping: s.stopping,
 	}))
 	mux.Handle("/", s.console(open))
@@ -98,10 +99,13 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 }
 
 // safePath is a path for the log: what follows /setup/ opens an account, what
-// follows /calendar/ somebody's calendar.
+// follows /signin/link/ somebody's sign-in, what follows /calendar/ their calendar.
 func safePath(path string) string {
 	if strings.HasPrefix(path, "/setup/") {
 		return "/setup/…"
+	}
+	if strings.HasPrefix(path, signin.LinkPath) {
+		return signin.LinkPath + "…"
 	}
 	if strings.HasPrefix(path, "/calendar/") {
 		return "/calendar/…"

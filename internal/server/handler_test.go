@@ -142,6 +142,8 @@ func TestLogWithoutSecrets(t *testing.T) {
 	c := e.HTTP()
 	link := e.SetUpLink()
 	get(t, c, http.MethodGet, link, nil)
+	get(t, c, http.MethodGet, e.URL+"/signin/link/planted-link-token", nil)
+	get(t, c, http.MethodGet, e.URL+"/signin/callback?code=planted-code&state=planted-state", nil)
 	get(t, c, http.MethodGet, e.URL+"/api/v1/session", nil, "Authorization", "Bearer "+e.Token())
 	feed, err := e.NewCalendarFeed(t.Context(), client.FeedRequest{Name: "Outlook"})
 	if err != nil {
@@ -154,7 +156,7 @@ func TestLogWithoutSecrets(t *testing.T) {
 	if err := e.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	for what, secret := range map[string]string{"the link": link[strings.LastIndex(link, "/")+1:], "the token": e.Token(), "the calendar": calendar, "the password": testenv.Password} {
+	for what, secret := range map[string]string{"a link to sign in": "planted-link-token", "a code": "planted-code", "a state": "planted-state", "the link": link[strings.LastIndex(link, "/")+1:], "the token": e.Token(), "the calendar": calendar, "the password": testenv.Password} {
 		if strings.Contains(e.Log(), secret) {
 			t.Errorf("the log shows %s", what)
 		}

@@ -36,6 +36,7 @@ import (
 	"gatehouse/internal/rotation"
 	"gatehouse/internal/search"
 	"gatehouse/internal/secrets"
+	"gatehouse/internal/signin"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
 	"gatehouse/internal/transfer"
@@ -91,6 +92,7 @@ type Server struct {
 	registrations *registration.Service
 	sources       *datasource.Service
 	expiries      *expiry.Service
+	signIns       *signin.Service
 
 	authority *authority // of tls.mode self
 	listener  net.Listener
@@ -102,7 +104,7 @@ type Server struct {
 
 // Columns are all columns that hold sealed secrets.
 func columns() (all []secrets.Column) {
-	for _, of := range [][]secrets.Column{operator.Columns, api.Columns, tenant.Columns, connection.Columns, notify.Columns, rotation.Columns, registration.Columns} {
+	for _, of := range [][]secrets.Column{operator.Columns, api.Columns, tenant.Columns, connection.Columns, notify.Columns, rotation.Columns, registration.Columns, signin.Columns} {
 		all = append(all, of...)
 	}
 	return all
@@ -210,6 +212,10 @@ func (s *Server) buildFeatures() (err error) {
 		Tell: s.tellExpiry,
 	})
 	s.operator.OnErase(s.tenants.Erase, s.runs.Erase, s.notices.Erase, s.incidents.Erase, s.batches.Erase, s.rotations.Erase, s.conversions.Erase, s.registrations.Erase)
+	s.signIns = signin.New(signin.Config{
+		DB: s.db, Audit: s.audit, Keys: s.keys, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Tenants: s.tenants, Connections: s.connections, PublicURL: s.c.PublicURL, Log: s.log, ActingFor: s.operator.ActingFor,
+	})
+	s.operator.OnErase(s.signIns.Erase)
 	s.registerChores()
 	return nil
 }

@@ -138,6 +138,8 @@ func (p *Person) fill(form url.Values) bool {
 		form.Set("code", code)
 	case "stay":
 		form.Set("action", "no")
+	case "device":
+		form.Set("action", "continue")
 	case "consent":
 		form.Set("action", "accept")
 	default:

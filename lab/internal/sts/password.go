@@ -300,6 +300,7 @@ func (s *Server) idToken(q *request, g *userGrant) (string, error) {
 		extra["c_hash"] = base64.RawURLEncoding.EncodeToString(sum[:16])
 	}
 	s.groupClaims(q, g, extra)
+	atHome(q, g, extra)
 	return s.cfg.Tokens.Sign(&token.Claims{
 		Audience: q.app.ClientID, Issuer: issuer, IssuedAt: q.now.Unix(), NotBefore: q.now.Unix(), Expires: q.now.Add(time.Hour).Unix(),
 		TenantID: q.tenant, ObjectID: g.user.ID, Subject: directory.NameID("subject", q.app.ClientID, g.user.ID), Extra: extra,

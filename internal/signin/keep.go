@@ -1,0 +1,50 @@
+package signin
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"gatehouse/internal/sqldb"
+)
+
+// linksKept is how long links are kept that can no longer be used: whoever opens one
+// is told why.
+const linksKept = 30 * 24 * time.Hour
+
+// Sweep forgets attempts a day after they ended, and links a month after.
+func (s *Service) Sweep(ctx context.Context) error {
+	now := s.time()
+	return s.DB.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		if _, err := tx.NewRaw("DELETE FROM signin_attempts WHERE expires_at < ?", now.Add(-browserLife)).Exec(ctx); err != nil {
+			return fmt.Errorf("forgetting sign-ins: %w", err)
+		}
+		if _, err := tx.NewRaw("DELETE FROM signin_links WHERE until < ?", now.Add(-linksKept)).Exec(ctx); err != nil {
+			return fmt.Errorf("forgetting sign-in links: %w", err)
+		}
+		return nil
+	})
+}
+
+// ForgetBefore forgets what became of sign-ins before a time.
+func (s *Service) ForgetBefore(ctx context.Context, before time.Time) error {
+	return s.DB.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		if _, err := tx.NewRaw("DELETE FROM sign_ins WHERE at < ?", before.UTC()).Exec(ctx); err != nil {
+			return fmt.Errorf("forgetting sign-ins: %w", err)
+		}
+		return nil
+	})
+}
+
+// Erase takes a person's names out of what they asked for and signed in to. It is an
+// [gatehouse/internal/operator.Eraser].
+func (s *Service) Erase(ctx context.Context, tx *sqldb.Tx, _ string, names []string) error {
+	for _, c := range [][2]string{{"signin_links", "asked_by"}, {"signin_links", "person"}, {"signin_attempts", "actor_name"}, {"sign_ins", "by_name"}, {"sign_ins", "person"}} {
+		if _, err := tx.NewRaw("UPDATE ? SET ? = '' WHERE ? IN (?)", bun.Ident(c[0]), bun.Ident(c[1]), bun.Ident(c[1]), bun.List(names)).Exec(ctx); err != nil {
+			return fmt.Errorf("erasing a person from sign-ins: %w", err)
+		}
+	}
+	return nil
+}
