@@ -162,6 +162,10 @@ type Config struct {
 	// KeepAlive is after how long without a refresh an idle sign-in is refreshed so
 	// that it does not end (90 days without use): 0 for 30 days, negative for never.
 	KeepAlive time.Duration
+	// Claim is how long a process that asks the sign-in service keeps others from
+	// asking, unless it says that it still does: [DefaultClaim] if 0. All replicas need
+	// the same.
+	Claim time.Duration
 	// Transport replaces the cloud's own transport, for tests with another route
 	// to it.
 	Transport http.RoundTripper
@@ -195,6 +199,9 @@ func New(c Config) *Service {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Claim == 0 {
+		c.Claim = DefaultClaim
 	}
 	if c.KeepAlive == 0 {
 		c.KeepAlive = DefaultKeepAlive

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/broker"
 	"gatehouse/internal/microsoft"
 	"gatehouse/internal/microsoft/login"
 	"gatehouse/internal/secrets"
@@ -36,7 +37,7 @@ func callers() {
 	check(err)
 	cloud := microsoft.At("lab", os.Getenv("GATEHOUSE_TEST_LAB"), roots(os.Getenv("GATEHOUSE_TEST_CA")))
 	app := login.App{ClientID: os.Getenv("GATEHOUSE_TEST_CLIENT"), Secret: secrets.New(os.Getenv("GATEHOUSE_TEST_SECRET"))}
-	g, err := stand(ctx, db, os.Getenv("GATEHOUSE_TEST_KEY"), cloud, app, func() time.Time { return time.Now().Add(shift) }, nil)
+	g, err := stand(ctx, db, os.Getenv("GATEHOUSE_TEST_KEY"), cloud, app, func() time.Time { return time.Now().Add(shift) }, func(c *broker.Config) { c.Claim = claim(os.Getenv("GATEHOUSE_TEST_CLAIM")) })
 	check(err)
 	fmt.Println("ready")
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
@@ -72,11 +73,20 @@ func callers() {
 	}
 }
 
+// claim reads how long claims last; as usual if it is not said.
+func claim(text string) time.Duration {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0
+	}
+	return d
+}
+
 // start starts such a process, by the lab's clock.
-func (h *house) start(address string) *dbtest.Process {
+func (h *house) start(address string, env ...string) *dbtest.Process {
 	h.t.Helper()
-	p := dbtest.Start(h.t, "callers", "GATEHOUSE_TEST_ADDRESS="+address, "GATEHOUSE_TEST_SHIFT="+h.lab.Now().Sub(time.Now()).String(), "GATEHOUSE_TEST_LAB="+h.lab.URL(), "GATEHOUSE_TEST_CA="+h.lab.Ready().CAFile,
-		"GATEHOUSE_TEST_CLIENT="+h.app.ClientID, "GATEHOUSE_TEST_SECRET="+h.app.Secret.Reveal(), "GATEHOUSE_TEST_KEY="+h.keyFile, "GATEHOUSE_TEST_CONNECTION="+h.id)
+	p := dbtest.Start(h.t, "callers", append(env, "GATEHOUSE_TEST_ADDRESS="+address, "GATEHOUSE_TEST_SHIFT="+h.lab.Now().Sub(time.Now()).String(), "GATEHOUSE_TEST_LAB="+h.lab.URL(), "GATEHOUSE_TEST_CA="+h.lab.Ready().CAFile,
+		"GATEHOUSE_TEST_CLIENT="+h.app.ClientID, "GATEHOUSE_TEST_SECRET="+h.app.Secret.Reveal(), "GATEHOUSE_TEST_KEY="+h.keyFile, "GATEHOUSE_TEST_CONNECTION="+h.id)...)
 	p.Await(h.t, "ready")
 	return p
 }
@@ -154,13 +164,15 @@ func TestKilled(t *testing.T) {
 		rounds = 100
 	}
 	dbtest.EachAddress(t, func(t *testing.T, address string) {
-		h := open(t, dbtest.Open(t, address), "quietquay", nil)
+		// Others wait for the claim of who was killed.
+		const short = "600ms"
+		h := open(t, dbtest.Open(t, address), "quietquay", func(c *broker.Config) { c.Claim = claim(short) })
 		if _, err := h.lab.AddFault(latency); err != nil {
 			t.Fatal(err)
 		}
 		for round := range rounds {
 			h.lab.Advance(3 * time.Hour)
-			p := h.start(address)
+			p := h.start(address, "GATEHOUSE_TEST_CLAIM="+short)
 			before := h.renewals()
 			if _, err := fmt.Fprintln(p.Stdin, 5); err != nil {
 				t.Fatal(err)

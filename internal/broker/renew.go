@@ -18,9 +18,9 @@ import (
 const (
 	// askFor bounds one question to the sign-in service with its repetitions.
 	askFor = 40 * time.Second
-	// claimFor is how long a claim lasts unless it is renewed: how long others wait
-	// for a process that was killed.
-	claimFor = 5 * time.Second
+	// DefaultClaim is how long a claim lasts unless it is renewed: how long others
+	// wait for a process that was killed.
+	DefaultClaim = 5 * time.Second
 )
 
 // claim takes the right to ask the service for a connection; false if another
@@ -46,7 +46,7 @@ func (s *Service) extend(ctx context.Context, id string, fresh bool) (bool, erro
 		return false, err
 	}
 	where := "claimant = ?"
-	args := []any{s.me, s.DB.Clock(time.Now, claimFor), id, s.me}
+	args := []any{s.me, s.DB.Clock(time.Now, s.Claim), id, s.me}
 	if fresh {
 		where = "(claimant IN ('', ?) OR claimed_until <= ?)"
 		args = append(args, s.DB.Clock(time.Now, 0))
@@ -77,7 +77,7 @@ func (s *Service) holding(ctx context.Context, id string) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(claimFor / 4)
+		tick := time.NewTicker(s.Claim / 4)
 		defer tick.Stop()
 		for {
 			select {
