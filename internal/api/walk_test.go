@@ -76,6 +76,7 @@ var requests = map[string]struct{ query, body string }{
 	"change-webhook":      {body: `{"name":"Walk","kinds":["incident.opened"],"enabled":true,"version":999}`},
 	"choose-my-notices":   {body: `{"kinds":["incident.opened"]}`},
 	"replay-failed":       {body: `{"since":"2026-01-01T00:00:00Z"}`},
+	"new-token":           {body: `{"service":"graph"}`},
 	"begin-rotation":      {body: `{"tenant_id":"{tenant}"}`},
 	"new-calendar-feed":   {body: `{"name":"Outlook"}`},
 	"sign-in":             {body: `{"email":"nobody@contoso.example","password":"wrong"}`},

@@ -78,3 +78,25 @@ func utc(t *time.Time) *time.Time {
 	at := t.UTC()
 	return &at
 }
+
+// Watch authorises somebody to hear of a connection's state who may use it, and
+// gives the tenant under which it is announced.
+func (s *Service) Watch(ctx context.Context, connectionID string) (tenantID string, err error) {
+	st, err := s.load(ctx, connectionID)
+	if err != nil {
+		return "", err
+	}
+	return st.OfTenant, s.Audit.Allow(ctx, st.OfTenant, audit.ConnectionUse)
+}
+
+// Look is [Service.StateOf] for whoever may use the connection.
+func (s *Service) Look(ctx context.Context, connectionID string) (State, error) {
+	st, err := s.load(ctx, connectionID)
+	if err != nil {
+		return State{}, err
+	}
+	if err := s.Audit.Allow(ctx, st.OfTenant, audit.ConnectionUse); err != nil {
+		return State{}, err
+	}
+	return s.stateOf(ctx, st)
+}

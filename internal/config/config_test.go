@@ -80,6 +80,8 @@ retention:
   jobs: "14" # default
   validations: "365" # default
   notices: "90" # default
+broker:
+  keep_alive_days: "30" # default
 `
 	if diff := cmp.Diff(want, printed(t, c)); diff != "" {
 		t.Error(diff)
@@ -146,6 +148,8 @@ retention:
   jobs: "14" # default
   validations: "365" # default
   notices: "90" # default
+broker:
+  keep_alive_days: "30" # default
 `, file)
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Error(diff)

@@ -18,6 +18,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
 	"gatehouse/internal/batch"
+	"gatehouse/internal/broker"
 	"gatehouse/internal/config"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
@@ -86,6 +87,7 @@ type Server struct {
 	transfer    *transfer.Service
 	search      *search.Service
 	rotations   *rotation.Service
+	tokens      *broker.Service
 	expiries    *expiry.Service
 
 	authority *authority // of tls.mode self
@@ -98,7 +100,7 @@ type Server struct {
 
 // Columns are all columns that hold sealed secrets.
 func columns() (all []secrets.Column) {
-	for _, of := range [][]secrets.Column{operator.Columns, api.Columns, tenant.Columns, connection.Columns, notify.Columns, rotation.Columns} {
+	for _, of := range [][]secrets.Column{operator.Columns, api.Columns, tenant.Columns, connection.Columns, notify.Columns, rotation.Columns, broker.Columns} {
 		all = append(all, of...)
 	}
 	return all
@@ -201,7 +203,11 @@ func (s *Server) buildFeatures() (err error) {
 		DB: s.db, Audit: s.audit, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Tenants: s.tenants, Rotations: s.rotations, ActingFor: s.operator.ActingFor,
 		Tell: s.tellExpiry,
 	})
-	s.operator.OnErase(s.tenants.Erase, s.runs.Erase, s.notices.Erase, s.incidents.Erase, s.batches.Erase, s.rotations.Erase, s.conversions.Erase)
+	s.tokens = broker.New(broker.Config{
+		DB: s.db, Audit: s.audit, Keys: s.keys, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Tenants: s.tenants, Connections: s.connections,
+		Host: s.sharePointHost, KeepAlive: keepAlive(s.c.Broker.KeepAliveDays), Log: s.log,
+	})
+	s.operator.OnErase(s.tenants.Erase, s.runs.Erase, s.notices.Erase, s.incidents.Erase, s.batches.Erase, s.rotations.Erase, s.conversions.Erase, s.tokens.Erase)
 	s.registerChores()
 	return nil
 }
