@@ -105,7 +105,7 @@ func (f *face) handler() http.Handler {
 	mux.Handle("GET /api/openapi.json", openDocument(document))
 	mux.Handle("GET /api/docs", openPage(document))
 	mux.Handle("GET /api/docs.css", openStyle())
-	return f.authenticate(f.once(methods(mux)))
+	return f.authenticate(f.once(f.quickly(methods(mux))))
 }
 
 // Document is the OpenAPI document, without a server behind it.
