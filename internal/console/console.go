@@ -11,6 +11,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
 	"gatehouse/internal/batch"
+	"gatehouse/internal/broker"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/expiry"
@@ -43,6 +44,7 @@ type Config struct {
 	Search      *search.Service
 	Expiries    *expiry.Service
 	Rotations   *rotation.Service
+	Tokens      *broker.Service
 	Operators   *operator.Service
 	Audit       *audit.Log
 	Jobs        *jobs.Queue
@@ -155,6 +157,7 @@ func (c *console) routes() http.Handler {
 	page("GET /connections/{id}/certificate.pem", c.certificate)
 	page("POST /connections/{id}/validate", c.validate)
 	page("POST /connections/{id}/unpark", c.unpark)
+	page("POST /connections/{id}/token-retry", c.tryToken)
 	page("POST /connections/{id}/sharepoint", c.findHosts)
 	page("POST /connections/{id}/owner", c.lookAtOwner)
 	page("GET /connections/{id}/convert", c.convertPage)

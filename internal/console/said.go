@@ -16,6 +16,7 @@ var said = map[string]string{
 	"created":                 "The connection is stored. Validate it to see whether software gets in.",
 	"updated":                 "The changes are stored.",
 	"credential":              "The new credential is stored.",
+	"token-retry":             "Microsoft is asked again at the next request for a token.",
 	"unparked":                "The connection may be tried again.",
 	"converted":               "The profile is a common one now. Validate it: until its new password is accepted, the conversion can be undone.",
 	"conversion-undone":       "The conversion is undone: everything is as it was.",
