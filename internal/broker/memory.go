@@ -49,9 +49,10 @@ type memory struct {
 	byID  map[string]*list.Element // of *known
 	order *list.List               // the latest first
 	drops uint64
+	trust time.Duration
 }
 
-func newMemory() *memory { return &memory{byID: map[string]*list.Element{}, order: list.New()} }
+func newMemory() *memory { return &memory{byID: map[string]*list.Element{}, order: list.New(), trust: Trust} }
 
 // find gives a token for a resource under the name that a caller uses; nil if there
 // is none, or it has to be held against the database first.
@@ -63,7 +64,7 @@ func (m *memory) find(id, resource string) (k *kept, tenantID, state string) {
 		return nil, "", ""
 	}
 	c := e.Value.(*known)
-	if k = c.tokens[resource]; k == nil || time.Since(k.checked) >= Trust {
+	if k = c.tokens[resource]; k == nil || time.Since(k.checked) >= m.trust {
 		return nil, "", ""
 	}
 	m.order.MoveToFront(e)

@@ -178,7 +178,7 @@ func TestKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			// From before the request leaves to after the answer was stored.
-			time.Sleep(time.Duration(round%10) * 6 * time.Millisecond)
+			<-time.After(time.Duration(round%10) * 6 * time.Millisecond)
 			if err := p.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
