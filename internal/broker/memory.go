@@ -52,7 +52,9 @@ type memory struct {
 	trust time.Duration
 }
 
-func newMemory() *memory { return &memory{byID: map[string]*list.Element{}, order: list.New(), trust: Trust} }
+func newMemory() *memory {
+	return &memory{byID: map[string]*list.Element{}, order: list.New(), trust: Trust}
+}
 
 // find gives a token for a resource under the name that a caller uses; nil if there
 // is none, or it has to be held against the database first.
