@@ -27,14 +27,16 @@ func FuzzReadEvents(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, most int) {
 		enough := errors.New("enough")
 		seen := 0
-		err := readEvents(bytes.NewReader(data), func(e Event) error {
-			if seen++; seen == most {
-				return enough
-			}
-			if _, err := json.Marshal(e); err != nil {
-				t.Errorf("%+v cannot be written again: %v", e, err)
-			}
-			return nil
+		err := readEvents(bytes.NewReader(data), func(data []byte) error {
+			return readEvent(data, func(e Event) error {
+				if seen++; seen == most {
+					return enough
+				}
+				if _, err := json.Marshal(e); err != nil {
+					t.Errorf("%+v cannot be written again: %v", e, err)
+				}
+				return nil
+			})
 		})
 		if most > 0 && (seen > most || seen == most && !errors.Is(err, enough)) {
 			t.Errorf("%d events, %v; it was to stop after %d", seen, err, most)

@@ -31,9 +31,24 @@ const maxEvent = 64 << 10
 // context ends, the function fails or the stream breaks off. After is the id of
 // the last event that was seen, "" for those from now on.
 func (c *Client) Events(ctx context.Context, after string, topics []string, each func(Event) error) error {
+	return c.stream(ctx, "/events", url.Values{"topic": topics}, after, func(data []byte) error {
+		return readEvent(data, each)
+	})
+}
+
+func readEvent(data []byte, each func(Event) error) error {
+	var e Event
+	if err := json.Unmarshal(data, &e); err != nil {
+		return fmt.Errorf("reading events: %w", err)
+	}
+	return each(e)
+}
+
+// stream calls a function with the data of each event of a stream.
+func (c *Client) stream(ctx context.Context, path string, query url.Values, after string, each func([]byte) error) error {
 	u := *c.base
-	u.Path = "/api/v1/events"
-	u.RawQuery = url.Values{"topic": topics}.Encode()
+	u.Path = "/api/v1" + path
+	u.RawQuery = query.Encode()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return err
@@ -58,7 +73,7 @@ func (c *Client) Events(ctx context.Context, after string, topics []string, each
 
 // readEvents reads a stream (HTML Living Standard, 9.2.6). Our server writes
 // each event's data on one line.
-func readEvents(r io.Reader, each func(Event) error) error {
+func readEvents(r io.Reader, each func([]byte) error) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxEvent)
 	for lines.Scan() {
@@ -66,11 +81,7 @@ func readEvents(r io.Reader, each func(Event) error) error {
 		if !ok {
 			continue // comments, ids (which the data has too), the blank line
 		}
-		var e Event
-		if err := json.Unmarshal([]byte(data), &e); err != nil {
-			return fmt.Errorf("reading events: %w", err)
-		}
-		if err := each(e); err != nil {
+		if err := each([]byte(data)); err != nil {
 			return err
 		}
 	}

@@ -26,6 +26,7 @@ const (
 	ProblemInternal    = "urn:gatehouse:problem:internal"        // 500
 	ProblemMicrosoft   = "urn:gatehouse:problem:microsoft"       // 502: Microsoft said no; see diagnosis
 	ProblemBusy        = "urn:gatehouse:problem:busy"            // 503: later
+	ProblemNoToken     = "urn:gatehouse:problem:no-token"        // 409, 503: the connection gives no token; see state
 )
 
 // Problem is what the server answers when it does not do what was asked
@@ -39,6 +40,10 @@ type Problem struct {
 	Diagnosis  *Diagnosis `json:"diagnosis,omitempty" doc:"What stopped it, where Microsoft said no"`
 	RequestID  string     `json:"request_id,omitempty" doc:"Names the request in the server's log"`
 	RetryAfter int        `json:"retry_after,omitempty" doc:"Seconds after which trying again makes sense"`
+	// Of [ProblemNoToken]:
+	State  string `json:"state,omitempty" enum:"ready,needs_sign_in,needs_mfa,needs_consent,parked" doc:"Where a connection gives no token: what it needs"`
+	Link   string `json:"link,omitempty" doc:"The page where it can be mended"`
+	Claims string `json:"claims,omitempty" doc:"What the next sign-in has to answer"`
 }
 
 // Fault is what is wrong with one field of a request.

@@ -23,6 +23,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
 	"gatehouse/internal/batch"
+	"gatehouse/internal/broker"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/datasource"
@@ -46,28 +47,29 @@ import (
 
 // Config is what the face calls. All but Now must be given.
 type Config struct {
-	DB            *sqldb.DB
-	Audit         *audit.Log
-	Keys          *secrets.Keyring // opened with [Columns]
-	Operators     *operator.Service
-	Tenants       *tenant.Service
-	Connections   *connection.Service
-	Runs          *validation.Runs
-	Notices       *notify.Service
-	Hosts         *hosts.Service
-	Conversions   *conversion.Service
-	Incidents     *incident.Service
-	Batches       *batch.Service
-	Transfer      *transfer.Service
-	Search        *search.Service
-	Expiries      *expiry.Service
-	Rotations     *rotation.Service
+	DB *sqldb.DB
+	Audit *audit.Log
+	Keys *secrets.Keyring // opened with [Columns]
+	Operators *operator.Service
+	Tenants *tenant.Service
+	Connections *connection.Service
+	Runs *validation.Runs
+	Notices *notify.Service
+	Hosts *hosts.Service
+	Conversions *conversion.Service
+	Incidents *incident.Service
+	Batches *batch.Service
+	Transfer *transfer.Service
+	Search *search.Service
+	Expiries *expiry.Service
+	Rotations *rotation.Service
 	Registrations *registration.Service
-	Sources       *datasource.Service
-	SignIns       *signin.Service
-	Jobs          *jobs.Queue
-	Live          *live.Hub
-	Backups       *backup.Service
+	Sources *datasource.Service
+	SignIns *signin.Service
+	Tokens *broker.Service
+	Jobs *jobs.Queue
+	Live *live.Hub
+	Backups *backup.Service
 	// Doctor looks after the machine.
 	Doctor doctor
 	// Open limits requests without a session, by address.
@@ -109,7 +111,7 @@ func (f *face) handler() http.Handler {
 	mux.Handle("GET /api/openapi.json", openDocument(document))
 	mux.Handle("GET /api/docs", openPage(document))
 	mux.Handle("GET /api/docs.css", openStyle())
-	return f.authenticate(f.once(methods(mux)))
+	return f.authenticate(f.once(f.quickly(methods(mux))))
 }
 
 // Document is the OpenAPI document, without a server behind it.
@@ -164,6 +166,7 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 	f.rotations(h)
 	f.registrations(h)
 	f.dataSources(h)
+	f.tokens(h)
 	f.audits(h)
 	f.jobs(h)
 	f.house(h)
@@ -196,6 +199,7 @@ var tags = []*huma.Tag{
 	{Name: "Rotations", Description: "Certificates that the apps replace themselves."},
 	{Name: "Registrations", Description: "The app registrations through which people sign in."},
 	{Name: "Sources", Description: "What a connection reaches: environments, companies, a few records."},
+	{Name: "Tokens", Description: "Access tokens for software, of connections."},
 	{Name: "Audit", Description: "Who did what."},
 	{Name: "Jobs", Description: "Work in the background."},
 	{Name: "Server", Description: "The server itself."},

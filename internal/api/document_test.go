@@ -207,7 +207,7 @@ func TestDeclared(t *testing.T) {
 			if op.RequestBody != nil {
 				want = append(want, "408", "413", "415")
 			}
-			if repeatable := method == "post" && !open && op.Permission != "session"; repeatable {
+			if repeatable := method == "post" && !open && op.Permission != "session" && op.ID != "new-token"; repeatable { // a token of before may have ended
 				want = append(want, "413")
 				if op.Parameters[0].Name != "Idempotency-Key" {
 					t.Errorf("%s: no idempotency key", op.ID)

@@ -46,7 +46,7 @@ func (f *face) once(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		key := r.Header.Get(idempotencyHeader)
 		c := callerOf(r.Context())
-		if r.Method != http.MethodPost || key == "" || c.whose() == "" {
+		if r.Method != http.MethodPost || key == "" || c.whose() == "" || f.fresh(r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -43,6 +43,7 @@ var titles = map[string]string{
 	client.ProblemConflict: "It does not fit what is there", client.ProblemRepeated: "The idempotency key was used before",
 	client.ProblemMisdirected: "The server has another address", client.ProblemLimited: "Too many requests",
 	client.ProblemInternal: "Something went wrong in the server", client.ProblemMicrosoft: "Microsoft said no", client.ProblemBusy: "Not now",
+	client.ProblemNoToken: "The connection gives no token",
 }
 
 func problem(status int, kind, detail string) *client.Problem {

@@ -51,6 +51,8 @@ type route struct {
 	maxBody int64
 	// raw: the feature reads the body itself, once it has authorised.
 	raw bool
+	// fresh: the answer is good for a while only, so that no repetition gets it.
+	fresh bool
 	// asks: Microsoft is asked before the answer is given.
 	asks bool
 }
@@ -58,7 +60,7 @@ type route struct {
 // repeatable reports whether a request may have an idempotency key: see
 // [face.once].
 func (r route) repeatable() bool {
-	return r.method == http.MethodPost && r.access.permission != ""
+	return r.method == http.MethodPost && r.access.permission != "" && !r.fresh
 }
 
 // refusals are the statuses other than success that a route may answer with.

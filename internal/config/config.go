@@ -39,6 +39,7 @@ type Config struct {
 	OIDC        OIDC
 	Log         Log
 	Retention   Retention
+	Broker      Broker
 
 	sources map[string]string // by name of the setting
 }
@@ -99,6 +100,13 @@ type OIDC struct {
 type Log struct {
 	Level  string // debug, info, warn, error
 	Format string // text, json
+}
+
+// Broker is how tokens are looked after.
+type Broker struct {
+	// KeepAliveDays is after how many days without a refresh an idle sign-in is
+	// refreshed, so that it does not end after 90: 0 for never.
+	KeepAliveDays int
 }
 
 // Retention is how long things are kept, in days; 0 means for ever.

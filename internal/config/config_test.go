@@ -81,6 +81,8 @@ retention:
   sign_ins: "365" # default
   validations: "365" # default
   notices: "90" # default
+broker:
+  keep_alive_days: "30" # default
 `
 	if diff := cmp.Diff(want, printed(t, c)); diff != "" {
 		t.Error(diff)
@@ -148,6 +150,8 @@ retention:
   sign_ins: "365" # default
   validations: "365" # default
   notices: "90" # default
+broker:
+  keep_alive_days: "30" # default
 `, file)
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Error(diff)

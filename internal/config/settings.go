@@ -98,7 +98,22 @@ var settings = []setting{
 	days("retention.sign_ins", 365, func(c *Config) *int { return &c.Retention.SignIns }),
 	days("retention.validations", 365, func(c *Config) *int { return &c.Retention.Validations }),
 	days("retention.notices", 90, func(c *Config) *int { return &c.Retention.Notices }),
+	{
+		name: "broker.keep_alive_days", normal: "30",
+		set: func(c *Config, v string) error {
+			n, err := strconv.Atoi(v)
+			if err != nil || n < 0 || n > maxKeepAlive {
+				return fmt.Errorf("%q is no number of days up to %d: a sign-in that is not used for 90 ends; write 0 for never", v, maxKeepAlive)
+			}
+			c.Broker.KeepAliveDays = n
+			return nil
+		},
+		get: func(c *Config) string { return strconv.Itoa(c.Broker.KeepAliveDays) },
+	},
 }
+
+// maxKeepAlive leaves ten days to try again in.
+const maxKeepAlive = 80
 
 func text(name, normal string, at func(*Config) *string, check func(string) error) setting {
 	return setting{

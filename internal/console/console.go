@@ -11,6 +11,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
 	"gatehouse/internal/batch"
+	"gatehouse/internal/broker"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/datasource"
@@ -33,27 +34,28 @@ import (
 
 // Config is what the console needs.
 type Config struct {
-	DB            *sqldb.DB // for what is done to jobs
-	Tenants       *tenant.Service
-	Connections   *connection.Service
-	Runs          *validation.Runs
-	Notices       *notify.Service
-	Hosts         *hosts.Service
-	Conversions   *conversion.Service
-	Incidents     *incident.Service
-	Batches       *batch.Service
-	Transfer      *transfer.Service
-	Search        *search.Service
-	Expiries      *expiry.Service
-	Rotations     *rotation.Service
+	DB *sqldb.DB // for what is done to jobs
+	Tenants *tenant.Service
+	Connections *connection.Service
+	Runs *validation.Runs
+	Notices *notify.Service
+	Hosts *hosts.Service
+	Conversions *conversion.Service
+	Incidents *incident.Service
+	Batches *batch.Service
+	Transfer *transfer.Service
+	Search *search.Service
+	Expiries *expiry.Service
+	Rotations *rotation.Service
 	Registrations *registration.Service
-	Sources       *datasource.Service
-	SignIns       *signin.Service
-	Operators     *operator.Service
-	Audit         *audit.Log
-	Jobs          *jobs.Queue
-	Hub           *live.Hub
-	Backups       *backup.Service
+	Sources *datasource.Service
+	SignIns *signin.Service
+	Tokens *broker.Service
+	Operators *operator.Service
+	Audit *audit.Log
+	Jobs *jobs.Queue
+	Hub *live.Hub
+	Backups *backup.Service
 	// Doctor looks after the machine.
 	Doctor  func(ctx context.Context) []client.Finding
 	Version string
@@ -166,6 +168,7 @@ func (c *console) routes() http.Handler {
 	page("POST /connections/{id}/data", c.chooseCompany)
 	page("POST /connections/{id}/data/sample", c.sample)
 	page("POST /connections/{id}/data/set-up", c.checkSetUp)
+	page("POST /connections/{id}/token-retry", c.tryToken)
 	page("POST /connections/{id}/sharepoint", c.findHosts)
 	page("POST /connections/{id}/owner", c.lookAtOwner)
 	page("GET /connections/{id}/convert", c.convertPage)

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/broker"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/incident"
 	"gatehouse/internal/posture"
@@ -28,6 +29,7 @@ type connectionView struct {
 	Changes  []audit.Record     // of it, for whom may see the log; newest first
 	Profile  profile
 	SignIns  signIns // of a delegated connection
+	Access   *broker.State // as a source of tokens
 }
 
 // historySize is how many validations the page lists.
@@ -43,6 +45,11 @@ func (c *console) showConnection(w http.ResponseWriter, r *http.Request, f *fram
 		return err
 	}
 	v := connectionView{Connection: one, Form: typed}
+	access, err := c.Tokens.StateOf(r.Context(), one.ID)
+	if err != nil {
+		return err
+	}
+	v.Access = &access
 	next := ""
 	if v.History, next, err = c.Runs.List(r.Context(), one.ID, connection.Page{After: r.URL.Query().Get("after"), Limit: historySize}); err != nil {
 		return err

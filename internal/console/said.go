@@ -16,6 +16,7 @@ var said = map[string]string{
 	"created":                 "The connection is stored. Validate it to see whether software gets in.",
 	"updated":                 "The changes are stored.",
 	"credential":              "The new credential is stored.",
+	"token-retry":             "Microsoft is asked again at the next request for a token.",
 	"unparked":                "The connection may be tried again.",
 	"registration-added":      "The app registration is here. Next: add a credential, and the redirect addresses at Microsoft.",
 	"registration-removed":    "The app registration was removed here. At Microsoft nothing changed.",

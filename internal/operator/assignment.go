@@ -120,7 +120,7 @@ func (s *Service) Assign(ctx context.Context, a Assignment, role audit.Role) (As
 		return a, fault.Of("role", "is none", "choose one of viewer, technician, engineer, administrator")
 	}
 	a.ID, a.Role, a.CreatedAt = newID(), role.String(), s.time()
-	err := s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	err := s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if err := s.audit.Act(ctx, tx, a.entry("assignment.added")); err != nil {
 			return err
 		}
@@ -165,7 +165,7 @@ func (s *Service) FindAssignment(ctx context.Context, id string) (Assignment, er
 // Unassign takes an assignment away. Whoever has the role through it, in a session
 // or by a key, loses it at once.
 func (s *Service) Unassign(ctx context.Context, id string) error {
-	return s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	return s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		var a Assignment
 		err := tx.NewSelect().Model(&a).Where("id = ?", id).Scan(ctx)
 		if sqldb.Missing(err) {

@@ -25,7 +25,7 @@ func (s *Service) OnErase(erasers ...Eraser) { s.erasers = append(s.erasers, era
 // know people by name only, another person of exactly this name is taken out as
 // well. Backups that were made before still hold the name.
 func (s *Service) Erase(ctx context.Context, id string) error {
-	err := s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	err := s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if err := s.audit.Allow(ctx, audit.AllTenants, audit.AuditErase); err != nil {
 			return err
 		}

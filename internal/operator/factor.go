@@ -85,7 +85,7 @@ func (s *Service) RemoveFactor(ctx context.Context, session *Session, factorID s
 		return err
 	}
 	o := session.Operator
-	return s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	return s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if err := s.audit.Act(ctx, tx, o.self("factor.removed", map[string]any{"factor": factorID})); err != nil {
 			return err
 		}
@@ -185,7 +185,7 @@ func (s *Service) begin(ctx context.Context, session *Session, c ceremony) error
 	if err != nil {
 		return fmt.Errorf("beginning to sign in: %w", err)
 	}
-	return s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	return s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		sealed, err := s.keyring.Seal(ctx, tx, "sessions", session.ID, "ceremony", secrets.New(string(text)))
 		if err != nil {
 			return err
@@ -231,7 +231,7 @@ func (s *Service) take(ctx context.Context, session *Session, kind string, enrol
 	if err != nil {
 		return c, err
 	}
-	return c, s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	return c, s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		return met(ErrSession)(setCeremony(tx, session, []byte{}).Where("ceremony = ?", sealed).Exec(ctx))
 	})
 }

@@ -188,7 +188,7 @@ func (s *Service) AddKey(ctx context.Context, r KeyRequest) (Key, secrets.Value,
 	for i, id := range r.Tenants {
 		tenants[i] = keyTenant{KeyID: row.ID, TenantID: id}
 	}
-	err := s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	err := s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		details := map[string]any{"permissions": permissions, "tenants": r.Tenants, "expires_at": row.ExpiresAt}
 		if err := s.audit.Act(ctx, tx, row.entry("api_key.added", audit.Self, details)); err != nil {
 			return err
@@ -308,7 +308,7 @@ func (s *Service) complement(ctx context.Context, rows []keyRow) ([]Key, error) 
 // RevokeKey ends a key at once: one's own, or another's with the management of
 // operators in all tenants.
 func (s *Service) RevokeKey(ctx context.Context, id string) error {
-	return s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	return s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		var row keyRow
 		err := tx.NewSelect().Model(&row).Where("id = ?", id).Scan(ctx)
 		if sqldb.Missing(err) {
@@ -332,8 +332,20 @@ func IsKey(token secrets.Value) bool { return strings.HasPrefix(token.Reveal(), 
 // nothing but the key's permissions. A key that is not good any more is
 // [ErrSession].
 func (s *Service) AuthenticateKey(ctx context.Context, token secrets.Value, visit Visit) (context.Context, Key, error) {
+	hash := hashToken(token)
+	known, ok, epoch := s.keys.find(hash, s.time())
+	if ok {
+		if !s.time().Before(known.key.ExpiresAt) {
+			return ctx, Key{}, ErrSession
+		}
+		known.actor.Address = visit.Address
+		ctx = audit.With(ctx, known.actor)
+		s.audit.Count(ctx, usedAction, known.key.ID, audit.AllTenants)
+		return ctx, known.key, nil
+	}
+	at := s.time()
 	var row keyRow
-	err := s.db.Read().NewSelect().Model(&row).Where("token_hash = ?", hashToken(token)).Scan(ctx)
+	err := s.db.Read().NewSelect().Model(&row).Where("token_hash = ?", hash).Scan(ctx)
 	if sqldb.Missing(err) {
 		return ctx, Key{}, ErrSession
 	}
@@ -357,6 +369,7 @@ func (s *Service) AuthenticateKey(ctx context.Context, token secrets.Value, visi
 	k := row.key(tenants)
 	a := o.actor(visit.Address)
 	a.Name, a.Only, a.Roles = fmt.Sprintf("%s (API key %s)", o.Name, row.Name), k.Permissions, k.roles(o.Roles)
+	s.keys.keep(hash, rememberedKey{k, a, at}, epoch)
 	ctx = audit.With(ctx, a)
 	s.audit.Count(ctx, usedAction, row.ID, audit.AllTenants)
 	return ctx, k, nil

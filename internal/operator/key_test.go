@@ -222,3 +222,30 @@ func TestMailedInvitations(t *testing.T) {
 		}
 	})
 }
+
+// A key that is used often is not looked up each time. What this process does to its
+// owner counts at once; what another does, after a moment at the latest.
+func TestKeyRemembered(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		h := newHouse(t, db)
+		ada := h.as(h.administrator())
+		eve := h.member("eve@contoso.example", map[string]audit.Role{"t1": audit.Engineer})
+		_, token := h.key(h.as(eve), operator.KeyRequest{Name: "report", Permissions: []audit.Permission{audit.ConnectionUse}, Tenants: []string{"t1"}})
+		for range 3 {
+			if !audit.May(h.by(token), "t1", audit.ConnectionUse) {
+				t.Error("the key may not what it names")
+			}
+		}
+		if err := h.SetRole(ada, eve.Session.OperatorID, "t1", audit.Viewer); err != nil {
+			t.Fatal(err)
+		}
+		if audit.May(h.by(token), "t1", audit.ConnectionUse) {
+			t.Error("the owner's lost role counts later")
+		}
+		h.execute("DELETE FROM api_keys") // as another replica does
+		h.pass(operator.KeyTrust)
+		if _, _, err := h.AuthenticateKey(t.Context(), token, here); !errors.Is(err, operator.ErrSession) {
+			t.Errorf("a key that is gone: %v", err)
+		}
+	})
+}

@@ -31,7 +31,7 @@ type link struct {
 // themselves up, for the server to print at each start; the empty Value if there
 // is an administrator already. Earlier first links stop working.
 func (s *Service) FirstLink(ctx context.Context) (token secrets.Value, err error) {
-	err = s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	err = s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		n, err := administrators(ctx, tx)
 		if err != nil || n > 0 {
 			return err
@@ -140,7 +140,7 @@ func (s *Service) Setup(ctx context.Context, r SetupRequest, visit Visit) (Issue
 	}
 	ctx = audit.With(ctx, audit.Actor{Kind: audit.Link, ID: o.ID, Name: o.Name, Address: visit.Address})
 	var issued Issued
-	err = s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	err = s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if err := s.audit.Act(ctx, tx, o.self("operator.set_up", nil)); err != nil {
 			return err
 		}

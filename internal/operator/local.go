@@ -54,7 +54,7 @@ func (s *Service) LimitLocal(ctx context.Context, only bool, breakGlass []string
 	if len(breakGlass) > maxBreakGlass {
 		return fault.Of("break_glass", fmt.Sprintf("are more than %d accounts", maxBreakGlass), "keep a few: emergencies are rare")
 	}
-	return s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	return s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		err := s.audit.Act(ctx, tx, audit.Entry{Permission: audit.OperatorManage, Action: "local_sign_in.limited", ObjectKind: "operator", Details: map[string]any{"only": only, "accounts": breakGlass}})
 		if err != nil {
 			return err

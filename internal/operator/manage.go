@@ -74,7 +74,7 @@ func (s *Service) Invite(ctx context.Context, email, name string, roles map[stri
 	if err := checkPerson(o.Email, o.Name); err != nil {
 		return nil, token, err
 	}
-	err = s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	err = s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if len(roles) == 0 {
 			if err := s.audit.Act(ctx, tx, o.managed(audit.AllTenants, "operator.invited", nil)); err != nil {
 				return err
@@ -127,7 +127,7 @@ func (s *Service) Relink(ctx context.Context, operatorID string) (token secrets.
 
 // manage authorises and records what concerns an operator as a whole.
 func (s *Service) manage(ctx context.Context, operatorID, action string, do func(context.Context, *sqldb.Tx, *Operator) error) error {
-	return s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	return s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if err := s.audit.Allow(ctx, audit.AllTenants, audit.OperatorManage); err != nil {
 			return err
 		}
@@ -145,7 +145,7 @@ func (s *Service) manage(ctx context.Context, operatorID, action string, do func
 // SetRole gives an operator a role in a tenant in place of the one they had; 0
 // takes it away. The last administrator of all tenants stays one.
 func (s *Service) SetRole(ctx context.Context, operatorID, tenantID string, role audit.Role) error {
-	return s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	return s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if err := s.audit.Allow(ctx, tenantID, audit.OperatorManage); err != nil {
 			return err
 		}
@@ -305,7 +305,7 @@ func (s *Service) ChangePassword(ctx context.Context, session *Session, old, pas
 	if err != nil {
 		return err
 	}
-	return s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	return s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if err := s.audit.Act(ctx, tx, o.self("operator.password_changed", nil)); err != nil {
 			return err
 		}

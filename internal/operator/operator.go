@@ -57,6 +57,7 @@ type Service struct {
 	audit    *audit.Log
 	now      func() time.Time
 	hasher   *hasher
+	keys     keyCache
 	passkeys *webauthn.WebAuthn
 	limiter  *Limiter
 	erasers  []Eraser
@@ -259,5 +260,5 @@ func (o *Operator) self(action string, details map[string]any) audit.Entry {
 func (s *Service) note(ctx context.Context, a audit.Actor, e audit.Entry) error {
 	a.Roles = nil
 	ctx = audit.With(ctx, a)
-	return s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error { return s.audit.Act(ctx, tx, e) })
+	return s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error { return s.audit.Act(ctx, tx, e) })
 }

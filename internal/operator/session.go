@@ -137,7 +137,7 @@ func (s *Service) Authenticate(ctx context.Context, token secrets.Value, visit V
 }
 
 func (s *Service) seen(ctx context.Context, session *Session, now time.Time) error {
-	err := s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	err := s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		_, err := tx.NewUpdate().Model((*Session)(nil)).Set("seen_at = ?", now).Where("id = ?", session.ID).Where("seen_at < ?", now).Exec(ctx)
 		return err
 	})
@@ -158,7 +158,7 @@ func (s *Service) complete(ctx context.Context, session *Session, action string,
 	next := *session
 	next.TokenHash, next.Stage, next.Ceremony = hashToken(token), StageSignedIn, []byte{}
 	next.CreatedAt, next.SeenAt, next.ExpiresAt = now, now, now.Add(sessionLifetime)
-	err := s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	err := s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if err := s.audit.Act(ctx, tx, o.self(action, details)); err != nil {
 			return err
 		}
@@ -228,7 +228,7 @@ func (s *Service) Sessions(ctx context.Context, operatorID string) ([]Session, e
 
 // Revoke ends one session.
 func (s *Service) Revoke(ctx context.Context, sessionID string) error {
-	return s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	return s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		var session Session
 		err := tx.NewSelect().Model(&session).Where("id = ?", sessionID).Scan(ctx)
 		if sqldb.Missing(err) {
@@ -254,7 +254,7 @@ func (s *Service) SignOut(ctx context.Context, session *Session, visit Visit) er
 
 // RevokeAll ends all sessions of an operator but one, whose id may be "".
 func (s *Service) RevokeAll(ctx context.Context, operatorID, except string) error {
-	return s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	return s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		err := s.audit.Act(ctx, tx, audit.Entry{Permission: may(ctx, operatorID), Action: "sessions.revoked", ObjectKind: "operator", ObjectID: operatorID})
 		if err != nil {
 			return err
@@ -277,7 +277,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 	if err := s.audit.Allow(ctx, audit.AllTenants, audit.OperatorManage); err != nil {
 		return err
 	}
-	return s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	return s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		now := s.time()
 		_, err := tx.NewDelete().Model((*Session)(nil)).Where("expires_at <= ? OR seen_at <= ?", now, now.Add(-idleLifetime)).Exec(ctx)
 		if err != nil {

@@ -108,7 +108,7 @@ func (s *Service) passwordRight(ctx context.Context, o *Operator, password secre
 		}
 	}
 	var issued Issued
-	err := s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	err := s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		err := met(ErrSignIn)(tx.NewUpdate().Model((*Operator)(nil)).Set("failures = failures - 1, locked_until = NULL").Set("password_hash = ?", hash).
 			Where("id = ?", o.ID).Where("password_hash = ?", o.PasswordHash).Exec(ctx))
 		if err != nil {
@@ -134,7 +134,7 @@ func (s *Service) passwordRight(ctx context.Context, o *Operator, password secre
 // cannot outrun the count, and locks the account if it is one too many. It
 // reports whether the try may be made. Success takes it back.
 func (s *Service) reserve(ctx context.Context, operatorID string) (open bool, err error) {
-	err = s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	err = s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		now := s.time()
 		var failures int
 		err := tx.NewUpdate().Model((*Operator)(nil)).Set("failures = failures + 1").

@@ -74,7 +74,7 @@ func (s *Service) BeginSSO(ctx context.Context, link *Session, next string, visi
 	if err != nil {
 		return "", secrets.Value{}, fmt.Errorf("beginning to sign in: %w", err)
 	}
-	err = s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
+	err = s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
 		if row.Flow, err = s.keyring.Seal(ctx, tx, "sso_flows", row.ID, "flow", secrets.New(string(text))); err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func (s *Service) BeginSSO(ctx context.Context, link *Session, next string, visi
 // takeFlow uses up the sign-in that a browser began. Right or wrong, an answer is
 // looked at once.
 func (s *Service) takeFlow(ctx context.Context, token secrets.Value) (row flowRow, flow sso.Flow, err error) {
-	err = s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	err = s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		err := tx.NewSelect().Model(&row).Where("token_hash = ?", hashToken(token)).Scan(ctx)
 		if sqldb.Missing(err) || token.Empty() {
 			return &sso.Refusal{Reason: sso.State, Detail: "this browser has begun no sign-in"}
@@ -156,7 +156,7 @@ func (s *Service) enter(ctx context.Context, who *sso.Person, visit Visit) (Issu
 		return Issued{}, err
 	}
 	var issued Issued
-	err = s.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	err = s.alter(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		i, o, err := s.account(ctx, tx, who, len(found) > 0)
 		if err != nil {
 			return err
@@ -242,7 +242,7 @@ func (s *Service) keepOut(ctx context.Context, who *sso.Person, reason sso.Reaso
 	if i != nil {
 		a.Kind, a.ID, e.ObjectID = audit.Operator, i.OperatorID, i.OperatorID
 	}
-	err = s.db.Change(audit.With(ctx, a), func(ctx context.Context, tx *sqldb.Tx) error {
+	err = s.alter(audit.With(ctx, a), func(ctx context.Context, tx *sqldb.Tx) error {
 		if err := s.audit.Act(ctx, tx, e); err != nil {
 			return err
 		}
@@ -272,7 +272,7 @@ func (s *Service) link(ctx context.Context, operatorID string, who *sso.Person, 
 	if o.DisabledAt != nil {
 		return &sso.Refusal{Reason: sso.Disabled, Who: *who}
 	}
-	return s.db.Change(audit.With(ctx, o.actor(visit.Address)), func(ctx context.Context, tx *sqldb.Tx) error {
+	return s.alter(audit.With(ctx, o.actor(visit.Address)), func(ctx context.Context, tx *sqldb.Tx) error {
 		if err := s.audit.Act(ctx, tx, o.self("operator.linked", map[string]any{"directory": who.Directory, "subject": who.Subject})); err != nil {
 			return err
 		}

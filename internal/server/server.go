@@ -18,6 +18,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
 	"gatehouse/internal/batch"
+	"gatehouse/internal/broker"
 	"gatehouse/internal/config"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
@@ -91,6 +92,7 @@ type Server struct {
 	rotations     *rotation.Service
 	registrations *registration.Service
 	sources       *datasource.Service
+	tokens        *broker.Service
 	expiries      *expiry.Service
 	signIns       *signin.Service
 
@@ -104,7 +106,7 @@ type Server struct {
 
 // Columns are all columns that hold sealed secrets.
 func columns() (all []secrets.Column) {
-	for _, of := range [][]secrets.Column{operator.Columns, api.Columns, tenant.Columns, connection.Columns, notify.Columns, rotation.Columns, registration.Columns, signin.Columns} {
+	for _, of := range [][]secrets.Column{operator.Columns, api.Columns, tenant.Columns, connection.Columns, notify.Columns, rotation.Columns, registration.Columns, signin.Columns, broker.Columns} {
 		all = append(all, of...)
 	}
 	return all
@@ -216,6 +218,11 @@ func (s *Server) buildFeatures() (err error) {
 		DB: s.db, Audit: s.audit, Keys: s.keys, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Tenants: s.tenants, Connections: s.connections, PublicURL: s.c.PublicURL, Log: s.log, ActingFor: s.operator.ActingFor,
 	})
 	s.operator.OnErase(s.signIns.Erase)
+	s.tokens = broker.New(broker.Config{
+		DB: s.db, Audit: s.audit, Keys: s.keys, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Tenants: s.tenants, Connections: s.connections,
+		Host: s.sharePointHost, KeepAlive: keepAlive(s.c.Broker.KeepAliveDays), Log: s.log,
+	})
+	s.operator.OnErase(s.tokens.Erase)
 	s.registerChores()
 	return nil
 }

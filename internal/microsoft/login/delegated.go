@@ -169,7 +169,7 @@ func (c *Client) redeem(ctx context.Context, op, tenant string, app App, form ur
 	form.Set("client_id", app.ClientID)
 	switch {
 	case app.Certificate != nil:
-		assertion, err := app.Certificate.assertion(app.ClientID, address, time.Now())
+		assertion, err := app.Certificate.assertion(app.ClientID, address, c.now())
 		if err != nil {
 			return Earned{}, err
 		}

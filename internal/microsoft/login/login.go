@@ -41,6 +41,7 @@ type Client struct {
 	pace  *pace.Governor
 	allow []string
 	known *Known
+	now   func() time.Time
 }
 
 // Config is what a [Client] needs.
@@ -56,6 +57,9 @@ type Config struct {
 	Transport http.RoundTripper
 	// Known keeps public answers for other calls; nil keeps none.
 	Known *Known
+	// Now is the clock by which tokens end that were not had through MSAL, and by
+	// which assertions are made; time.Now if nil.
+	Now func() time.Time
 }
 
 // New gives a client.
@@ -64,7 +68,10 @@ func New(cfg Config) *Client {
 	if transport == nil {
 		transport = cfg.Cloud.Transport()
 	}
-	return &Client{cloud: cfg.Cloud, pace: cfg.Pace, allow: cfg.AllowFederation, known: cfg.Known, http: &http.Client{
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Client{cloud: cfg.Cloud, now: cfg.Now, pace: cfg.Pace, allow: cfg.AllowFederation, known: cfg.Known, http: &http.Client{
 		Transport: transport,
 		Timeout:   45 * time.Second,
 		// A redirect of a token request would carry the credential elsewhere.
@@ -236,6 +243,7 @@ type exchange struct {
 	op    string
 	hosts []string
 	known *Known
+	now   func() time.Time
 
 	correlation string
 	response    *http.Response
@@ -247,7 +255,7 @@ type exchange struct {
 
 func (c *Client) exchange(op string) *exchange {
 	u, err := url.Parse(c.cloud.Login)
-	x := &exchange{http: c.http, pace: c.pace, known: c.known, op: op, err: err}
+	x := &exchange{http: c.http, pace: c.pace, known: c.known, now: c.now, op: op, err: err}
 	if err == nil {
 		x.hosts = []string{u.Host}
 	}
@@ -297,7 +305,7 @@ func (x *exchange) receive(r *http.Request) error {
 		return err
 	}
 	defer response.Body.Close()
-	x.response, x.received = response, time.Now()
+	x.response, x.received = response, x.now()
 	x.serverTime, _ = http.ParseTime(response.Header.Get("Date"))
 	x.body, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err == nil && len(x.body) > maxAnswer {
