@@ -32,6 +32,9 @@ type Cloud struct {
 	// BusinessCentral is the root of Business Central online, and the resource
 	// of its tokens.
 	BusinessCentral, BusinessCentralResource string
+	// PartnerCenter is the root of Partner Center's API, and PartnerCenterResource
+	// the resource of its tokens; "" where they are not known.
+	PartnerCenter, PartnerCenterResource string
 	// ExchangeResource is the resource of tokens for Exchange Online; "" where it
 	// is not known.
 	ExchangeResource string
@@ -46,7 +49,7 @@ type Cloud struct {
 // sharepoint §1; the resources of Exchange as its own sign-in command has them
 // for each environment (Connect-ExchangeOnline).
 var clouds = map[string]Cloud{
-	"public":    {Name: "public", Login: "https://login.microsoftonline.com", Graph: "https://graph.microsoft.com", SharePoint: "https://{name}.sharepoint.com", BusinessCentral: "https://api.businesscentral.dynamics.com", ExchangeResource: "https://outlook.office365.com", Instance: "microsoftonline.com"},
+	"public":    {Name: "public", Login: "https://login.microsoftonline.com", Graph: "https://graph.microsoft.com", SharePoint: "https://{name}.sharepoint.com", BusinessCentral: "https://api.businesscentral.dynamics.com", PartnerCenter: "https://api.partnercenter.microsoft.com", ExchangeResource: "https://outlook.office365.com", Instance: "microsoftonline.com"},
 	"usgov":     {Name: "usgov", Login: "https://login.microsoftonline.us", Graph: "https://graph.microsoft.us", SharePoint: "https://{name}.sharepoint.us", ExchangeResource: "https://outlook.office365.us", Instance: "microsoftonline.us"},
 	"usgov-dod": {Name: "usgov-dod", Login: "https://login.microsoftonline.us", Graph: "https://dod-graph.microsoft.us", SharePoint: "https://{name}.sharepoint-mil.us", ExchangeResource: "https://webmail.apps.mil", Instance: "microsoftonline.us"},
 	"china":     {Name: "china", Login: "https://login.partner.microsoftonline.cn", Graph: "https://microsoftgraph.chinacloudapi.cn", SharePoint: "https://{name}.sharepoint.cn", ExchangeResource: "https://partner.outlook.cn", Instance: "partner.microsoftonline.cn"},
@@ -64,7 +67,7 @@ func FindCloud(name, readyFile string) (Cloud, error) {
 	}
 	if c, ok := clouds[name]; ok {
 		c.GraphResource = c.Graph
-		c.SharePointResource, c.BusinessCentralResource = c.SharePoint, c.BusinessCentral
+		c.SharePointResource, c.BusinessCentralResource, c.PartnerCenterResource = c.SharePoint, c.BusinessCentral, c.PartnerCenter
 		return c, nil
 	}
 	if !strings.ContainsAny(name, "/.\\") {
@@ -132,7 +135,7 @@ func At(name, root string, roots *x509.CertPool) Cloud {
 	public := clouds["public"]
 	return Cloud{
 		Name: name, Login: root, Graph: root, GraphResource: public.Graph, Roots: roots, SharePoint: root + "/sharepoint/{name}", SharePointResource: public.SharePoint,
-		BusinessCentral: root, BusinessCentralResource: public.BusinessCentral, ExchangeResource: public.ExchangeResource,
+		BusinessCentral: root, BusinessCentralResource: public.BusinessCentral, PartnerCenter: root, PartnerCenterResource: public.PartnerCenter, ExchangeResource: public.ExchangeResource,
 	}
 }
 

@@ -200,7 +200,7 @@ func (s *Service) inspect(ctx context.Context, r *row, reader *readerRow) (inspe
 		}
 	}
 	for _, p := range token.Claims.Roles {
-		if !slices.Contains(required(), p) && p != PermissionDomains {
+		if !slices.Contains(required(), p) && p != PermissionDomains && p != PermissionGrants {
 			surplus = append(surplus, p)
 		}
 	}

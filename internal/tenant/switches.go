@@ -81,12 +81,15 @@ var catalogue = []Switch{
 		Remove:      "Remove the reader here, then delete its app registration in the Microsoft Entra admin centre (Entra ID > App registrations).",
 	},
 	{
-		Name:        Connect,
-		Purpose:     "Let software reach services of the tenant through a connection.",
-		Permissions: []Permission{{"as the services of each connection need", "listed with each connection; for SharePoint sites one by one Sites.Selected, for Business Central API.ReadWrite.All"}},
-		WhoConsents: adminRoles + " For Business Central's application permissions a Cloud Application Administrator suffices.",
-		Stays:       "An app registration for each connection, with the permissions of its services and a certificate's public half.",
-		Remove:      "Remove the connection here, then delete its app registration in the Microsoft Entra admin centre.",
+		Name: Connect, Available: true,
+		Purpose: "Let software reach services of the tenant through connections: for people who signed in, through an app registration that is shared by many tenants (delegated), or through an app of the tenant's own (app).",
+		Permissions: []Permission{
+			{"delegated: as the app registration's manifest says", "only what the person who signed in may do themselves; offline_access lets the connection live on between sign-ins"},
+			{"application: as the services of each connection need", "listed with each connection; for SharePoint sites one by one Sites.Selected, for Business Central API.ReadWrite.All"},
+		},
+		WhoConsents: "For delegated permissions a Global Administrator, Cloud Application Administrator or Application Administrator of the tenant itself, on behalf of the organization; a partner's delegated administrator cannot. For application permissions of Microsoft Graph a Global Administrator or Privileged Role Administrator.",
+		Stays:       "Delegated: an enterprise application of the shared registration, with the consented permissions; the refresh tokens of those who signed in are sealed in Gatehouse. App: an app registration for each connection, with the permissions of its services and a certificate's public half.",
+		Remove:      "Delegated: delete the app under Enterprise applications in the Microsoft Entra admin centre, which ends every sign-in through it, and remove the connections here. App: remove the connection here, then delete its app registration.",
 	},
 	{
 		Name:        Verify,

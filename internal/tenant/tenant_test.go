@@ -24,7 +24,7 @@ func TestAdd(t *testing.T) {
 			t.Errorf("%+v", added)
 		}
 		for _, s := range added.Switches {
-			if s.State != tenant.Off || s.Purpose == "" || len(s.Permissions) == 0 || s.WhoConsents == "" || s.Stays == "" || s.Remove == "" || s.Available != (s.Name == tenant.Diagnose) {
+			if s.State != tenant.Off || s.Purpose == "" || len(s.Permissions) == 0 || s.WhoConsents == "" || s.Stays == "" || s.Remove == "" || s.Available != (s.Name == tenant.Diagnose || s.Name == tenant.Connect) {
 				t.Errorf("switch %+v", s)
 			}
 		}
