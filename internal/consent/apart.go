@@ -77,13 +77,14 @@ func apart(ctx context.Context, client *graph.Client, kind Kind, username string
 func guestOf(ctx context.Context, client *graph.Client, username string) (*graph.User, error) {
 	// A guest's name here is that at home with _ for @, then #EXT#.
 	local := strings.ReplaceAll(strings.ToLower(strings.TrimSpace(username)), "@", "_")
-	filter := "startswith(userPrincipalName,'" + strings.ReplaceAll(local, "'", "''") + "#EXT#')"
+	name := strings.ReplaceAll(strings.TrimSpace(username), "'", "''")
+	filter := "startswith(userPrincipalName,'" + strings.ReplaceAll(local, "'", "''") + "#EXT#') or userPrincipalName eq '" + name + "'"
 	users, err := graph.List[graph.User](ctx, client, "/v1.0/users?$filter="+graph.QueryValue(filter)+"&$select="+graph.ExternalSelect)
 	if err != nil {
 		return nil, err
 	}
 	if len(users) == 0 {
-		mail := "mail eq '" + strings.ReplaceAll(strings.TrimSpace(username), "'", "''") + "' and userType eq 'Guest'"
+		mail := "mail eq '" + name + "' and userType eq 'Guest'"
 		users, err = graph.List[graph.User](ctx, client, "/v1.0/users?$filter="+graph.QueryValue(mail)+"&$select="+graph.ExternalSelect)
 		var refused *microsoft.Error
 		if errors.As(err, &refused) && refused.Status == 400 {
@@ -93,7 +94,12 @@ func guestOf(ctx context.Context, client *graph.Client, username string) (*graph
 			return nil, err
 		}
 	}
-	return &users[0], nil
+	for _, u := range users {
+		if u.UserType != nil && *u.UserType == "Guest" || strings.Contains(u.UserPrincipalName, "#EXT#") {
+			return &u, nil
+		}
+	}
+	return nil, nil
 }
 
 // providerPolicy finds a policy in force that stops people of service providers; ""

@@ -91,7 +91,7 @@ var codePattern = regexp.MustCompile(`AADSTS(\d{4,7})`)
 // kindsByCode are codes of the sign-in service.
 var kindsByCode = map[string]Kind{
 	"65004": Declined, "90094": NotAdmin, "90095": NotAdmin, "90093": NotAdmin, "90099": PartnerAdmin, "50020": Outsider, "50177": Outsider, "90072": Outsider, "50178": Outsider, "51004": Outsider,
-	"650052": ServiceMissing, "500011": ServiceMissing, "700016": AppWrong, "50011": AppWrong, "500113": AppWrong, "650056": AppWrong, "650057": AppWrong, "900144": AppWrong, "901001": AppWrong, "7000112": AppWrong, "70011": AppWrong,
+	"650052": ServiceMissing, "500011": ServiceMissing, "700016": AppWrong, "50011": AppWrong, "500113": AppWrong, "650056": AppWrong, "650057": AppWrong, "900144": AppWrong, "901001": AppWrong, "7000112": AppWrong, "7000229": AppWrong, "70011": AppWrong,
 	"530034": Blocked, "53000": Blocked, "53001": Blocked, "53002": Blocked, "53003": Blocked, "53004": Blocked, "53011": Blocked, "530031": Blocked, "530032": Blocked, "530033": Blocked, "530035": Blocked,
 }
 

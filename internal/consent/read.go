@@ -37,6 +37,8 @@ type principal struct {
 
 const principalSelect = "id,appId,displayName,accountEnabled,appRoleAssignmentRequired,verifiedPublisher"
 
+const apiSelect = "id,appId,displayName,appRoles,oauth2PermissionScopes"
+
 // grant is a delegated permission that was granted to an app.
 type grant struct {
 	ConsentType string `json:"consentType"` // AllPrincipals or Principal
@@ -186,7 +188,7 @@ func (s *Service) readAPIs(ctx context.Context, f *findings, client *graph.Clien
 		if _, done := apis[id]; done {
 			continue
 		}
-		api, err := principalOf(ctx, client, id, "id,appId,displayName,appRoles,oauth2PermissionScopes")
+		api, err := principalOf(ctx, client, id, apiSelect)
 		if err != nil {
 			return nil, err
 		}
@@ -247,15 +249,14 @@ func (f *findings) readRoles(ctx context.Context, client *graph.Client, own *pri
 		return err
 	}
 	for _, a := range assigned {
-		id, api := byObject(apis, a.ResourceID)
+		id, api, err := byObject(ctx, client, apis, a.ResourceID)
+		if err != nil {
+			return err
+		}
 		p := Permission{Resource: id, ResourceName: clip(a.ResourceDisplayName), Name: a.AppRoleID, Kind: Application}
-		if api == nil {
-			p.Resource = a.ResourceID // an API that the manifest does not name
-		} else {
-			for _, role := range api.Roles {
-				if role.ID == a.AppRoleID {
-					p.Name = clip(role.Value)
-				}
+		for _, role := range api.Roles {
+			if role.ID == a.AppRoleID {
+				p.Name = clip(role.Value)
 			}
 		}
 		f.hold(p)
@@ -279,15 +280,12 @@ func (f *findings) readScopes(ctx context.Context, client *graph.Client, own *pr
 		if g.ConsentType != "AllPrincipals" {
 			continue
 		}
-		id, api := byObject(apis, g.ResourceID)
+		id, api, err := byObject(ctx, client, apis, g.ResourceID)
+		if err != nil {
+			return err
+		}
 		for _, scope := range strings.Fields(g.Scope) {
-			p := Permission{Resource: id, Name: clip(scope), Kind: Delegated}
-			if api == nil {
-				p.Resource = g.ResourceID
-			} else {
-				p.ResourceName = clip(api.Name)
-			}
-			f.hold(p)
+			f.hold(Permission{Resource: id, ResourceName: clip(api.Name), Name: clip(scope), Kind: Delegated})
 		}
 	}
 	f.cover(Delegated)
@@ -313,13 +311,21 @@ func (f *findings) hold(p Permission) {
 	}
 }
 
-func byObject(apis map[string]*principal, objectID string) (string, *principal) {
+// byObject finds an API by its object in the tenant. One that the manifest does not
+// name, for which the app holds permissions all the same, is read.
+func byObject(ctx context.Context, client *graph.Client, apis map[string]*principal, objectID string) (string, *principal, error) {
 	for id, api := range apis {
 		if api != nil && api.ID == objectID {
-			return id, api
+			return id, api, nil
 		}
 	}
-	return "", nil
+	var api principal
+	if err := client.Get(ctx, "/v1.0/servicePrincipals/"+graph.PathKey(objectID)+"?$select="+apiSelect, &api); err != nil {
+		return "", nil, err
+	}
+	id := strings.ToLower(api.AppID)
+	apis[id] = &api
+	return id, &api, nil
 }
 
 // readTokens reads what the directory did not show from fresh tokens: the scp of a
@@ -375,7 +381,7 @@ func (f *findings) ofToken(resource string, c login.Claims) {
 
 // consentCodes are the refusals of a token that mean that consent, or the app, is
 // missing (data of entra-sign-in §9.3).
-var consentCodes = []string{"AADSTS65001", "AADSTS90094", "AADSTS90095", "AADSTS90008", "AADSTS90099", "AADSTS650052", "AADSTS700016", "AADSTS650057", "AADSTS500011"}
+var consentCodes = []string{"AADSTS65001", "AADSTS90094", "AADSTS90095", "AADSTS90008", "AADSTS90099", "AADSTS650052", "AADSTS700016", "AADSTS7000229", "AADSTS650057", "AADSTS500011"}
 
 // refusal takes over why no token was given.
 func (f *findings) refusal(resource string, err error) {
