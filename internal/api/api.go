@@ -24,6 +24,7 @@ import (
 	"gatehouse/internal/backup"
 	"gatehouse/internal/batch"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/consent"
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/expiry"
 	"gatehouse/internal/hosts"
@@ -59,6 +60,7 @@ type Config struct {
 	Search      *search.Service
 	Expiries    *expiry.Service
 	Rotations   *rotation.Service
+	Consents    *consent.Service
 	Jobs        *jobs.Queue
 	Live        *live.Hub
 	Backups     *backup.Service
@@ -155,6 +157,7 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 	f.searches(h)
 	f.expiries(h)
 	f.rotations(h)
+	f.consents(h)
 	f.audits(h)
 	f.jobs(h)
 	f.house(h)
@@ -184,6 +187,7 @@ var tags = []*huma.Tag{
 	{Name: "Batches", Description: "What is done to many connections."},
 	{Name: "Expiries", Description: "What ends, and when."},
 	{Name: "Rotations", Description: "Certificates that the apps replace themselves."},
+	{Name: "Consents", Description: "What tenants' administrators consented to."},
 	{Name: "Audit", Description: "Who did what."},
 	{Name: "Jobs", Description: "Work in the background."},
 	{Name: "Server", Description: "The server itself."},

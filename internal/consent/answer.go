@@ -192,3 +192,12 @@ func (s *Service) refused(ctx context.Context, r *requestRow, why error) error {
 func asLink(ctx context.Context, r *requestRow, address string) context.Context {
 	return audit.With(ctx, audit.Actor{Kind: audit.Link, ID: r.ID, Name: "consent page", Address: address, Roles: map[string]audit.Role{r.TenantID: audit.Engineer}, Only: []audit.Permission{audit.TenantView, audit.ConsentView, audit.ConsentManage}})
 }
+
+// Is reports whether a page's token and an answer's state belong together.
+func (s *Service) Is(ctx context.Context, token, requestID string) bool {
+	r, err := s.opened(ctx, token)
+	return err == nil && r.ID == requestID
+}
+
+// StateLife is how long a browser keeps what ties answers to it.
+const StateLife = stateLife

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -47,7 +48,7 @@ func (s *Service) Ask(ctx context.Context, tenantID, registrationID string, o As
 	if err := o.check(); err != nil {
 		return Request{}, err
 	}
-	if _, err := s.Registration(ctx, registrationID); err != nil {
+	if _, err := s.named(ctx, registrationID); err != nil {
 		return Request{}, err
 	}
 	m, err := s.Manifest(ctx, registrationID)
@@ -131,6 +132,15 @@ func newToken() string {
 func hashOf(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return hex.EncodeToString(sum[:])
+}
+
+// named gives a registration that somebody named.
+func (s *Service) named(ctx context.Context, id string) (Registration, error) {
+	app, err := s.Registration(ctx, id)
+	if errors.Is(err, ErrMissing) {
+		return app, tenant.Fault("registration", "is not known", "list the app registrations, and take an id from there")
+	}
+	return app, err
 }
 
 // Requests are the pages of a consent, the newest first: 50 at most.

@@ -57,7 +57,8 @@ type Customer struct {
 
 // OnboardRequest asks for consent in the tenants of a partner's customers.
 type OnboardRequest struct {
-	ConnectionID   string // of an admin agent of the partner
+	TenantID       string // the partner's own
+	ConnectionID   string // of it: of an admin agent of the partner
 	RegistrationID string
 	Customers      []CustomerRef
 	Undo           bool // take it back
@@ -88,21 +89,26 @@ type particulars struct {
 // Partners reports whether customers can be onboarded in bulk here.
 func (s *Service) Partners() bool { return s.PartnerToken != nil && s.Cloud.PartnerCenter != "" }
 
-// partnerTenant is the tenant of a partner's connection, in which the actor may
-// manage consent.
-func (s *Service) partnerTenant(ctx context.Context, connectionID string) (string, error) {
+// partnerOf demands that the actor may manage consent in a partner's tenant, and that
+// the connection is one of it.
+func (s *Service) partnerOf(ctx context.Context, tenantID, connectionID string) error {
+	if _, err := s.Tenants.Directory(ctx, tenantID); err != nil {
+		return err
+	}
+	if err := s.Audit.Allow(ctx, tenantID, audit.ConsentManage); err != nil {
+		return err
+	}
 	if !s.Partners() {
-		return "", ErrNoPartner
+		return ErrNoPartner
 	}
-	var tenantID string
-	err := s.DB.Read().NewSelect().TableExpr("connections").Column("tenant_id").Where("id = ?", connectionID).Scan(ctx, &tenantID)
-	if sqldb.Missing(err) {
-		return "", ErrMissing
-	}
+	count, err := s.DB.Read().NewSelect().TableExpr("connections").Where("id = ? AND tenant_id = ?", connectionID, tenantID).Count(ctx)
 	if err != nil {
-		return "", fmt.Errorf("reading a connection: %w", err)
+		return fmt.Errorf("reading a connection: %w", err)
 	}
-	return tenantID, s.Audit.Allow(ctx, tenantID, audit.ConsentManage)
+	if count == 0 {
+		return fault.Of("connection", "is none of this tenant", "use a connection of the partner's own tenant")
+	}
+	return nil
 }
 
 // partnerClient signs in to Partner Center.
@@ -117,9 +123,8 @@ func (s *Service) partnerClient(ctx context.Context, connectionID, tenantID stri
 // Customers gives a page of a partner's customers as Partner Center lists them, with
 // what was done for a registration. The cursor is Partner Center's own, "" after the
 // last page.
-func (s *Service) Customers(ctx context.Context, connectionID, registrationID, after string) ([]Customer, string, error) {
-	tenantID, err := s.partnerTenant(ctx, connectionID)
-	if err != nil {
+func (s *Service) Customers(ctx context.Context, tenantID, connectionID, registrationID, after string) ([]Customer, string, error) {
+	if err := s.partnerOf(ctx, tenantID, connectionID); err != nil {
 		return nil, "", err
 	}
 	client, err := s.partnerClient(pace.Interactive(ctx), connectionID, tenantID)
@@ -177,11 +182,10 @@ func (s *Service) fill(ctx context.Context, tenantID, registrationID string, out
 // batch: it goes on after a crash, can be called off, and tells of each customer how
 // it went. Partner Center takes delegated permissions only.
 func (s *Service) Onboard(ctx context.Context, in OnboardRequest) (batch.Batch, error) {
-	tenantID, err := s.partnerTenant(ctx, in.ConnectionID)
-	if err != nil {
+	if err := s.partnerOf(ctx, in.TenantID, in.ConnectionID); err != nil {
 		return batch.Batch{}, err
 	}
-	app, err := s.Registration(ctx, in.RegistrationID)
+	app, err := s.named(ctx, in.RegistrationID)
 	if err != nil {
 		return batch.Batch{}, err
 	}
@@ -192,11 +196,11 @@ func (s *Service) Onboard(ctx context.Context, in OnboardRequest) (batch.Batch, 
 	if len(grants(m)) == 0 && !in.Undo {
 		return batch.Batch{}, fault.Of("registration_id", "asks for no delegated permission", "Partner Center takes no others: consent to application permissions on the administrator's page")
 	}
-	items, err := items(tenantID, in.Customers)
+	items, err := items(in.TenantID, in.Customers)
 	if err != nil {
 		return batch.Batch{}, err
 	}
-	what := batch.Request{Kind: BatchOnboard, Words: "Consent to " + app.Name + " for a partner's customers", Items: items, Request: particulars{in.ConnectionID, in.RegistrationID, tenantID}}
+	what := batch.Request{Kind: BatchOnboard, Words: "Consent to " + app.Name + " for a partner's customers", Items: items, Request: particulars{in.ConnectionID, in.RegistrationID, in.TenantID}}
 	if in.Undo {
 		what.Kind, what.Words = BatchWithdraw, "Take back the consent to "+app.Name+" for a partner's customers"
 	}

@@ -8,8 +8,6 @@ import (
 	"gatehouse/internal/secrets"
 )
 
-// StateLife is how long an answer is taken.
-const StateLife = stateLife
 
 // Wait is how long before a look.
 func Wait(step int, since time.Duration) time.Duration { return wait(step, since) }

@@ -22,6 +22,9 @@ func (s *Service) Look(ctx context.Context, tenantID, registrationID string) (St
 	if err := s.Audit.Allow(ctx, tenantID, audit.ConsentManage); err != nil {
 		return Status{}, err
 	}
+	if _, err := s.named(ctx, registrationID); err != nil {
+		return Status{}, err
+	}
 	if err := s.lookAndNote(pace.Interactive(ctx), tenantID, registrationID); err != nil {
 		return Status{}, err
 	}

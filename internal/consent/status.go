@@ -19,7 +19,7 @@ func (s *Service) StatusOf(ctx context.Context, tenantID, registrationID string)
 	if err := s.viewing(ctx, tenantID); err != nil {
 		return Status{}, err
 	}
-	app, err := s.Registration(ctx, registrationID)
+	app, err := s.named(ctx, registrationID)
 	if err != nil {
 		return Status{}, err
 	}

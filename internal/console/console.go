@@ -12,6 +12,7 @@ import (
 	"gatehouse/internal/backup"
 	"gatehouse/internal/batch"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/consent"
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/expiry"
 	"gatehouse/internal/hosts"
@@ -43,6 +44,7 @@ type Config struct {
 	Search      *search.Service
 	Expiries    *expiry.Service
 	Rotations   *rotation.Service
+	Consents    *consent.Service
 	Operators   *operator.Service
 	Audit       *audit.Log
 	Jobs        *jobs.Queue
@@ -97,6 +99,9 @@ func (c *console) routes() http.Handler {
 	open("GET "+SSOCallback, c.finishSSO)
 	open("POST /theme", c.setTheme)
 	open("GET /calendar/{file}", c.calendarFeed)
+	open("GET /consent/{token}", c.consentPage)
+	open("POST /consent/{token}/look", c.consentLook)
+	open("GET "+consent.CallbackPath, c.consentAnswer)
 	step("GET /sign-in/factor", c.factorPage)
 	step("POST /sign-in/factor", c.code)
 	step("POST /sign-in/passkey/begin", c.beginPasskey)
@@ -184,6 +189,14 @@ func (c *console) routes() http.Handler {
 	page("POST /connections/{id}/rotate", c.rotateConnection)
 	page("GET /rotations/{id}", c.rotation)
 	page("POST /rotations/{id}/undo", c.undoRotation)
+
+	page("GET /consents", c.consents)
+	page("GET /consents/customers", c.customers)
+	page("POST /consents/customers", c.onboardCustomers)
+	page("GET /tenants/{id}/consents/{registration}", c.consentDetail)
+	page("POST /tenants/{id}/consents/{registration}", c.askConsent)
+	page("POST /tenants/{id}/consents/{registration}/look", c.lookAtConsent)
+	page("POST /consents/pages/{id}/withdraw", c.withdrawConsent)
 
 	page("GET /jobs", c.jobs)
 	page("POST /jobs/{id}/{act}", c.jobAct)

@@ -23,6 +23,7 @@ import (
 	"gatehouse/internal/backup"
 	"gatehouse/internal/batch"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/consent"
 	"gatehouse/internal/console"
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/expiry"
@@ -79,6 +80,9 @@ type house struct {
 	incidents   *incident.Service
 	rotations   *rotation.Service
 	expiries    *expiry.Service
+	consents    *consent.Service
+	apps        []consent.Registration // app registrations, and what each asks for
+	asks        map[string]consent.Manifest
 }
 
 // in is the house within a part of a test.
@@ -160,10 +164,15 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 		Mail:    notify.Mail{Server: h.letters.Address, From: "gatehouse@gatehouse.example", Roots: notifytest.Roots(t)},
 		Outside: notify.Outside{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Roots: notifytest.Roots(t)},
 	})
+	h.consents = consent.New(consent.Config{
+		DB: db, Audit: h.log, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud, Tenants: h.tenants, Batches: h.batches, PublicURL: address,
+		Registration: h.app, Registrations: func(context.Context) ([]consent.Registration, error) { return h.apps, nil },
+		Manifest: func(_ context.Context, id string) (consent.Manifest, error) { return h.asks[id], nil },
+	})
 	queue.start()
 	searching := search.New(search.Config{Tenants: h.tenants, Connections: h.connections, Operators: h.operators, Incidents: h.incidents})
 	h.server.Config.Handler = http.NewCrossOriginProtection().Handler(console.New(console.Config{
-		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Hosts: h.sites, Conversions: h.conversions, Incidents: h.incidents, Batches: h.batches, Transfer: transfers, Search: searching, Expiries: h.expiries, Rotations: h.rotations, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
+		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Hosts: h.sites, Conversions: h.conversions, Incidents: h.incidents, Batches: h.batches, Transfer: transfers, Search: searching, Expiries: h.expiries, Rotations: h.rotations, Consents: h.consents, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
 		Doctor: func(context.Context) []client.Finding {
 			return []client.Finding{{Name: "disk", State: "passed", Detail: "12.0 GB free"}, {Name: "clock", State: "failed", Detail: "90 s off Microsoft's", Way: "set the machine's clock"}, {Name: "dns", State: "unknown", Detail: "no answer"}}
 		},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gatehouse/internal/connection"
+	"gatehouse/internal/consent"
 	"gatehouse/internal/incident"
 	"gatehouse/internal/posture"
 	"gatehouse/internal/tenant"
@@ -102,6 +103,8 @@ type tenantView struct {
 	Form        *form
 	Schedules   connection.Schedules
 	Rotation    rotationView // of the reader's certificate
+	Consents    []consent.Status
+	Apps        []option // registrations that consent was not asked for yet
 }
 
 func (c *console) tenant(w http.ResponseWriter, r *http.Request, f *frame) error {
@@ -137,6 +140,9 @@ func (c *console) showTenant(w http.ResponseWriter, r *http.Request, f *frame, t
 		if v.Rotation, err = c.rotationOf(r, t.ID, t.Reader.NotAfter); err != nil {
 			return err
 		}
+	}
+	if v.Consents, v.Apps, err = c.consentsOf(r, t.ID); err != nil {
+		return err
 	}
 	f.Title, f.Noun = t.Name, "tenants"
 	return show(w, r, status, tenantPage(f, v))
