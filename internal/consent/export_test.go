@@ -8,7 +8,6 @@ import (
 	"gatehouse/internal/secrets"
 )
 
-
 // Wait is how long before a look.
 func Wait(step int, since time.Duration) time.Duration { return wait(step, since) }
 
