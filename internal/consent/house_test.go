@@ -17,6 +17,7 @@ import (
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/batch"
+	"gatehouse/internal/connection"
 	"gatehouse/internal/consent"
 	"gatehouse/internal/jobs"
 	"gatehouse/internal/lease"
@@ -75,13 +76,19 @@ const (
 // house is consent with a lab; its queue takes jobs and works on none.
 type house struct {
 	*consent.Service
-	t       *testing.T
-	db      *sqldb.DB
-	lab     *lab.Lab
-	log     *audit.Log
-	cloud   microsoft.Cloud
-	tenants *tenant.Service
-	admin   string // token for Graph in the customer's tenant
+	t           *testing.T
+	db          *sqldb.DB
+	lab         *lab.Lab
+	log         *audit.Log
+	cloud       microsoft.Cloud
+	tenants     *tenant.Service
+	connections *connection.Service
+	batches     *batch.Service
+	queue       *jobs.Queue
+	replica     *lease.Replica
+	started     bool
+	tick        *time.Ticker
+	admin       string // token for Graph in the customer's tenant
 
 	mu        sync.Mutex
 	now       time.Duration // how far the clock is ahead
@@ -108,7 +115,7 @@ func open(t *testing.T, db *sqldb.DB) *house {
 		feed: {Version: 1, Permissions: []consent.Permission{{Resource: consent.GraphID, ResourceName: "Microsoft Graph", Name: "Organization.Read.All", Kind: consent.Application, Why: "to name the organisation"}}},
 	}}
 	var columns []secrets.Column
-	columns = append(columns, tenant.Columns...)
+	columns = append(append(columns, tenant.Columns...), connection.Columns...)
 	keys, err := secrets.OpenKeyring(t.Context(), secrets.Config{DB: db, Wrapper: secrets.NewFileKey(filepath.Join(t.TempDir(), "master.key")), Audit: h.log, Columns: columns})
 	must(t, err)
 	replica, hub, governor := lease.New(lease.Config{DB: db}), live.New(live.Config{DB: db}), pace.New(pace.Config{DB: db})
@@ -116,9 +123,11 @@ func open(t *testing.T, db *sqldb.DB) *house {
 	queue, err := jobs.New(jobs.Config{DB: db, Replica: replica})
 	must(t, err)
 	h.tenants = tenant.New(tenant.Config{DB: db, Audit: h.log, Keys: keys, Jobs: queue, Live: hub, Pace: governor, Cloud: h.cloud, Now: h.clock})
-	batches := batch.New(batch.Config{DB: db, Audit: h.log, Jobs: queue, Live: hub})
+	h.connections = connection.New(connection.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Tenants: h.tenants, Now: h.clock})
+	h.queue, h.replica = queue, replica
+	h.batches = batch.New(batch.Config{DB: db, Audit: h.log, Jobs: queue, Live: hub})
 	h.Service = consent.New(consent.Config{
-		DB: db, Audit: h.log, Jobs: queue, Live: hub, Pace: governor, Cloud: h.cloud, Tenants: h.tenants, Batches: batches, PublicURL: "https://gatehouse.example", Now: h.clock,
+		DB: db, Audit: h.log, Jobs: queue, Live: hub, Pace: governor, Cloud: h.cloud, Tenants: h.tenants, Batches: h.batches, PublicURL: "https://gatehouse.example", Now: h.clock,
 		Registration: h.registration, Manifest: func(_ context.Context, id string) (consent.Manifest, error) { return h.manifests[id], nil },
 		FreshToken: func(_ context.Context, tenantID, registrationID, resource string) (login.Token, error) {
 			if h.fresh == nil {
@@ -315,4 +324,30 @@ func names(all []consent.Permission) string {
 		out = append(out, p.Name)
 	}
 	return strings.Join(out, " ")
+}
+
+// connectionOf is a connection of a tenant.
+func connectionOf(tenantID string) connection.CreateRequest {
+	return connection.CreateRequest{TenantID: tenantID, Kind: connection.App, Profile: connection.Profile{Name: "Agent", ClientID: "11111111-2222-3333-4444-555555555555", Services: []string{"graph"}, Consumer: connection.Consumer{HoldsCredential: connection.HeldByConsumer}}}
+}
+
+// startQueue lets the queue work, once.
+func (h *house) startQueue() {
+	h.t.Helper()
+	if h.started {
+		return
+	}
+	h.started, h.tick = true, time.NewTicker(10*time.Millisecond)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- h.replica.Run(ctx) }()
+	must(h.t, h.queue.Start(h.t.Context()))
+	h.t.Cleanup(func() {
+		limited, end := context.WithTimeout(context.Background(), 10*time.Second)
+		defer end()
+		must(h.t, h.queue.Stop(limited))
+		cancel()
+		must(h.t, <-done)
+		h.tick.Stop()
+	})
 }
