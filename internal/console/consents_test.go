@@ -88,7 +88,7 @@ func TestConsentStory(t *testing.T) {
 	b.press("Next")
 	b.fill("password", *h.at("Client Creek").User("gina").Password)
 	b.press("Sign in")
-	b.sees("organi")
+	b.sees("for everybody in Client Creek")
 	b.photograph("consent-microsoft-1280-light")
 	b.press("Accept")
 	h.eventually("the browser did not come back", func() bool { return strings.HasPrefix(evaluate[string](b, `location.pathname`), "/consent/") })
