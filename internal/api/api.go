@@ -25,6 +25,7 @@ import (
 	"gatehouse/internal/batch"
 	"gatehouse/internal/broker"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/consent"
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/datasource"
 	"gatehouse/internal/expiry"
@@ -67,6 +68,7 @@ type Config struct {
 	Sources *datasource.Service
 	SignIns *signin.Service
 	Tokens *broker.Service
+	Consents *consent.Service
 	Jobs *jobs.Queue
 	Live *live.Hub
 	Backups *backup.Service
@@ -167,6 +169,7 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 	f.registrations(h)
 	f.dataSources(h)
 	f.tokens(h)
+	f.consents(h)
 	f.audits(h)
 	f.jobs(h)
 	f.house(h)
@@ -200,6 +203,7 @@ var tags = []*huma.Tag{
 	{Name: "Registrations", Description: "The app registrations through which people sign in."},
 	{Name: "Sources", Description: "What a connection reaches: environments, companies, a few records."},
 	{Name: "Tokens", Description: "Access tokens for software, of connections."},
+	{Name: "Consents", Description: "What tenants' administrators consented to."},
 	{Name: "Audit", Description: "Who did what."},
 	{Name: "Jobs", Description: "Work in the background."},
 	{Name: "Server", Description: "The server itself."},

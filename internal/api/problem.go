@@ -16,6 +16,7 @@ import (
 	"gatehouse/internal/backup"
 	"gatehouse/internal/batch"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/consent"
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/datasource"
 	"gatehouse/internal/diagnosis"
@@ -103,6 +104,9 @@ var known = []struct {
 	{incident.ErrEnded, http.StatusConflict, client.ProblemConflict},
 	{expiry.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{expiry.ErrMany, http.StatusConflict, client.ProblemConflict},
+	{consent.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
+	{consent.ErrNoManifest, http.StatusConflict, client.ProblemConflict},
+	{consent.ErrNoPartner, http.StatusConflict, client.ProblemConflict},
 	{rotation.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{rotation.ErrOpen, http.StatusConflict, client.ProblemConflict},
 	{rotation.ErrTooLate, http.StatusConflict, client.ProblemConflict},

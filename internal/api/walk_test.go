@@ -85,6 +85,11 @@ var requests = map[string]struct{ query, body string }{
 	"check-registration-credential": {body: `{"tenant_id":"{tenant}"}`},
 	"new-token": {body: `{"service":"graph"}`},
 	"begin-rotation": {body: `{"tenant_id":"{tenant}"}`},
+	"get-consent": {query: "?registration=none"},
+	"look-at-consent": {query: "?registration=none"},
+	"ask-consent": {body: `{"registration_id":"none"}`},
+	"get-customers": {query: "?connection=none"},
+	"onboard-customers": {body: `{"connection_id":"none","registration_id":"none","customers":[{"id":"11111111-2222-3333-4444-555555555555"}]}`},
 	"new-calendar-feed": {body: `{"name":"Outlook"}`},
 	"sign-in": {body: `{"email":"nobody@contoso.example","password":"wrong"}`},
 	"preview-batch": {body: `{"action":"validate","filter":{"tenant":"{tenant}"}}`},
@@ -406,7 +411,7 @@ func walkAll(t *testing.T, e *testenv.Env) {
 // the tenants: the object belongs to none, or to several.
 func ownRules(op operation) bool {
 	return slices.Contains([]string{"invite-operator", "relink-operator", "disable-operator", "enable-operator", "remove-operator", "erase-operator", "set-role", "add-tenant", "detect-tenant", "doctor", "rotate-keys",
-		"replay-failed", "verify-audit", "checkpoint-audit", "export-audit", "make-backup", "count-tags", "export-connections", "import-connections", "save-filter", "remove-filter", "search", "get-schedule", "set-server-schedule"}, op.id) ||
+		"replay-failed", "verify-audit", "checkpoint-audit", "export-audit", "make-backup", "count-tags", "export-connections", "import-connections", "save-filter", "remove-filter", "search", "get-schedule", "set-server-schedule", "get-consents"}, op.id) ||
 		strings.HasPrefix(op.path, "/api/v1/registrations") // they belong to the whole server
 }
 

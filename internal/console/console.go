@@ -13,6 +13,7 @@ import (
 	"gatehouse/internal/batch"
 	"gatehouse/internal/broker"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/consent"
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/datasource"
 	"gatehouse/internal/expiry"
@@ -51,6 +52,7 @@ type Config struct {
 	Sources *datasource.Service
 	SignIns *signin.Service
 	Tokens *broker.Service
+	Consents *consent.Service
 	Operators *operator.Service
 	Audit *audit.Log
 	Jobs *jobs.Queue
@@ -106,6 +108,9 @@ func (c *console) routes() http.Handler {
 	c.signInRoutes(open, page)
 	open("POST /theme", c.setTheme)
 	open("GET /calendar/{file}", c.calendarFeed)
+	open("GET /consent/{token}", c.consentPage)
+	open("POST /consent/{token}/look", c.consentLook)
+	open("GET "+consent.CallbackPath, c.consentAnswer)
 	step("GET /sign-in/factor", c.factorPage)
 	step("POST /sign-in/factor", c.code)
 	step("POST /sign-in/passkey/begin", c.beginPasskey)
@@ -220,6 +225,14 @@ func (c *console) routes() http.Handler {
 	page("POST /connections/{id}/rotate", c.rotateConnection)
 	page("GET /rotations/{id}", c.rotation)
 	page("POST /rotations/{id}/undo", c.undoRotation)
+
+	page("GET /consents", c.consents)
+	page("GET /consents/customers", c.customers)
+	page("POST /consents/customers", c.onboardCustomers)
+	page("GET /tenants/{id}/consents/{registration}", c.consentDetail)
+	page("POST /tenants/{id}/consents/{registration}", c.askConsent)
+	page("POST /tenants/{id}/consents/{registration}/look", c.lookAtConsent)
+	page("POST /consents/pages/{id}/withdraw", c.withdrawConsent)
 
 	page("GET /jobs", c.jobs)
 	page("POST /jobs/{id}/{act}", c.jobAct)

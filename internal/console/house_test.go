@@ -24,6 +24,7 @@ import (
 	"gatehouse/internal/batch"
 	"gatehouse/internal/broker"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/consent"
 	"gatehouse/internal/console"
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/datasource"
@@ -87,6 +88,9 @@ type house struct {
 	expiries      *expiry.Service
 	signIns       *signin.Service
 	earned        []signin.Grant
+	consents      *consent.Service
+	apps          []consent.Registration // app registrations, and what each asks for
+	asks          map[string]consent.Manifest
 }
 
 // in is the house within a part of a test.
@@ -174,11 +178,16 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 		Mail:    notify.Mail{Server: h.letters.Address, From: "gatehouse@gatehouse.example", Roots: notifytest.Roots(t)},
 		Outside: notify.Outside{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Roots: notifytest.Roots(t)},
 	})
+	h.consents = consent.New(consent.Config{
+		DB: db, Audit: h.log, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud, Tenants: h.tenants, Batches: h.batches, PublicURL: address,
+		Registration: h.app, Registrations: func(context.Context) ([]consent.Registration, error) { return h.apps, nil },
+		Manifest: func(_ context.Context, id string) (consent.Manifest, error) { return h.asks[id], nil },
+	})
 	queue.start()
 	searching := search.New(search.Config{Tenants: h.tenants, Connections: h.connections, Operators: h.operators, Incidents: h.incidents, Audit: h.log})
 	tokens := broker.New(broker.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Pace: governor, Cloud: cloud, Tenants: h.tenants, Connections: h.connections})
 	h.server.Config.Handler = http.NewCrossOriginProtection().Handler(console.New(console.Config{
-		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Hosts: h.sites, Conversions: h.conversions, Incidents: h.incidents, Batches: h.batches, Transfer: transfers, Search: searching, Expiries: h.expiries, Rotations: h.rotations, Registrations: h.registrations, Sources: h.sources, SignIns: h.signIns, Tokens: tokens, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
+		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Hosts: h.sites, Conversions: h.conversions, Incidents: h.incidents, Batches: h.batches, Transfer: transfers, Search: searching, Expiries: h.expiries, Rotations: h.rotations, Registrations: h.registrations, Sources: h.sources, SignIns: h.signIns, Tokens: tokens, Consents: h.consents, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
 		Doctor: func(context.Context) []client.Finding {
 			return []client.Finding{{Name: "disk", State: "passed", Detail: "12.0 GB free"}, {Name: "clock", State: "failed", Detail: "90 s off Microsoft's", Way: "set the machine's clock"}, {Name: "dns", State: "unknown", Detail: "no answer"}}
 		},

@@ -396,21 +396,6 @@ func publisherState(p registration.Publisher) state {
 	}
 }
 
-func consentState(s string) state {
-	switch s {
-	case "granted":
-		return state{good, "check", "Granted"}
-	case "partly":
-		return state{warn, "half", "Partly"}
-	case "missing":
-		return state{bad, "cross", "Missing"}
-	case "approved_not_read":
-		return state{none, "half", "Approved, not read back"}
-	default:
-		return state{none, "question", "Unknown"}
-	}
-}
-
 // registrationState is the state of a registration in the list.
 func registrationState(f *frame, g registration.Registration) state {
 	mood, _, _ := registrationView{Registration: g}.verdict(f)

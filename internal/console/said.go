@@ -4,6 +4,8 @@ package console
 var said = map[string]string{
 	"acknowledged":            "You take care of it: others see that.",
 	"commented":               "The comment is stored.",
+	"consent-read":            "Read. This is how it stands now.",
+	"consent-withdrawn":       "The page does not open any more. What was consented to stays.",
 	"tenant-added":            "The tenant is here. Next: let it be read, or add a connection.",
 	"tenant-removed":          "The tenant was removed.",
 	"renamed":                 "The new name is stored.",

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/internal/connection"
 	"gatehouse/internal/expiry"
+	"gatehouse/internal/consent"
 	"gatehouse/internal/incident"
 	"gatehouse/internal/posture"
 	"gatehouse/internal/tenant"
@@ -104,6 +105,8 @@ type tenantView struct {
 	Schedules   connection.Schedules
 	Rotation    rotationView // of the reader's certificate
 	Drift       []expiry.ConsentChange
+	Consents    []consent.Status
+	Apps        []option // registrations that consent was not asked for yet
 }
 
 func (c *console) tenant(w http.ResponseWriter, r *http.Request, f *frame) error {
@@ -141,6 +144,9 @@ func (c *console) showTenant(w http.ResponseWriter, r *http.Request, f *frame, t
 		}
 	}
 	if v.Drift, err = c.Expiries.ConsentChanges(r.Context(), t.ID, fewChanges); err != nil {
+		return err
+	}
+	if v.Consents, v.Apps, err = c.consentsOf(r, t.ID); err != nil {
 		return err
 	}
 	f.Title, f.Noun = t.Name, "tenants"

@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/client"
 	"gatehouse/internal/api"
+	"gatehouse/internal/consent"
 	"gatehouse/internal/operator"
 	"gatehouse/internal/signin"
 )
@@ -37,7 +38,7 @@ func (s *Server) handler() http.Handler {
 	open := operator.NewLimiter(operator.LimiterConfig{Every: 200 * time.Millisecond, Burst: 100})
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api.New(api.Config{
-		DB: s.db, Audit: s.audit, Keys: s.keys, Operators: s.operator, Tenants: s.tenants, Connections: s.connections, Runs: s.runs, Notices: s.notices, Hosts: s.sites, Conversions: s.conversions, Incidents: s.incidents, Batches: s.batches, Transfer: s.transfer, Search: s.search, Expiries: s.expiries, Rotations: s.rotations, Registrations: s.registrations, Sources: s.sources, SignIns: s.signIns, Tokens: s.tokens, Jobs: s.queue, Live: s.hub, Backups: s.backups,
+		DB: s.db, Audit: s.audit, Keys: s.keys, Operators: s.operator, Tenants: s.tenants, Connections: s.connections, Runs: s.runs, Notices: s.notices, Hosts: s.sites, Conversions: s.conversions, Incidents: s.incidents, Batches: s.batches, Transfer: s.transfer, Search: s.search, Expiries: s.expiries, Rotations: s.rotations, Registrations: s.registrations, Sources: s.sources, SignIns: s.signIns, Tokens: s.tokens, Consents: s.consents, Jobs: s.queue, Live: s.hub, Backups: s.backups,
 		Doctor: s.Examine, Open: open, PublicURL: s.c.PublicURL, Version: s.c.Version, Log: s.log, Stopping: s.stopping,
 	}))
 	mux.Handle("/", s.console(open))
@@ -98,8 +99,12 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 	})
 }
 
+// consentPage is what pages for administrators are below.
+const consentPage = "/consent/"
+
 // safePath is a path for the log: what follows /setup/ opens an account, what
-// follows /signin/link/ somebody's sign-in, what follows /calendar/ their calendar.
+// follows /signin/link/ somebody's sign-in, what follows /calendar/ their calendar,
+// what follows /consent/ the page for an administrator.
 func safePath(path string) string {
 	if strings.HasPrefix(path, "/setup/") {
 		return "/setup/…"
@@ -109,6 +114,9 @@ func safePath(path string) string {
 	}
 	if strings.HasPrefix(path, "/calendar/") {
 		return "/calendar/…"
+	}
+	if strings.HasPrefix(path, consentPage) && path != consent.CallbackPath {
+		return consentPage + "…"
 	}
 	return path
 }

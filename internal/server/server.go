@@ -21,6 +21,7 @@ import (
 	"gatehouse/internal/broker"
 	"gatehouse/internal/config"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/consent"
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/datasource"
 	"gatehouse/internal/expiry"
@@ -95,6 +96,7 @@ type Server struct {
 	tokens        *broker.Service
 	expiries      *expiry.Service
 	signIns       *signin.Service
+	consents      *consent.Service
 
 	authority *authority // of tls.mode self
 	listener  net.Listener
@@ -223,6 +225,8 @@ func (s *Server) buildFeatures() (err error) {
 		Host: s.sharePointHost, KeepAlive: keepAlive(s.c.Broker.KeepAliveDays), Log: s.log,
 	})
 	s.operator.OnErase(s.tokens.Erase)
+	s.consents = s.newConsents(governor)
+	s.operator.OnErase(s.consents.Erase)
 	s.registerChores()
 	return nil
 }

@@ -1,0 +1,173 @@
+package console_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"gatehouse/internal/consent"
+	"gatehouse/internal/tenant"
+)
+
+// mill is a vendor with an app that a customer's users may not consent to.
+const mill = `{"tenants":[
+ {"name":"Maker Mill","domain":"makermill.onmicrosoft.com","mandatory_mfa":false,"users":[{"upn":"dev@makermill.onmicrosoft.com"}],
+  "apps":[{"name":"Mill Link","purpose":"delegated","secret":true,"multi_tenant":true,"verified_publisher":true,"redirect_uris":["REPLY"],
+   "delegated_permissions":{"graph":["openid","profile","offline_access","User.Read"],"sharepoint":["AllSites.Read"]}}]},
+ {"name":"Client Creek","domain":"clientcreek.onmicrosoft.com","mandatory_mfa":false,"licences":["SPE_E3"],"consent":{"users":"none","admin_requests":true},
+  "users":[{"upn":"gina@clientcreek.onmicrosoft.com","name":"Gina Global","roles":["Global Administrator"]},{"upn":"paul@clientcreek.onmicrosoft.com","name":"Paul Plain"}],
+  "apps":[
+   {"name":"Gatehouse reader","purpose":"reader","application_permissions":{"graph":["Policy.Read.All","AuditLog.Read.All","UserAuthenticationMethod.Read.All","User.Read.All","GroupMember.Read.All","RoleManagement.Read.Directory","Application.Read.All","Organization.Read.All","DelegatedPermissionGrant.Read.All"]},
+    "granted":{"graph":["Policy.Read.All","AuditLog.Read.All","UserAuthenticationMethod.Read.All","User.Read.All","GroupMember.Read.All","RoleManagement.Read.Directory","Application.Read.All","Organization.Read.All","DelegatedPermissionGrant.Read.All"]}},
+   {"name":"Lab administration","purpose":"admin","secret":true,"granted":{"graph":["Application.ReadWrite.All"]}}]}]}`
+
+// app is a registration of the house.
+func (h *house) app(_ context.Context, id string) (consent.Registration, error) {
+	for _, a := range h.apps {
+		if a.ID == id {
+			return a, nil
+		}
+	}
+	return consent.Registration{}, consent.ErrMissing
+}
+
+// mill adds the vendor and its customer to the lab, and the vendor's registration
+// here.
+func (h *house) mill() tenant.Tenant {
+	h.t.Helper()
+	if _, err := h.lab.AddTenants(strings.NewReader(strings.Replace(mill, "REPLY", h.server.URL+consent.CallbackPath, 1))); err != nil {
+		h.t.Fatal(err)
+	}
+	yes := true
+	h.apps = []consent.Registration{{ID: "mill-link", Name: "Mill Link", ClientID: h.at("Maker Mill").App("Mill Link").ClientID, Publisher: "Maker Mill", Verified: &yes}}
+	h.asks = map[string]consent.Manifest{"mill-link": {Version: 1, Permissions: []consent.Permission{
+		{Resource: consent.GraphID, ResourceName: "Microsoft Graph", Name: "User.Read", Kind: consent.Delegated, Why: "to show who is signed in"},
+		{Resource: consent.GraphID, ResourceName: "Microsoft Graph", Name: "offline_access", Kind: consent.Delegated},
+		{Resource: "00000003-0000-0ff1-ce00-000000000000", ResourceName: "SharePoint", Name: "AllSites.Read", Kind: consent.Delegated, Why: "to read the price list"},
+	}}}
+	at := h.add("Client Creek")
+	return at
+}
+
+// User stories 17, 18 and 23: an operator makes a page for the administrator, who
+// opens it without an account, goes through the lab's pages to "Consent on behalf of
+// the organization", comes back and sees that it was read. The administrator's
+// sign-in is kept by nobody.
+func TestConsentStory(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, (*house).browsable)
+	at := h.mill()
+	h.onboard(at)
+	cookie := h.administrator()
+	b, operator := h.browse(), h.browse(cookie)
+	b.look(screen{"consent-spent", "/consent/nothing"})
+	operator.look(screen{"consents-empty", "/consents"})
+
+	operator.open("/tenants/" + at.ID)
+	operator.press("Ask for Mill Link")
+	operator.sees("It is not known how the consent stands")
+	operator.press("Look again")
+	operator.sees("Nothing of what Mill Link asks for is granted")
+	operator.sees("User consent is switched off")
+	operator.fill("why", "Our price list reads your SharePoint sites.")
+	operator.press("Make a page")
+	operator.sees("Send this address to the tenant's administrator")
+	address := evaluate[string](operator, `document.querySelector("#address").textContent`)
+	path := strings.TrimPrefix(address, h.server.URL)
+
+	b.look(screen{"consent-administrator", path})
+	b.size(1280, 900)
+	b.open(path)
+	for _, text := range []string{"Approve Mill Link for Client Creek", "Our price list reads your SharePoint sites.", "to read the price list", h.apps[0].ClientID, "verified by Microsoft", "Cloud Application Administrator", "AADSTS90099", "Enterprise apps", "Waiting for your approval"} {
+		b.sees(text)
+	}
+	b.press("Go to Microsoft to approve")
+	b.fill("upn", "gina@clientcreek.onmicrosoft.com")
+	b.press("Next")
+	b.fill("password", *h.at("Client Creek").User("gina").Password)
+	b.press("Sign in")
+	b.sees("for everybody in Client Creek")
+	b.photograph("consent-microsoft-1280-light")
+	b.press("Accept")
+	h.eventually("the browser did not come back", func() bool { return strings.HasPrefix(evaluate[string](b, `location.pathname`), "/consent/") })
+	h.eventually("it was not read back", func() bool {
+		b.open(path)
+		return evaluate[bool](b, `document.body.innerText.includes("Everything that is asked is granted")`)
+	})
+	b.look(screen{"consent-granted", path})
+	operator.look(screen{"consent", "/tenants/" + at.ID + "/consents/mill-link"})
+	operator.look(screen{"consents", "/consents"})
+	operator.look(screen{"tenant-consents", "/tenants/" + at.ID})
+	operator.size(1280, 900)
+	operator.open("/tenants/" + at.ID + "/consents/mill-link")
+	operator.sees("Everything that Mill Link asks for is granted.")
+	operator.press("Withdraw")
+	operator.sees("does not open any more")
+	b.open(path)
+	b.sees("This page does not open (any more)")
+	if n, err := h.db.Read().NewSelect().TableExpr("connections").Count(t.Context()); err != nil || n != 0 {
+		t.Errorf("%d connections, %v: the administrator's sign-in was kept", n, err)
+	}
+}
+
+// What comes back without a page in this browser, or twice, stores nothing and leads
+// nowhere else; a tenant that is not the person's is not there.
+func TestConsentPages(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	at := h.mill()
+	boss := h.visitor(h.administrator())
+	made := boss.post("/tenants/"+at.ID+"/consents/mill-link", url.Values{"why": {"For the price list"}, "days": {"7"}})
+	made.has(t, "Send this address")
+	_, rest, _ := strings.Cut(made.Text, h.server.URL+"/consent/")
+	token := rest[:43]
+	if made.Header.Get("Cache-Control") != "no-store" {
+		t.Error("the page with the address may be kept")
+	}
+	if again := boss.get("/tenants/" + at.ID + "/consents/mill-link"); strings.Contains(again.Text, token) {
+		t.Error("the address is shown again")
+	}
+	boss.post("/tenants/"+at.ID+"/consents/mill-link", url.Values{"why": {strings.Repeat("x", 501)}}).has(t, "too long")
+
+	out := h.visitor()
+	page := out.get("/consent/" + token)
+	page.has(t, "Approve Mill Link for Client Creek", "v2.0/adminconsent", "offline_access")
+	if page.Header.Get("Referrer-Policy") != "no-referrer" || page.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("the page's headers: %v", page.Header)
+	}
+	stranger := h.visitor()
+	_, link, _ := strings.Cut(page.Text, `id="microsoft"`)
+	_, state, _ := strings.Cut(link, "state=")
+	state, _, _ = strings.Cut(state, "<")
+	state, _, _ = strings.Cut(state, "&")
+	query := "?admin_consent=True&tenant=" + at.DirectoryID + "&state=" + state
+	if p := stranger.get(consent.CallbackPath + query); p.Status != http.StatusBadRequest {
+		t.Errorf("another browser's answer: %d", p.Status)
+	}
+	for _, bad := range []string{"", "?state=x", "?admin_consent=True&state=" + state + "x", query + "&state=" + state, "?state=" + state + "&redirect_uri=https://evil.example&admin_consent=True&admin_consent=True"} {
+		if p := out.get(consent.CallbackPath + bad); p.Status != http.StatusBadRequest || strings.Contains(p.Text, "evil.example") {
+			t.Errorf("%q: %d", bad, p.Status)
+		}
+	}
+	refused := out.get(consent.CallbackPath + "?error=access_denied&error_description=AADSTS90099%3A+%3Cb%3Epartner%3C%2Fb%3E&admin_consent=True&next=https://evil.example&state=" + state)
+	refused.has(t, "cannot consent here", "AADSTS90099")
+	if refused.Path != "/consent/"+token || strings.Contains(refused.Text, "<b>partner") || strings.Contains(refused.Text, "evil.example") {
+		t.Errorf("the answer leads to %s", refused.Path)
+	}
+	if p := out.get(consent.CallbackPath + query); p.Status != http.StatusBadRequest || !strings.Contains(p.Text, "taken already") {
+		t.Errorf("replayed: %d", p.Status)
+	}
+	out.post("/consent/"+token+"/look", nil).has(t, "Approve Mill Link")
+	boss.get("/consents?state=granted").has(t, "No consent fits")
+	boss.get("/consents").has(t, "Mill Link", "Client Creek")
+	for _, path := range []string{"/tenants/" + at.ID + "/consents/nothing", "/tenants/none/consents/mill-link", "/consent/" + strings.Repeat("a", 43), "/consents/customers"} {
+		if p := boss.get(path); p.Status != http.StatusNotFound {
+			t.Errorf("%s: %d", path, p.Status)
+		}
+	}
+	if p := out.get("/consents"); !strings.HasPrefix(p.Path, "/sign-in") {
+		t.Errorf("the list is open: %s", p.Path)
+	}
+}
