@@ -78,7 +78,8 @@ CREATE TABLE campaign_people (
     FOREIGN KEY (campaign_id, tenant_id) REFERENCES campaign_tenants (campaign_id, tenant_id) ON DELETE CASCADE
 );
 CREATE UNIQUE INDEX campaign_people_key ON campaign_people (campaign_id, tenant_id, person_key);
-CREATE INDEX campaign_people_page ON campaign_people (campaign_id, username, id);
+-- With what lists filter by, so that looking for a text reads the index alone.
+CREATE INDEX campaign_people_page ON campaign_people (campaign_id, username, id, tenant_id, search);
 CREATE INDEX campaign_people_tenant ON campaign_people (campaign_id, tenant_id, state, username, id);
 CREATE INDEX campaign_people_state ON campaign_people (campaign_id, state, username, id);
 CREATE INDEX campaign_people_connection ON campaign_people (connection_id);
