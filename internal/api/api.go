@@ -23,6 +23,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
 	"gatehouse/internal/batch"
+	"gatehouse/internal/campaign"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/expiry"
@@ -58,6 +59,7 @@ type Config struct {
 	Transfer    *transfer.Service
 	Search      *search.Service
 	Expiries    *expiry.Service
+	Campaigns   *campaign.Service
 	Rotations   *rotation.Service
 	Jobs        *jobs.Queue
 	Live        *live.Hub
@@ -155,6 +157,7 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 	f.searches(h)
 	f.expiries(h)
 	f.rotations(h)
+	f.campaigns(h)
 	f.audits(h)
 	f.jobs(h)
 	f.house(h)
@@ -184,6 +187,7 @@ var tags = []*huma.Tag{
 	{Name: "Batches", Description: "What is done to many connections."},
 	{Name: "Expiries", Description: "What ends, and when."},
 	{Name: "Rotations", Description: "Certificates that the apps replace themselves."},
+	{Name: "Campaigns", Description: "Everybody consents and signs in again, followed to the last one."},
 	{Name: "Audit", Description: "Who did what."},
 	{Name: "Jobs", Description: "Work in the background."},
 	{Name: "Server", Description: "The server itself."},

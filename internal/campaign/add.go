@@ -248,7 +248,7 @@ func (s *Service) add(ctx context.Context, tx *sqldb.Tx, id string, p *plan) err
 		people[one.TenantID]++
 	}
 	consent := ConsentUnknown
-	if !r.Reason.Consents() {
+	if !r.campaign().Consents() {
 		consent = ConsentNotNeeded
 	}
 	tenants := slices.Sorted(maps.Keys(p.tenants))

@@ -30,9 +30,9 @@ const (
 // Reasons are all reasons, in the order in which they are offered.
 var Reasons = []Reason{NewClientID, NewManifest, NewCredential, Revocation, ByHand}
 
-// Consents reports whether a campaign of this reason needs the tenants' consent:
-// a new credential of the same app does not.
-func (r Reason) Consents() bool { return r != NewCredential }
+// Consents reports whether a campaign needs the tenants' consent: a new credential of
+// the same app does not, and that of an app which is not registered here is not known.
+func (c Campaign) Consents() bool { return c.Reason != NewCredential && c.RegistrationID != "" }
 
 // State is how far a campaign is.
 type State string
@@ -95,8 +95,8 @@ type Campaign struct {
 	ID               string
 	Name             string
 	Reason           Reason
-	RegistrationID   string
-	RegistrationName string
+	RegistrationID   string // "" for an app that is not registered here
+	RegistrationName string // or the name of that app
 	Old, New         string // client id, version or thumbprint before and after; "" if unknown
 	ClientID         string // of the app that everybody is to sign in to; "" if unknown
 	State            State
@@ -202,14 +202,15 @@ var (
 	ErrOwnTokens = errors.New("the person's app keeps its own tokens: they sign in there")
 )
 
-// Config is what the service needs; all but Mail, Tell and Now must be given.
+// Config is what the service needs; all but Registrations, Mail, Tell and Now must be
+// given.
 type Config struct {
 	DB    *sqldb.DB
 	Audit *audit.Log
 	Jobs  *jobs.Queue // not yet started
 	Live  *live.Hub
 	// Registrations gives all app registrations, with the client id in this
-	// process's cloud; it asks for no permission.
+	// process's cloud; it asks for no permission. Nil: there are none.
 	Registrations func(ctx context.Context) ([]Registration, error)
 	// Link makes a single-use link for the sign-in of a connection's person.
 	Link func(ctx context.Context, connectionID, campaignID, person, why string) (url secrets.Value, until time.Time, err error)
@@ -242,6 +243,9 @@ type reachArgs struct {
 func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Registrations == nil {
+		c.Registrations = func(context.Context) ([]Registration, error) { return nil, nil }
 	}
 	s := &Service{Config: c}
 	s.reach = jobs.Register(c.Jobs, jobs.Kind[reachArgs]{Name: "campaign_reach", Timeout: 5 * time.Minute, Attempts: 5, Lane: jobs.Long, Unique: true, Work: func(ctx context.Context, a reachArgs) error {

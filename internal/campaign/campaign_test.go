@@ -223,5 +223,5 @@ func TestTenantsApart(t *testing.T) {
 	})
 }
 
-func second[T any](_ T, err error) error      { return err }
+func second[T any](_ T, err error) error          { return err }
 func second3[T, U any](_ T, _ U, err error) error { return err }

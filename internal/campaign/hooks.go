@@ -136,7 +136,7 @@ func (s *Service) Granted(ctx context.Context, tx *sqldb.Tx, tenantID, registrat
 		return fmt.Errorf("looking for campaigns: %w", err)
 	}
 	for _, r := range open {
-		if !r.Reason.Consents() {
+		if !r.campaign().Consents() {
 			continue
 		}
 		if err := s.consented(ctx, tx, &r, tenantID, ConsentNotRead, ""); err != nil {

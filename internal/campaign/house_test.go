@@ -165,7 +165,7 @@ func (h *house) watch() {
 	}
 }
 
-func tenantID(n int) string     { return fmt.Sprintf("tenant-%03d", n) }
+func tenantID(n int) string      { return fmt.Sprintf("tenant-%03d", n) }
 func connection(n, m int) string { return fmt.Sprintf("connection-%03d-%02d", n, m) }
 
 // fill makes tenants, each with as many delegated connections, whose people are
@@ -187,7 +187,7 @@ func (h *house) fill(tenants, people int) {
 			if len(values) == 0 {
 				continue
 			}
-			if _, err := tx.NewRaw("INSERT INTO connections (id, tenant_id, name, description, kind, mfa, username, client_id, registration_id, object_id, credential, secret, certificate, thumbprint, credential_version, services, site, admin_url, environment, company, consumer, search, verdict, sentence, rule, warnings, parked, parked_reason, created_at, version) VALUES " + strings.Join(values, ","), []byte{}).Exec(ctx); err != nil {
+			if _, err := tx.NewRaw("INSERT INTO connections (id, tenant_id, name, description, kind, mfa, username, client_id, registration_id, object_id, credential, secret, certificate, thumbprint, credential_version, services, site, admin_url, environment, company, consumer, search, verdict, sentence, rule, warnings, parked, parked_reason, created_at, version) VALUES "+strings.Join(values, ","), []byte{}).Exec(ctx); err != nil {
 				return err
 			}
 		}

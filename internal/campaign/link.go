@@ -99,8 +99,8 @@ func (s *Service) ConsentLink(ctx context.Context, id, tenantID string) (Link, e
 		if r, err = s.inTenant(ctx, tx, id, tenantID, audit.ConsentManage, "campaign.consent_asked"); err != nil {
 			return err
 		}
-		if !r.Reason.Consents() {
-			return fault.Of("tenant", "needs no new consent", "a new credential of the same app changes nothing there")
+		if !r.campaign().Consents() {
+			return fault.Of("tenant", "needs no consent for this campaign", "ask its people to sign in")
 		}
 		return nil
 	})

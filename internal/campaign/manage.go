@@ -28,6 +28,7 @@ const (
 type Request struct {
 	Name           string
 	RegistrationID string
+	App            string // name of an app that is not registered here, instead
 	Reason         Reason
 	Old, New       string // of a new app id, the client ids; New may be "": the registration's
 	Settings
@@ -93,18 +94,25 @@ func (s *Service) Create(ctx context.Context, in Request) (Campaign, error) {
 	}
 	f.Text("old", in.Old, maxValue)
 	f.Text("new", in.New, maxValue)
-	i := slices.IndexFunc(all, func(r Registration) bool { return r.ID == in.RegistrationID })
-	if i < 0 {
-		f.Add("registration", "is not there", "choose one of the app registrations")
-		return Campaign{}, f.Err()
+	f.Text("app", in.App, maxName)
+	reg := Registration{Name: in.App, ClientID: in.New} // which nobody signs in to here: people are added
+	if in.RegistrationID != "" || in.App == "" {
+		i := slices.IndexFunc(all, func(r Registration) bool { return r.ID == in.RegistrationID })
+		if i < 0 {
+			f.Add("registration", "is not there", "choose one of the app registrations, or name an app whose people you add")
+			return Campaign{}, f.Err()
+		}
+		reg = all[i]
 	}
-	r := &row{ID: newID(), Name: in.Name, Reason: in.Reason, RegistrationID: in.RegistrationID, RegistrationName: all[i].Name, OldValue: in.Old, NewValue: in.New, ClientID: all[i].ClientID, State: Draft, Version: 1}
+	r := &row{ID: newID(), Name: in.Name, Reason: in.Reason, RegistrationID: reg.ID, RegistrationName: reg.Name, OldValue: in.Old, NewValue: in.New, ClientID: reg.ClientID, State: Draft, Version: 1}
 	if in.Reason == NewClientID {
 		if in.New != "" {
 			r.ClientID = in.New
 		}
 		r.NewValue = r.ClientID
-		if in.Old == r.ClientID {
+		if r.ClientID == "" {
+			f.Add("new", "is missing", "give the client id that everybody is to sign in to")
+		} else if in.Old == r.ClientID {
 			f.Add("old", "is the client id that everybody is to sign in to", "give the one that the registration had before")
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // joining are the delegated connections of a campaign's registration that it does
 // not reach yet, leaving the people whose connection is gone.
 const (
-	joining = `FROM connections AS c JOIN campaigns AS k ON k.id = ? WHERE c.registration_id = k.registration_id AND c.kind = 'delegated'
+	joining = `FROM connections AS c JOIN campaigns AS k ON k.id = ? WHERE c.registration_id = k.registration_id AND k.registration_id <> '' AND c.kind = 'delegated'
 		AND NOT EXISTS (SELECT 1 FROM campaign_people AS p WHERE p.campaign_id = k.id AND p.id = c.id)`
 	leaving = `FROM campaign_people WHERE campaign_id = ? AND connection_id <> '' AND NOT EXISTS (SELECT 1 FROM connections AS c WHERE c.id = campaign_people.connection_id)`
 )
@@ -27,7 +27,7 @@ func (s *Service) follow(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if r.RegistrationName == "" || r.ClientID == "" {
+	if r.RegistrationID != "" && (r.RegistrationName == "" || r.ClientID == "") {
 		if err := s.name(ctx, r); err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ func (s *Service) join(ctx context.Context, tx *sqldb.Tx, r *row, connectionID s
 		one, args = " AND c.id = ?", []any{connectionID}
 	}
 	consent := ConsentUnknown
-	if !r.Reason.Consents() {
+	if !r.campaign().Consents() {
 		consent = ConsentNotNeeded
 	}
 	if _, err := tx.NewRaw(`INSERT INTO campaign_tenants (campaign_id, tenant_id, added, consent, consent_why, people, pending, reminded, done, failed, on_old, worst)

@@ -197,4 +197,3 @@ func BenchmarkAdd(b *testing.B) {
 	}
 	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/19200")
 }
-

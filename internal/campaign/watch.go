@@ -43,7 +43,7 @@ const (
 // that were not looked for the longest.
 func (s *Service) readConsents(ctx context.Context, id string) error {
 	r, err := find(ctx, s.DB.Read(), id)
-	if err != nil || !r.State.open() || !r.Reason.Consents() {
+	if err != nil || !r.State.open() || !r.campaign().Consents() {
 		return err
 	}
 	var rows []tenantRow

@@ -11,6 +11,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
 	"gatehouse/internal/batch"
+	"gatehouse/internal/campaign"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
 	"gatehouse/internal/expiry"
@@ -42,6 +43,7 @@ type Config struct {
 	Transfer    *transfer.Service
 	Search      *search.Service
 	Expiries    *expiry.Service
+	Campaigns   *campaign.Service
 	Rotations   *rotation.Service
 	Operators   *operator.Service
 	Audit       *audit.Log
@@ -173,6 +175,18 @@ func (c *console) routes() http.Handler {
 	page("POST /incidents/{id}/acknowledge", c.acknowledge)
 	page("POST /incidents/{id}/comments", c.comment)
 
+	page("GET /campaigns", c.campaigns)
+	page("GET /campaigns/new", c.newCampaign)
+	page("POST /campaigns", c.createCampaign)
+	page("GET /campaigns/{id}", c.campaign)
+	page("GET /campaigns/{id}/export", c.exportCampaign)
+	page("GET /campaigns/{id}/people/add", c.campaignPeople)
+	page("POST /campaigns/{id}/people/add", c.addCampaignPeople)
+	page("POST /campaigns/{id}/people/{person}/link", c.campaignLink)
+	page("POST /campaigns/{id}/people/{person}/remove", c.dropCampaignPerson)
+	page("POST /campaigns/{id}/tenants/{tenant}/links", c.campaignLinks)
+	page("POST /campaigns/{id}/tenants/{tenant}/consent-link", c.campaignConsent)
+	page("POST /campaigns/{id}/{act}", c.campaignAct)
 	page("GET /expiries", c.expiries)
 	page("GET /expiries/{id}", c.expiry)
 	page("GET /expiries/calendar", c.calendarPage)

@@ -18,6 +18,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
 	"gatehouse/internal/batch"
+	"gatehouse/internal/campaign"
 	"gatehouse/internal/config"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/conversion"
@@ -87,6 +88,7 @@ type Server struct {
 	search      *search.Service
 	rotations   *rotation.Service
 	expiries    *expiry.Service
+	campaigns   *campaign.Service
 
 	authority *authority // of tls.mode self
 	listener  net.Listener
@@ -201,7 +203,8 @@ func (s *Server) buildFeatures() (err error) {
 		DB: s.db, Audit: s.audit, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Tenants: s.tenants, Rotations: s.rotations, ActingFor: s.operator.ActingFor,
 		Tell: s.tellExpiry,
 	})
-	s.operator.OnErase(s.tenants.Erase, s.runs.Erase, s.notices.Erase, s.incidents.Erase, s.batches.Erase, s.rotations.Erase, s.conversions.Erase)
+	s.campaigns = campaign.New(campaign.Config{DB: s.db, Audit: s.audit, Jobs: s.queue, Live: s.hub, Tell: s.tellCampaign})
+	s.operator.OnErase(s.tenants.Erase, s.runs.Erase, s.notices.Erase, s.incidents.Erase, s.batches.Erase, s.rotations.Erase, s.conversions.Erase, s.campaigns.Erase)
 	s.registerChores()
 	return nil
 }
