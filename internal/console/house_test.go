@@ -22,6 +22,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
 	"gatehouse/internal/batch"
+	"gatehouse/internal/campaign"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/console"
 	"gatehouse/internal/conversion"
@@ -79,6 +80,7 @@ type house struct {
 	incidents   *incident.Service
 	rotations   *rotation.Service
 	expiries    *expiry.Service
+	campaigns   *campaign.Service
 }
 
 // in is the house within a part of a test.
@@ -160,10 +162,26 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 		Mail:    notify.Mail{Server: h.letters.Address, From: "gatehouse@gatehouse.example", Roots: notifytest.Roots(t)},
 		Outside: notify.Outside{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Roots: notifytest.Roots(t)},
 	})
+	h.campaigns = campaign.New(campaign.Config{
+		DB: db, Audit: h.log, Jobs: queue.Queue, Live: hub, Now: time.Now,
+		Registrations: func(context.Context) ([]campaign.Registration, error) {
+			return []campaign.Registration{{ID: campaignApp, Name: "Harbour Reports", ClientID: campaignApp}}, nil
+		},
+		Link: func(_ context.Context, connectionID, _, _, _ string) (secrets.Value, time.Time, error) {
+			return secrets.New(address + "/signin/link/" + connectionID), time.Now().Add(time.Hour), nil
+		},
+		Consent: func(_ context.Context, tenantID, _, _ string) (secrets.Value, time.Time, error) {
+			return secrets.New(address + "/consent/" + tenantID), time.Now().Add(time.Hour), nil
+		},
+		ConsentState: func(context.Context, string, string) (string, error) { return "missing", nil },
+		Mail: func(context.Context, *sqldb.Tx, string, string, string, string, secrets.Value, time.Time) error {
+			return nil
+		},
+	})
 	queue.start()
 	searching := search.New(search.Config{Tenants: h.tenants, Connections: h.connections, Operators: h.operators, Incidents: h.incidents})
 	h.server.Config.Handler = http.NewCrossOriginProtection().Handler(console.New(console.Config{
-		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Hosts: h.sites, Conversions: h.conversions, Incidents: h.incidents, Batches: h.batches, Transfer: transfers, Search: searching, Expiries: h.expiries, Rotations: h.rotations, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
+		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Hosts: h.sites, Conversions: h.conversions, Incidents: h.incidents, Batches: h.batches, Transfer: transfers, Search: searching, Expiries: h.expiries, Rotations: h.rotations, Campaigns: h.campaigns, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
 		Doctor: func(context.Context) []client.Finding {
 			return []client.Finding{{Name: "disk", State: "passed", Detail: "12.0 GB free"}, {Name: "clock", State: "failed", Detail: "90 s off Microsoft's", Way: "set the machine's clock"}, {Name: "dns", State: "unknown", Detail: "no answer"}}
 		},

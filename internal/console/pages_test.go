@@ -66,6 +66,7 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 	must(t, key, err2)
 	swept := h.daily(shown["Nightly backup"], eve)
 	ends := h.forecast(first)
+	asked := h.asking(first)
 	account, app, off := "/connections/"+shown["Admin tool"].ID, "/connections/"+made.ID, "/tenants/"+tenants["Azure Quay"].ID
 	return h, cookie, append([]screen{
 		{"overview", "/"}, {"tenants", "/tenants"}, {"tenants-none-fit", "/tenants?search=zzz"}, {"tenant-new", "/tenants/new"}, {"tenant", "/tenants/" + first.ID}, {"tenant-without-rules", off},
@@ -76,6 +77,7 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 		{"incidents", "/incidents"}, {"incidents-all", "/incidents?state=all"}, {"incidents-none-fit", "/incidents?search=zzz"}, {"incident", stopped}, {"incident-parked", waiting}, {"incident-ended", ended},
 		{"connections-filtered", "/connections?tag=finance"}, {"batches", "/batches"}, {"batch", "/batches/" + swept}, {"import", "/connections/import"}, {"schedule", "/settings/schedule"}, {"search", "/search"},
 		{"expiries", "/expiries"}, {"expiries-none-fit", "/expiries?search=zzz"}, {"expiry", "/expiries/" + ends.secret}, {"expiry-reader", "/expiries/r-" + first.ID}, {"expiry-unknown", "/expiries?within=unknown"},
+		{"campaigns", "/campaigns"}, {"campaign-new", "/campaigns/new"}, {"campaign", asked.running}, {"campaign-draft", asked.draft}, {"campaign-people", asked.running + "/people/add"},
 		{"expiry-calendar", "/expiries/calendar"}, {"rotation", "/rotations/" + ends.rotation},
 		{"jobs", "/jobs"}, {"audit", "/audit"}, {"operators", "/operators"}, {"operator-new", "/operators/new"}, {"operator", "/operators/" + eve.ID},
 		{"operator-disable", "/operators/" + eve.ID + "/disable"}, {"operator-remove", "/operators/" + eve.ID + "/remove"},
@@ -124,7 +126,7 @@ func TestEmpty(t *testing.T) {
 		teaches string
 	}{
 		{screen{"empty-overview", "/"}, "Three steps to the first answer"}, {screen{"empty-tenants", "/tenants"}, "Add the first tenant"}, {screen{"empty-connections", "/connections"}, "First add a tenant"},
-		{screen{"empty-expiries", "/expiries"}, "Nothing to forecast yet"}, {screen{"empty-jobs", "/jobs"}, "No job"}, {screen{"empty-notices", "/settings/notices"}, "Nothing was told yet"}, {screen{"empty-webhooks", "/settings/webhooks"}, "Add the first webhook"}, {screen{"empty-incidents", "/incidents"}, "Nothing is wrong that is known here"}, {screen{"empty-connection-new", "/connections/new"}, "First add a tenant"},
+		{screen{"empty-expiries", "/expiries"}, "Nothing to forecast yet"}, {screen{"empty-campaigns", "/campaigns"}, "No campaign yet"}, {screen{"empty-jobs", "/jobs"}, "No job"}, {screen{"empty-notices", "/settings/notices"}, "Nothing was told yet"}, {screen{"empty-webhooks", "/settings/webhooks"}, "Add the first webhook"}, {screen{"empty-incidents", "/incidents"}, "Nothing is wrong that is known here"}, {screen{"empty-connection-new", "/connections/new"}, "First add a tenant"},
 	} {
 		b.look(s.screen)
 		b.sees(s.teaches)
