@@ -15,8 +15,8 @@ type CampaignSettings struct {
 	Deadline      *time.Time `json:"deadline,omitempty"`
 	Remind        bool       `json:"remind" doc:"Reminders go out by themselves"`
 	MailUsernames bool       `json:"mail_usernames" doc:"User names serve as mail addresses where none is known"`
-	RemindDays    []int      `json:"remind_days" nullable:"false" maxItems:"10" doc:"Days after the start on which people are reminded who have not signed in"`
-	RemindBefore  []int      `json:"remind_before" nullable:"false" maxItems:"10" doc:"Days before the deadline on which they are, too"`
+	RemindDays    []int      `json:"remind_days,omitempty" maxItems:"10" doc:"Days after the start on which people are reminded who have not signed in"`
+	RemindBefore  []int      `json:"remind_before,omitempty" maxItems:"10" doc:"Days before the deadline on which they are, too"`
 	Zone          string     `json:"zone,omitempty" maxLength:"60" doc:"Time zone of these days: Europe/Berlin; UTC if left out"`
 }
 
