@@ -24,6 +24,7 @@ import (
 	"gatehouse/internal/backup"
 	"gatehouse/internal/batch"
 	"gatehouse/internal/broker"
+	"gatehouse/internal/campaign"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/consent"
 	"gatehouse/internal/conversion"
@@ -63,6 +64,7 @@ type Config struct {
 	Transfer *transfer.Service
 	Search *search.Service
 	Expiries *expiry.Service
+	Campaigns *campaign.Service
 	Rotations *rotation.Service
 	Registrations *registration.Service
 	Sources *datasource.Service
@@ -170,6 +172,7 @@ func (f *face) mount(mux *http.ServeMux) *huma.OpenAPI {
 	f.dataSources(h)
 	f.tokens(h)
 	f.consents(h)
+	f.campaigns(h)
 	f.audits(h)
 	f.jobs(h)
 	f.house(h)
@@ -204,6 +207,7 @@ var tags = []*huma.Tag{
 	{Name: "Sources", Description: "What a connection reaches: environments, companies, a few records."},
 	{Name: "Tokens", Description: "Access tokens for software, of connections."},
 	{Name: "Consents", Description: "What tenants' administrators consented to."},
+	{Name: "Campaigns", Description: "Everybody consents and signs in again, followed to the last one."},
 	{Name: "Audit", Description: "Who did what."},
 	{Name: "Jobs", Description: "Work in the background."},
 	{Name: "Server", Description: "The server itself."},

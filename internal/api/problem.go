@@ -15,6 +15,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
 	"gatehouse/internal/batch"
+	"gatehouse/internal/campaign"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/consent"
 	"gatehouse/internal/conversion"
@@ -138,6 +139,11 @@ var known = []struct {
 	{batch.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
 	{connection.ErrNoFilter, http.StatusNotFound, client.ProblemNotFound},
 	{batch.ErrEnded, http.StatusConflict, client.ProblemConflict},
+	{campaign.ErrMissing, http.StatusNotFound, client.ProblemNotFound},
+	{campaign.ErrState, http.StatusConflict, client.ProblemConflict},
+	{campaign.ErrConflict, http.StatusConflict, client.ProblemConflict},
+	{campaign.ErrNoMail, http.StatusConflict, client.ProblemConflict},
+	{campaign.ErrOwnTokens, http.StatusConflict, client.ProblemConflict},
 	{jobs.ErrRunning, http.StatusConflict, client.ProblemConflict},
 	{backup.ErrBusy, http.StatusConflict, client.ProblemConflict},
 	{secrets.ErrRotating, http.StatusConflict, client.ProblemConflict},

@@ -100,6 +100,12 @@ var requests = map[string]struct{ query, body string }{
 	"set-schedule": {body: `{"schedule":"every 6h"}`},
 	"set-tenant-schedule": {body: `{"schedule":"every 6h"}`},
 	"set-server-schedule": {body: `{"schedule":"every 6h"}`},
+	"create-campaign": {body: `{"name":"Walk","app":"Walk","reason":"by_hand","remind":false,"mail_usernames":false,"remind_days":[],"remind_before":[]}`},
+	"change-campaign": {body: `{"name":"Walk","version":999,"remind":false,"mail_usernames":false,"remind_days":[],"remind_before":[]}`},
+	"end-campaign": {body: `{"confirm":"no"}`},
+	"add-campaign-people": {body: `{"people":[{"tenant":"{tenant}","username":"more@openharbour.example"}]}`},
+	"remind-campaign": {body: `{"tenant":"{tenant}"}`},
+	"report-sign-ins": {body: `{"sign_ins":[]}`},
 	"import-connections": {body: `{"format":"csv","file":"tenant,name\n","dry_run":true}`},
 	"export-connections": {query: "?tenant={tenant}"},
 	"sign-in-connection": {body: `{}`},
@@ -114,23 +120,25 @@ var requests = map[string]struct{ query, body string }{
 // walk is two tenants with something in each, and who has which role.
 type walk struct {
 	*testenv.Env
-	t                        *testing.T
-	web                      *http.Client
-	tenant                   string // the walk's own
-	connection               string
-	run                      string
-	job                      string
-	incident                 string // of the run
-	somebody                 string // an operator
-	webhook                  string
-	notice                   string
-	delivery                 string
-	assignment               string // a role of a group of the directory
-	key                      string
-	batch                    string
-	filter                   string
-	rotation                 string
+	t *testing.T
+	web *http.Client
+	tenant string // the walk's own
+	connection string
+	run string
+	job string
+	incident string // of the run
+	somebody string // an operator
+	webhook string
+	notice string
+	delivery string
+	assignment string // a role of a group of the directory
+	key string
+	batch string
+	filter string
+	rotation string
 	registration, credential string
+	campaign string
+	person string // of the campaign
 }
 
 func newWalk(t *testing.T, e *testenv.Env) *walk {
@@ -212,13 +220,25 @@ func newWalk(t *testing.T, e *testenv.Env) *walk {
 		t.Fatal(err)
 	}
 	w.batch, w.filter = b.ID, saved.ID
+	again, err := e.CreateCampaign(ctx, client.CampaignRequest{Name: "Of " + added.ID, App: "Walk", Reason: "by_hand"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.AddCampaignPeople(ctx, again.ID, client.CampaignPeople{People: []client.CampaignPersonRow{{Tenant: added.ID, Username: "somebody@openharbour.example"}}}); err != nil {
+		t.Fatal(err)
+	}
+	asked, _, err := e.CampaignPeople(ctx, again.ID, client.CampaignPersonFilter{}, client.Page{})
+	if err != nil || len(asked) != 1 {
+		t.Fatalf("%+v %v", asked, err)
+	}
+	w.campaign, w.person = again.ID, asked[0].ID
 	w.connection, w.run, w.job, w.somebody = c.ID, v.ID, fmt.Sprint(jobs[0].ID), i.Operator.ID
 	return w
 }
 
 // object is the id of what an operation is about.
 func (w *walk) object(op operation) string {
-	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "incidents": w.incident, "jobs": w.job, "operators": w.somebody, "webhooks": w.webhook, "notices": w.notice, "deliveries": w.delivery, "assignments": w.assignment, "keys": w.key, "batches": w.batch, "filters": w.filter, "rotations": w.rotation, "registrations": w.registration, "expiries": "c-" + w.connection} {
+	for prefix, id := range map[string]string{"connections": w.connection, "validations": w.run, "incidents": w.incident, "jobs": w.job, "operators": w.somebody, "webhooks": w.webhook, "notices": w.notice, "deliveries": w.delivery, "assignments": w.assignment, "keys": w.key, "batches": w.batch, "filters": w.filter, "rotations": w.rotation, "registrations": w.registration, "expiries": "c-" + w.connection, "campaigns": w.campaign} {
 		if strings.HasPrefix(op.path, "/api/v1/"+prefix+"/") {
 			return id
 		}
@@ -230,7 +250,7 @@ func (w *walk) object(op operation) string {
 func (w *walk) ask(op operation, token string) (status int, body []byte) {
 	w.t.Helper()
 	r := requests[op.id]
-	path := strings.NewReplacer("{credential}", w.credential, "{id}", w.object(op), "{tenant}", w.tenant).Replace(op.path)
+	path := strings.NewReplacer("{credential}", w.credential, "{id}", w.object(op), "{tenant}", w.tenant, "{person}", w.person).Replace(op.path)
 	return w.send(op, token, path+strings.ReplaceAll(r.query, "{tenant}", w.tenant), strings.ReplaceAll(r.body, "{tenant}", w.tenant))
 }
 
@@ -411,7 +431,8 @@ func walkAll(t *testing.T, e *testenv.Env) {
 // the tenants: the object belongs to none, or to several.
 func ownRules(op operation) bool {
 	return slices.Contains([]string{"invite-operator", "relink-operator", "disable-operator", "enable-operator", "remove-operator", "erase-operator", "set-role", "add-tenant", "detect-tenant", "doctor", "rotate-keys",
-		"replay-failed", "verify-audit", "checkpoint-audit", "export-audit", "make-backup", "count-tags", "export-connections", "import-connections", "save-filter", "remove-filter", "search", "get-schedule", "set-server-schedule", "get-consents"}, op.id) ||
+		"replay-failed", "verify-audit", "checkpoint-audit", "export-audit", "make-backup", "count-tags", "export-connections", "import-connections", "save-filter", "remove-filter", "search", "get-schedule", "set-server-schedule", "get-consents",
+		"create-campaign", "change-campaign", "start-campaign", "pause-campaign", "resume-campaign", "end-campaign"}, op.id) ||
 		strings.HasPrefix(op.path, "/api/v1/registrations") // they belong to the whole server
 }
 

@@ -63,6 +63,8 @@ const (
 	ConnectionUse      Permission = "connection.use" // to be given a token, or go through the proxy
 	ConnectionManage   Permission = "connection.manage"
 
+	CampaignReport Permission = "campaign.report" // to report sign-ins of an app that keeps its own tokens
+
 	PostureView    Permission = "posture.view"
 	PostureRefresh Permission = "posture.refresh"
 
@@ -129,6 +131,7 @@ var least = map[Permission]Role{
 	ConsentManage:    Engineer,
 	ConnectionUse:    Engineer,
 	ConnectionManage: Engineer,
+	CampaignReport:   Engineer,
 	PlanWrite:        Engineer,
 	PlanApprove:      Engineer,
 	PlanApply:        Engineer,

@@ -96,7 +96,7 @@ smallest safe change?`,
 	root.SetErr(env.Stderr)
 	root.SetUsageFunc(usage)
 	root.AddCommand(newExplain(env), newCheck(env), newPosture(env), newPolicies(env), newLab(env), newDemo(env),
-		newServe(env), newSetup(env), newSession(env), newTenant(env), newConnection(env), newRegistration(env), newValidate(env), newIncident(env), newBatch(env), newSchedule(env), newExpiry(env), newConsent(env), newOperator(env), newAudit(env), newJob(env), newNotice(env), newWebhook(env), newKey(env), newKeys(env), newBackup(env), newRestore(env), newDoctor(env),
+		newServe(env), newSetup(env), newSession(env), newTenant(env), newConnection(env), newRegistration(env), newValidate(env), newIncident(env), newBatch(env), newSchedule(env), newExpiry(env), newConsent(env), newCampaign(env), newOperator(env), newAudit(env), newJob(env), newNotice(env), newWebhook(env), newKey(env), newKeys(env), newBackup(env), newRestore(env), newDoctor(env),
 		newOpenAPI(env), newVersion(env))
 	return root
 }

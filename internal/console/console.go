@@ -12,6 +12,7 @@ import (
 	"gatehouse/internal/backup"
 	"gatehouse/internal/batch"
 	"gatehouse/internal/broker"
+	"gatehouse/internal/campaign"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/consent"
 	"gatehouse/internal/conversion"
@@ -47,6 +48,7 @@ type Config struct {
 	Transfer *transfer.Service
 	Search *search.Service
 	Expiries *expiry.Service
+	Campaigns *campaign.Service
 	Rotations *rotation.Service
 	Registrations *registration.Service
 	Sources *datasource.Service
@@ -213,6 +215,18 @@ func (c *console) routes() http.Handler {
 	page("POST /incidents/{id}/acknowledge", c.acknowledge)
 	page("POST /incidents/{id}/comments", c.comment)
 
+	page("GET /campaigns", c.campaigns)
+	page("GET /campaigns/new", c.newCampaign)
+	page("POST /campaigns", c.createCampaign)
+	page("GET /campaigns/{id}", c.campaign)
+	page("GET /campaigns/{id}/export", c.exportCampaign)
+	page("GET /campaigns/{id}/people/add", c.campaignPeople)
+	page("POST /campaigns/{id}/people/add", c.addCampaignPeople)
+	page("POST /campaigns/{id}/people/{person}/link", c.campaignLink)
+	page("POST /campaigns/{id}/people/{person}/remove", c.dropCampaignPerson)
+	page("POST /campaigns/{id}/tenants/{tenant}/links", c.campaignLinks)
+	page("POST /campaigns/{id}/tenants/{tenant}/consent-link", c.campaignConsent)
+	page("POST /campaigns/{id}/{act}", c.campaignAct)
 	page("GET /expiries", c.expiries)
 	page("GET /expiries/{id}", c.expiry)
 	page("GET /expiries/calendar", c.calendarPage)

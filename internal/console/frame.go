@@ -20,6 +20,7 @@ import (
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/batch"
+	"gatehouse/internal/campaign"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/consent"
 	"gatehouse/internal/expiry"
@@ -292,13 +293,13 @@ func explainTrouble(err error) trouble {
 func missing(err error) bool {
 	return errors.Is(err, operator.ErrMissing) || errors.Is(err, jobs.ErrMissing) || sqldb.Missing(err) ||
 		errors.Is(err, tenant.ErrMissing) || errors.Is(err, connection.ErrMissing) || errors.Is(err, validation.ErrMissing) || errors.Is(err, notify.ErrMissing) || errors.Is(err, incident.ErrMissing) ||
-		errors.Is(err, connection.ErrNoFilter) || errors.Is(err, batch.ErrMissing) || errors.Is(err, expiry.ErrMissing) || errors.Is(err, rotation.ErrMissing) || errors.Is(err, registration.ErrMissing) || errors.Is(err, consent.ErrMissing)
+		errors.Is(err, connection.ErrNoFilter) || errors.Is(err, batch.ErrMissing) || errors.Is(err, campaign.ErrMissing) || errors.Is(err, expiry.ErrMissing) || errors.Is(err, rotation.ErrMissing) || errors.Is(err, registration.ErrMissing) || errors.Is(err, consent.ErrMissing)
 }
 
 // plain gives the words of errors that were written for the person.
 func plain(err error) (string, bool) {
 	for _, known := range []error{operator.ErrLastAdministrator, operator.ErrTaken, operator.ErrNoFactor, operator.ErrOnlyFactor, operator.ErrManyFactors, operator.ErrAssigned, operator.ErrManyKeys, tenant.ErrNoReader, tenant.ErrPaused, jobs.ErrFinished, jobs.ErrRunning,
-		notify.ErrConflict, notify.ErrNoMail, notify.ErrOnce, notify.ErrUnderWay, notify.ErrOff, batch.ErrEnded,
+		notify.ErrConflict, notify.ErrNoMail, notify.ErrOnce, notify.ErrUnderWay, notify.ErrOff, batch.ErrEnded, campaign.ErrState, campaign.ErrConflict, campaign.ErrNoMail, campaign.ErrOwnTokens,
 		rotation.ErrOpen, rotation.ErrTooLate, rotation.ErrChanged, consent.ErrNoManifest, consent.ErrNoPartner, connection.ErrNoCertificate} {
 		if errors.Is(err, known) {
 			return known.Error(), true

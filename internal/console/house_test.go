@@ -23,6 +23,7 @@ import (
 	"gatehouse/internal/backup"
 	"gatehouse/internal/batch"
 	"gatehouse/internal/broker"
+	"gatehouse/internal/campaign"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/consent"
 	"gatehouse/internal/console"
@@ -60,37 +61,38 @@ const (
 
 // house is the console in front of all features, its queue at work.
 type house struct {
-	t             testing.TB
-	address       string // of the database; a new SQLite file if empty
-	demo          bool
-	everywhere    bool              // SharePoint and Business Central are reached too
-	register      func(*jobs.Queue) // adds jobs of the test
-	signOn        func(address string) *sso.Provider
-	mail          func(ctx context.Context, tx *sqldb.Tx, to, name string, link secrets.Value, until time.Time) error
-	db            *sqldb.DB
-	server        *httptest.Server
-	lab           *lab.Lab
-	log           *audit.Log
-	operators     *operator.Service
-	tenants       *tenant.Service
-	connections   *connection.Service
-	batches       *batch.Service
-	runs          *validation.Runs
-	notices       *notify.Service
-	letters       *notifytest.MailServer
-	hooks         *notifytest.Receiver
-	sites         *hosts.Service
-	conversions   *conversion.Service
-	incidents     *incident.Service
-	rotations     *rotation.Service
+	t testing.TB
+	address string // of the database; a new SQLite file if empty
+	demo bool
+	everywhere bool // SharePoint and Business Central are reached too
+	register func(*jobs.Queue) // adds jobs of the test
+	signOn func(address string) *sso.Provider
+	mail func(ctx context.Context, tx *sqldb.Tx, to, name string, link secrets.Value, until time.Time) error
+	db *sqldb.DB
+	server *httptest.Server
+	lab *lab.Lab
+	log *audit.Log
+	operators *operator.Service
+	tenants *tenant.Service
+	connections *connection.Service
+	batches *batch.Service
+	runs *validation.Runs
+	notices *notify.Service
+	letters *notifytest.MailServer
+	hooks *notifytest.Receiver
+	sites *hosts.Service
+	conversions *conversion.Service
+	incidents *incident.Service
+	rotations *rotation.Service
 	registrations *registration.Service
-	sources       *datasource.Service
-	expiries      *expiry.Service
-	signIns       *signin.Service
-	earned        []signin.Grant
-	consents      *consent.Service
-	apps          []consent.Registration // app registrations, and what each asks for
-	asks          map[string]consent.Manifest
+	sources *datasource.Service
+	expiries *expiry.Service
+	signIns *signin.Service
+	earned []signin.Grant
+	consents *consent.Service
+	apps []consent.Registration // app registrations, and what each asks for
+	asks map[string]consent.Manifest
+	campaigns *campaign.Service
 }
 
 // in is the house within a part of a test.
@@ -183,11 +185,27 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 		Registration: h.app, Registrations: func(context.Context) ([]consent.Registration, error) { return h.apps, nil },
 		Manifest: func(_ context.Context, id string) (consent.Manifest, error) { return h.asks[id], nil },
 	})
+	h.campaigns = campaign.New(campaign.Config{
+		DB: db, Audit: h.log, Jobs: queue.Queue, Live: hub, Now: time.Now,
+		Registrations: func(context.Context) ([]campaign.Registration, error) {
+			return []campaign.Registration{{ID: campaignApp, Name: "Harbour Reports", ClientID: campaignApp}}, nil
+		},
+		Link: func(_ context.Context, connectionID, _, _, _ string) (secrets.Value, time.Time, error) {
+			return secrets.New(address + "/signin/link/" + connectionID), time.Now().Add(time.Hour), nil
+		},
+		Consent: func(_ context.Context, tenantID, _, _ string) (secrets.Value, time.Time, error) {
+			return secrets.New(address + "/consent/" + tenantID), time.Now().Add(time.Hour), nil
+		},
+		ConsentState: func(context.Context, string, string) (string, error) { return "missing", nil },
+		Mail: func(context.Context, *sqldb.Tx, string, string, string, string, secrets.Value, time.Time) error {
+			return nil
+		},
+	})
 	queue.start()
 	searching := search.New(search.Config{Tenants: h.tenants, Connections: h.connections, Operators: h.operators, Incidents: h.incidents, Audit: h.log})
 	tokens := broker.New(broker.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Pace: governor, Cloud: cloud, Tenants: h.tenants, Connections: h.connections})
 	h.server.Config.Handler = http.NewCrossOriginProtection().Handler(console.New(console.Config{
-		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Hosts: h.sites, Conversions: h.conversions, Incidents: h.incidents, Batches: h.batches, Transfer: transfers, Search: searching, Expiries: h.expiries, Rotations: h.rotations, Registrations: h.registrations, Sources: h.sources, SignIns: h.signIns, Tokens: tokens, Consents: h.consents, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
+		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Hosts: h.sites, Conversions: h.conversions, Incidents: h.incidents, Batches: h.batches, Transfer: transfers, Search: searching, Expiries: h.expiries, Rotations: h.rotations, Registrations: h.registrations, Sources: h.sources, SignIns: h.signIns, Tokens: tokens, Consents: h.consents, Campaigns: h.campaigns, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
 		Doctor: func(context.Context) []client.Finding {
 			return []client.Finding{{Name: "disk", State: "passed", Detail: "12.0 GB free"}, {Name: "clock", State: "failed", Detail: "90 s off Microsoft's", Way: "set the machine's clock"}, {Name: "dns", State: "unknown", Detail: "no answer"}}
 		},

@@ -68,6 +68,7 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 	ends := h.forecast(first)
 	h.consents(first)
 	registered := h.registered(tenants["Open Harbour"])
+	asked := h.asking(first)
 	account, app, off := "/connections/"+shown["Admin tool"].ID, "/connections/"+made.ID, "/tenants/"+tenants["Azure Quay"].ID
 	return h, cookie, append([]screen{
 		{"overview", "/"}, {"tenants", "/tenants"}, {"tenants-none-fit", "/tenants?search=zzz"}, {"tenant-new", "/tenants/new"}, {"tenant", "/tenants/" + first.ID}, {"tenant-without-rules", off},
@@ -79,6 +80,7 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 		{"connections-filtered", "/connections?tag=finance"}, {"batches", "/batches"}, {"batch", "/batches/" + swept}, {"import", "/connections/import"}, {"schedule", "/settings/schedule"}, {"search", "/search"},
 		{"expiries", "/expiries"}, {"expiries-none-fit", "/expiries?search=zzz"}, {"expiry", "/expiries/" + ends.secret}, {"expiry-reader", "/expiries/r-" + first.ID}, {"expiry-unknown", "/expiries?within=unknown"},
 		{"consent-changes", "/tenants/" + first.ID + "/consent-changes"}, {"expiry-calendar", "/expiries/calendar"}, {"rotation", "/rotations/" + ends.rotation},
+		{"campaigns", "/campaigns"}, {"campaign-new", "/campaigns/new"}, {"campaign", asked.running}, {"campaign-draft", asked.draft}, {"campaign-people", asked.running + "/people/add"},
 		{"jobs", "/jobs"}, {"audit", "/audit"}, {"operators", "/operators"}, {"operator-new", "/operators/new"}, {"operator", "/operators/" + eve.ID},
 		{"operator-disable", "/operators/" + eve.ID + "/disable"}, {"operator-remove", "/operators/" + eve.ID + "/remove"},
 		{"operators-directory", "/operators/directory"}, {"assignment-new", "/operators/directory/new?directory=" + first.DirectoryID}, {"assignment-found", "/operators/directory/new?search=Con&directory=" + first.DirectoryID},
@@ -126,7 +128,7 @@ func TestEmpty(t *testing.T) {
 		teaches string
 	}{
 		{screen{"empty-overview", "/"}, "Three steps to the first answer"}, {screen{"empty-tenants", "/tenants"}, "Add the first tenant"}, {screen{"empty-connections", "/connections"}, "First add a tenant"},
-		{screen{"empty-expiries", "/expiries"}, "Nothing to forecast yet"}, {screen{"empty-jobs", "/jobs"}, "No job"}, {screen{"empty-registrations", "/registrations"}, "Add the first app registration"}, {screen{"empty-notices", "/settings/notices"}, "Nothing was told yet"}, {screen{"empty-webhooks", "/settings/webhooks"}, "Add the first webhook"}, {screen{"empty-incidents", "/incidents"}, "Nothing is wrong that is known here"}, {screen{"empty-connection-new", "/connections/new"}, "First add a tenant"},
+		{screen{"empty-expiries", "/expiries"}, "Nothing to forecast yet"}, {screen{"empty-campaigns", "/campaigns"}, "No campaign yet"}, {screen{"empty-jobs", "/jobs"}, "No job"}, {screen{"empty-registrations", "/registrations"}, "Add the first app registration"}, {screen{"empty-notices", "/settings/notices"}, "Nothing was told yet"}, {screen{"empty-webhooks", "/settings/webhooks"}, "Add the first webhook"}, {screen{"empty-incidents", "/incidents"}, "Nothing is wrong that is known here"}, {screen{"empty-connection-new", "/connections/new"}, "First add a tenant"},
 	} {
 		b.look(s.screen)
 		b.sees(s.teaches)

@@ -43,6 +43,10 @@ const (
 	Parked          = "connection.parked"
 	WebhookDisabled = "webhook.disabled"
 
+	CampaignProposed = "campaign.proposed"
+	CampaignProgress = "campaign.progress"
+	CampaignDone     = "campaign.done"
+
 	Test       = "test"       // asked for by a person, to one channel
 	Invitation = "invitation" // to a new operator
 )
@@ -62,6 +66,9 @@ var Kinds = []Kind{
 	{IncidentEnded, "An incident ends", true, audit.IncidentView},
 	{ExpiryDue, "A credential or key is about to end", true, audit.ConnectionView},
 	{Parked, "A connection is parked: its password was refused", false, audit.ConnectionView},
+	{CampaignProposed, "An app registration changed, and a campaign is proposed", true, audit.ConnectionView},
+	{CampaignProgress, "Half of a campaign's people have signed in, or nine tenths", false, audit.ConnectionView},
+	{CampaignDone, "The last one of a campaign has signed in", true, audit.ConnectionView},
 	{WebhookDisabled, "A webhook is switched off, as it failed for days", true, audit.NotifyView},
 }
 

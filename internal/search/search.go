@@ -251,6 +251,7 @@ var pages = []struct {
 	{"Import connections", "/connections/import", "import upload csv json spreadsheet", audit.ConnectionManage},
 	{"Batches", "/batches", "batches sweep bulk progress", audit.ConnectionView},
 	{"Incidents", "/incidents", "incidents outages causes what is wrong", audit.IncidentView},
+	{"Campaigns", "/campaigns", "campaigns re-authentication sign in again consent reminders", audit.ConnectionView},
 	{"Expiries", "/expiries", "expiries expiring certificates secrets calendar forecast", audit.ConnectionView},
 	{"Notices", "/settings/notices", "notices mail webhooks deliveries", audit.NotifyView},
 	{"Webhooks", "/settings/webhooks", "webhooks notices receivers", audit.NotifyView},

@@ -34,6 +34,8 @@ func (s *Server) registerChores() {
 	s.expiries.Repeat()
 	s.tokens.Repeat(s.queue)
 	s.consents.Repeat()
+	s.campaigns.Repeat()
+	s.retain("campaign", s.c.Retention.Incidents, s.campaigns.Forget)
 	jobs.Every(s.queue, 24*time.Hour, jobs.Kind[jobs.Tick]{Name: "audit_checkpoint", Work: s.checkpoint})
 	s.registerNotices()
 	jobs.Every(s.queue, time.Minute, jobs.Kind[jobs.Tick]{Name: "schedule", Attempts: 1, Work: s.keepSchedules})

@@ -19,6 +19,7 @@ import (
 	"gatehouse/internal/backup"
 	"gatehouse/internal/batch"
 	"gatehouse/internal/broker"
+	"gatehouse/internal/campaign"
 	"gatehouse/internal/config"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/consent"
@@ -78,25 +79,26 @@ type Server struct {
 	hub      *live.Hub
 	operator *operator.Service
 
-	tenants       *tenant.Service
-	connections   *connection.Service
-	runs          *validation.Runs
-	backups       *backup.Service
-	metrics       *metrics
-	notices       *notify.Service
-	sites         *hosts.Service
-	conversions   *conversion.Service
-	incidents     *incident.Service
-	batches       *batch.Service
-	transfer      *transfer.Service
-	search        *search.Service
-	rotations     *rotation.Service
+	tenants *tenant.Service
+	connections *connection.Service
+	runs *validation.Runs
+	backups *backup.Service
+	metrics *metrics
+	notices *notify.Service
+	sites *hosts.Service
+	conversions *conversion.Service
+	incidents *incident.Service
+	batches *batch.Service
+	transfer *transfer.Service
+	search *search.Service
+	rotations *rotation.Service
 	registrations *registration.Service
-	sources       *datasource.Service
-	tokens        *broker.Service
-	expiries      *expiry.Service
-	signIns       *signin.Service
-	consents      *consent.Service
+	sources *datasource.Service
+	tokens *broker.Service
+	expiries *expiry.Service
+	signIns *signin.Service
+	consents *consent.Service
+	campaigns *campaign.Service
 
 	authority *authority // of tls.mode self
 	listener  net.Listener
@@ -227,6 +229,8 @@ func (s *Server) buildFeatures() (err error) {
 	s.operator.OnErase(s.tokens.Erase)
 	s.consents = s.newConsents(governor)
 	s.operator.OnErase(s.consents.Erase)
+	s.campaigns = campaign.New(campaign.Config{DB: s.db, Audit: s.audit, Jobs: s.queue, Live: s.hub, Tell: s.tellCampaign})
+	s.operator.OnErase(s.campaigns.Erase)
 	s.registerChores()
 	return nil
 }
