@@ -29,7 +29,7 @@ type WebhookRequest struct {
 	TenantID string   `json:"tenant_id,omitempty" maxLength:"64" doc:"Left out for the whole server"`
 	Name     string   `json:"name" maxLength:"200"`
 	URL      string   `json:"url" maxLength:"2000"`
-	Kinds    []string `json:"kinds" nullable:"false" maxItems:"20" enum:"incident.opened,incident.ended,expiry.due,connection.parked,campaign.proposed,campaign.progress,campaign.done,webhook.disabled"`
+	Kinds    []string `json:"kinds" nullable:"false" maxItems:"20" enum:"incident.opened,incident.ended,expiry.due,connection.parked,campaign.proposed,campaign.progress,campaign.done,sign_in.needed,sign_in.ends,consent.changed,webhook.disabled"`
 	Tenants  []string `json:"tenants,omitempty" maxItems:"1000" doc:"Of one for the whole server: empty for all"`
 	Disabled bool     `json:"disabled,omitempty" doc:"It is sent nothing yet"`
 }
@@ -38,7 +38,7 @@ type WebhookRequest struct {
 type WebhookChange struct {
 	Name    string   `json:"name" maxLength:"200"`
 	URL     string   `json:"url,omitempty" maxLength:"2000" doc:"Left out to keep the one that is there"`
-	Kinds   []string `json:"kinds" nullable:"false" maxItems:"20" enum:"incident.opened,incident.ended,expiry.due,connection.parked,campaign.proposed,campaign.progress,campaign.done,webhook.disabled"`
+	Kinds   []string `json:"kinds" nullable:"false" maxItems:"20" enum:"incident.opened,incident.ended,expiry.due,connection.parked,campaign.proposed,campaign.progress,campaign.done,sign_in.needed,sign_in.ends,consent.changed,webhook.disabled"`
 	Tenants []string `json:"tenants,omitempty" maxItems:"1000"`
 	Enabled bool     `json:"enabled"`
 	Version int64    `json:"version"`
@@ -106,7 +106,7 @@ type NoticeWish struct {
 
 // NoticeWishRequest chooses what an operator hears by mail.
 type NoticeWishRequest struct {
-	Kinds   []string `json:"kinds" nullable:"false" maxItems:"20" enum:"incident.opened,incident.ended,expiry.due,connection.parked,campaign.proposed,campaign.progress,campaign.done,webhook.disabled"`
+	Kinds   []string `json:"kinds" nullable:"false" maxItems:"20" enum:"incident.opened,incident.ended,expiry.due,connection.parked,campaign.proposed,campaign.progress,campaign.done,sign_in.needed,sign_in.ends,consent.changed,webhook.disabled"`
 	Tenants []string `json:"tenants,omitempty" maxItems:"1000" doc:"Empty for all that they may see"`
 }
 

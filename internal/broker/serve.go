@@ -236,3 +236,24 @@ func (s *Service) kept(t login.Token, uri, claims string) *kept {
 	life := t.Expires.Sub(now)
 	return &kept{token: t, resource: uri, claims: digest(claims), gotAt: now, refreshAt: now.Add(time.Duration((earliest + (latest-earliest)*rand.Float64()) * float64(life))), checked: time.Now()}
 }
+
+// ServeAt gives a token for an API by its URI, whatever the connection's services
+// are, to features that have authorised on the connection and chose the API
+// themselves.
+func (s *Service) ServeAt(ctx context.Context, connectionID, uri string) (login.Token, error) {
+	k, _, err := s.obtain(ctx, connectionID, uri, "", false)
+	if err != nil {
+		return login.Token{}, err
+	}
+	return k.token, nil
+}
+
+// Fresh is [Service.ServeAt] with a token that the service gave out right now: it
+// says what is granted by now.
+func (s *Service) Fresh(ctx context.Context, connectionID, uri string) (login.Token, error) {
+	k, _, err := s.obtain(ctx, connectionID, uri, "", true)
+	if err != nil {
+		return login.Token{}, err
+	}
+	return k.token, nil
+}

@@ -109,7 +109,7 @@ with. It is told this once. An address that holds a key belongs into a file
 	flags := cmd.Flags()
 	flags.StringVar(&request.URL, "url", "", "address that takes the webhooks")
 	flags.StringVar(&file, "url-file", "", "file with the address")
-	flags.StringArrayVar(&request.Kinds, "kind", nil, "tell of this kind (repeatable): incident.opened, incident.ended, expiry.due, connection.parked, campaign.proposed, campaign.progress, campaign.done, webhook.disabled")
+	flags.StringArrayVar(&request.Kinds, "kind", nil, "tell of this kind (repeatable): incident.opened, incident.ended, expiry.due, connection.parked, campaign.proposed, campaign.progress, campaign.done, sign_in.needed, sign_in.ends, consent.changed, webhook.disabled")
 	flags.StringVar(&place, "tenant", "", "make it one of this tenant; left out, of the whole server")
 	flags.StringArrayVar(&request.Tenants, "only", nil, "of one for the whole server: only this tenant (repeatable)")
 	flags.BoolVar(&request.Disabled, "off", false, "send it nothing yet")

@@ -18,8 +18,9 @@ type asked struct{ running, draft string }
 // asking makes a campaign that runs, with people in each state, and a draft.
 func (h *house) asking(t tenant.Tenant) asked {
 	h.t.Helper()
+	h.harbourApp = h.publicApp("Harbour Reports", campaignApp).ID
 	begin := func(name string) campaign.Campaign {
-		c, err := h.campaigns.Create(h.boss(), campaign.Request{Name: name, RegistrationID: campaignApp, Reason: campaign.NewClientID, Old: "00000000-0000-4000-8000-0000000000cb", Settings: campaign.Defaults()})
+		c, err := h.campaigns.Create(h.boss(), campaign.Request{Name: name, RegistrationID: h.harbourApp, Reason: campaign.NewClientID, Old: "00000000-0000-4000-8000-0000000000cb", Settings: campaign.Defaults()})
 		must(h.t, c, err)
 		rows := []campaign.Row{{Line: 2, Tenant: t.ID, Username: "mira@openharbour.example", Name: "Mira"}, {Line: 3, Tenant: t.ID, Username: "noor@openharbour.example"}, {Line: 4, Tenant: t.ID, Username: "otto@openharbour.example"}}
 		a, err := h.campaigns.Add(h.boss(), c.ID, rows, campaign.Faults{})
@@ -45,10 +46,11 @@ func TestCampaignPages(t *testing.T) {
 	h := newHouse(t)
 	v := h.visitor(h.administrator())
 	at := h.add("Open Harbour")
+	h.harbourApp = h.publicApp("Harbour Reports", campaignApp).ID
 	v.get("/campaigns/new").has(t, "Harbour Reports", "3, 7, 14")
-	v.post("/campaigns", url.Values{"registration": {campaignApp}, "reason": {"client_id"}, "zone": {"Nowhere/At all"}, "remind_days": {"soon"}}).has(t, "Name is missing", "Time zone is", "holds &#34;soon&#34;")
+	v.post("/campaigns", url.Values{"registration": {h.harbourApp}, "reason": {"client_id"}, "zone": {"Nowhere/At all"}, "remind_days": {"soon"}}).has(t, "Name is missing", "Time zone is", "holds &#34;soon&#34;")
 	v.post("/campaigns", url.Values{"name": {"Autumn"}, "reason": {"by_hand"}, "zone": {"UTC"}}).has(t, "choose one of the app registrations")
-	made := v.post("/campaigns", url.Values{"name": {"Autumn"}, "registration": {campaignApp}, "reason": {"client_id"}, "old": {"00000000-0000-4000-8000-0000000000cb"}, "zone": {"Europe/Berlin"}, "deadline": {"2099-12-31"}, "remind": {"yes"}, "remind_days": {"3, 7"}})
+	made := v.post("/campaigns", url.Values{"name": {"Autumn"}, "registration": {h.harbourApp}, "reason": {"client_id"}, "old": {"00000000-0000-4000-8000-0000000000cb"}, "zone": {"Europe/Berlin"}, "deadline": {"2099-12-31"}, "remind": {"yes"}, "remind_days": {"3, 7"}})
 	made.has(t, "It reaches nobody yet", "No connection is changed", "Please sign in to Harbour Reports again", "Discard the draft")
 	people := made.Path + "/people/add"
 	v.post(people, url.Values{"typed": {"tenant,username\nnowhere,x\n"}}).has(t, "1 fault to correct", "is no user name")
@@ -58,7 +60,7 @@ func TestCampaignPages(t *testing.T) {
 	v.post(people, url.Values{"typed": {file}, "apply": {"yes"}}).has(t, "The people were added", "It reaches 2 people of 1 tenant")
 	v.post(made.Path+"/start", nil).has(t, "The campaign runs", "2 people still to sign in", "Leave the old app in place")
 	id := strings.TrimPrefix(made.Path, "/campaigns/")
-	v.post(made.Path+"/tenants/"+at.ID+"/consent-link", nil).has(t, "/consent/"+at.ID, "Shown once, for an administrator of the tenant")
+	v.post(made.Path+"/tenants/"+at.ID+"/consent-link", nil).has(t, h.server.URL+"/consent/", "Shown once, for an administrator of the tenant")
 	v.get(made.Path).has(t, "Asked for", "2 people still to sign in; in 1 tenant the administrator has to consent first")
 	v.post(made.Path+"/tenants/"+at.ID+"/links", nil).has(t, "Nobody of this tenant needs a link")
 	v.post(made.Path+"/remind", nil).has(t, "2 wait for the administrator of their tenant")

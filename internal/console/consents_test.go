@@ -1,13 +1,13 @@
 package console_test
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 
 	"gatehouse/internal/consent"
+	"gatehouse/internal/registration"
 	"gatehouse/internal/tenant"
 )
 
@@ -23,16 +23,6 @@ const mill = `{"tenants":[
     "granted":{"graph":["Policy.Read.All","AuditLog.Read.All","UserAuthenticationMethod.Read.All","User.Read.All","GroupMember.Read.All","RoleManagement.Read.Directory","Application.Read.All","Organization.Read.All","DelegatedPermissionGrant.Read.All"]}},
    {"name":"Lab administration","purpose":"admin","secret":true,"granted":{"graph":["Application.ReadWrite.All"]}}]}]}`
 
-// app is a registration of the house.
-func (h *house) app(_ context.Context, id string) (consent.Registration, error) {
-	for _, a := range h.apps {
-		if a.ID == id {
-			return a, nil
-		}
-	}
-	return consent.Registration{}, consent.ErrMissing
-}
-
 // mill adds the vendor and its customer to the lab, and the vendor's registration
 // here.
 func (h *house) mill() tenant.Tenant {
@@ -40,13 +30,11 @@ func (h *house) mill() tenant.Tenant {
 	if _, err := h.lab.AddTenants(strings.NewReader(strings.Replace(mill, "REPLY", h.server.URL+consent.CallbackPath, 1))); err != nil {
 		h.t.Fatal(err)
 	}
-	yes := true
-	h.apps = []consent.Registration{{ID: "mill-link", Name: "Mill Link", ClientID: h.at("Maker Mill").App("Mill Link").ClientID, Publisher: "Maker Mill", Verified: &yes}}
-	h.asks = map[string]consent.Manifest{"mill-link": {Version: 1, Permissions: []consent.Permission{
-		{Resource: consent.GraphID, ResourceName: "Microsoft Graph", Name: "User.Read", Kind: consent.Delegated, Why: "to show who is signed in"},
-		{Resource: consent.GraphID, ResourceName: "Microsoft Graph", Name: "offline_access", Kind: consent.Delegated},
-		{Resource: "00000003-0000-0ff1-ce00-000000000000", ResourceName: "SharePoint", Name: "AllSites.Read", Kind: consent.Delegated, Why: "to read the price list"},
-	}}}
+	g, err := h.registrations.Create(h.boss(), registration.CreateRequest{
+		Kind: registration.Public, Details: registration.Details{Name: "Mill Link", Clients: map[string]string{"lab": h.at("Maker Mill").App("Mill Link").ClientID}, Publisher: registration.PublisherVerified, PublisherName: "Maker Mill"},
+		Permissions: append(registration.SignInPermissions(), registration.Permission{Resource: "graph", Name: "User.Read", Kind: consent.Delegated, Why: "to show who is signed in"}, registration.Permission{Resource: "sharepoint", Name: "AllSites.Read", Kind: consent.Delegated, Why: "to read the price list"}),
+	})
+	h.millApp = must(h.t, g, err).ID
 	at := h.add("Client Creek")
 	return at
 }
@@ -80,7 +68,7 @@ func TestConsentStory(t *testing.T) {
 	b.look(screen{"consent-administrator", path})
 	b.size(1280, 900)
 	b.open(path)
-	for _, text := range []string{"Approve Mill Link for Client Creek", "Our price list reads your SharePoint sites.", "to read the price list", h.apps[0].ClientID, "verified by Microsoft", "Cloud Application Administrator", "AADSTS90099", "Enterprise apps", "Waiting for your approval"} {
+	for _, text := range []string{"Approve Mill Link for Client Creek", "Our price list reads your SharePoint sites.", "to read the price list", h.at("Maker Mill").App("Mill Link").ClientID, "verified by Microsoft", "Cloud Application Administrator", "AADSTS90099", "Enterprise apps", "Waiting for your approval"} {
 		b.sees(text)
 	}
 	b.press("Go to Microsoft to approve")
@@ -97,11 +85,11 @@ func TestConsentStory(t *testing.T) {
 		return evaluate[bool](b, `document.body.innerText.includes("Everything that is asked is granted")`)
 	})
 	b.look(screen{"consent-granted", path})
-	operator.look(screen{"consent", "/tenants/" + at.ID + "/consents/mill-link"})
+	operator.look(screen{"consent", "/tenants/" + at.ID + "/consents/" + h.millApp})
 	operator.look(screen{"consents", "/consents"})
 	operator.look(screen{"tenant-consents", "/tenants/" + at.ID})
 	operator.size(1280, 900)
-	operator.open("/tenants/" + at.ID + "/consents/mill-link")
+	operator.open("/tenants/" + at.ID + "/consents/" + h.millApp)
 	operator.sees("Everything that Mill Link asks for is granted.")
 	operator.press("Withdraw")
 	operator.sees("does not open any more")
@@ -119,17 +107,17 @@ func TestConsentPages(t *testing.T) {
 	h := newHouse(t)
 	at := h.mill()
 	boss := h.visitor(h.administrator())
-	made := boss.post("/tenants/"+at.ID+"/consents/mill-link", url.Values{"why": {"For the price list"}, "days": {"7"}})
+	made := boss.post("/tenants/"+at.ID+"/consents/"+h.millApp, url.Values{"why": {"For the price list"}, "days": {"7"}})
 	made.has(t, "Send this address")
 	_, rest, _ := strings.Cut(made.Text, h.server.URL+"/consent/")
 	token := rest[:43]
 	if made.Header.Get("Cache-Control") != "no-store" {
 		t.Error("the page with the address may be kept")
 	}
-	if again := boss.get("/tenants/" + at.ID + "/consents/mill-link"); strings.Contains(again.Text, token) {
+	if again := boss.get("/tenants/" + at.ID + "/consents/" + h.millApp); strings.Contains(again.Text, token) {
 		t.Error("the address is shown again")
 	}
-	boss.post("/tenants/"+at.ID+"/consents/mill-link", url.Values{"why": {strings.Repeat("x", 501)}}).has(t, "too long")
+	boss.post("/tenants/"+at.ID+"/consents/"+h.millApp, url.Values{"why": {strings.Repeat("x", 501)}}).has(t, "too long")
 
 	out := h.visitor()
 	page := out.get("/consent/" + token)
@@ -162,7 +150,7 @@ func TestConsentPages(t *testing.T) {
 	out.post("/consent/"+token+"/look", nil).has(t, "Approve Mill Link")
 	boss.get("/consents?state=granted").has(t, "No consent fits")
 	boss.get("/consents").has(t, "Mill Link", "Client Creek")
-	for _, path := range []string{"/tenants/" + at.ID + "/consents/nothing", "/tenants/none/consents/mill-link", "/consent/" + strings.Repeat("a", 43), "/consents/customers"} {
+	for _, path := range []string{"/tenants/" + at.ID + "/consents/nothing", "/tenants/none/consents/" + h.millApp, "/consent/" + strings.Repeat("a", 43), "/consents/customers"} {
 		if p := boss.get(path); p.Status != http.StatusNotFound {
 			t.Errorf("%s: %d", path, p.Status)
 		}

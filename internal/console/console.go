@@ -36,30 +36,30 @@ import (
 
 // Config is what the console needs.
 type Config struct {
-	DB *sqldb.DB // for what is done to jobs
-	Tenants *tenant.Service
-	Connections *connection.Service
-	Runs *validation.Runs
-	Notices *notify.Service
-	Hosts *hosts.Service
-	Conversions *conversion.Service
-	Incidents *incident.Service
-	Batches *batch.Service
-	Transfer *transfer.Service
-	Search *search.Service
-	Expiries *expiry.Service
-	Campaigns *campaign.Service
-	Rotations *rotation.Service
+	DB            *sqldb.DB // for what is done to jobs
+	Tenants       *tenant.Service
+	Connections   *connection.Service
+	Runs          *validation.Runs
+	Notices       *notify.Service
+	Hosts         *hosts.Service
+	Conversions   *conversion.Service
+	Incidents     *incident.Service
+	Batches       *batch.Service
+	Transfer      *transfer.Service
+	Search        *search.Service
+	Expiries      *expiry.Service
+	Campaigns     *campaign.Service
+	Rotations     *rotation.Service
 	Registrations *registration.Service
-	Sources *datasource.Service
-	SignIns *signin.Service
-	Tokens *broker.Service
-	Consents *consent.Service
-	Operators *operator.Service
-	Audit *audit.Log
-	Jobs *jobs.Queue
-	Hub *live.Hub
-	Backups *backup.Service
+	Sources       *datasource.Service
+	SignIns       *signin.Service
+	Tokens        *broker.Service
+	Consents      *consent.Service
+	Operators     *operator.Service
+	Audit         *audit.Log
+	Jobs          *jobs.Queue
+	Hub           *live.Hub
+	Backups       *backup.Service
 	// Doctor looks after the machine.
 	Doctor  func(ctx context.Context) []client.Finding
 	Version string

@@ -11,7 +11,7 @@ import (
 
 // consents gives the reader of a tenant that was forecast a further permission,
 // and has the tenant read again.
-func (h *house) consents(at tenant.Tenant) {
+func (h *house) drifted(at tenant.Tenant) {
 	h.t.Helper()
 	admin := h.administration(at.Name)
 	var reader, graph struct {
@@ -50,7 +50,7 @@ func TestConsentChanges(t *testing.T) {
 	if shown := v.get("/tenants/" + at.ID); strings.Contains(shown.Text, "Changed consents") {
 		t.Error("changes are shown where there are none")
 	}
-	h.consents(at)
+	h.drifted(at)
 	v.get(page).has(t, "Permissions of apps came or went", "tenant's administrator", "Appeared", "User.ReadWrite.All", "Microsoft Graph, of the app itself", "Between two readings")
 	v.get("/tenants/"+at.ID).has(t, "Changed consents", "User.ReadWrite.All of Gatehouse reader", page)
 	if got := h.member(audit.Viewer, other.ID).get(page); got.Status != http.StatusNotFound && got.Status != http.StatusForbidden {

@@ -19,6 +19,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"gatehouse/client"
+	"gatehouse/internal/access"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
 	"gatehouse/internal/batch"
@@ -61,38 +62,39 @@ const (
 
 // house is the console in front of all features, its queue at work.
 type house struct {
-	t testing.TB
-	address string // of the database; a new SQLite file if empty
-	demo bool
-	everywhere bool // SharePoint and Business Central are reached too
-	register func(*jobs.Queue) // adds jobs of the test
-	signOn func(address string) *sso.Provider
-	mail func(ctx context.Context, tx *sqldb.Tx, to, name string, link secrets.Value, until time.Time) error
-	db *sqldb.DB
-	server *httptest.Server
-	lab *lab.Lab
-	log *audit.Log
-	operators *operator.Service
-	tenants *tenant.Service
-	connections *connection.Service
-	batches *batch.Service
-	runs *validation.Runs
-	notices *notify.Service
-	letters *notifytest.MailServer
-	hooks *notifytest.Receiver
-	sites *hosts.Service
-	conversions *conversion.Service
-	incidents *incident.Service
-	rotations *rotation.Service
+	t             testing.TB
+	address       string // of the database; a new SQLite file if empty
+	demo          bool
+	everywhere    bool              // SharePoint and Business Central are reached too
+	register      func(*jobs.Queue) // adds jobs of the test
+	signOn        func(address string) *sso.Provider
+	mail          func(ctx context.Context, tx *sqldb.Tx, to, name string, link secrets.Value, until time.Time) error
+	db            *sqldb.DB
+	server        *httptest.Server
+	lab           *lab.Lab
+	log           *audit.Log
+	operators     *operator.Service
+	tenants       *tenant.Service
+	connections   *connection.Service
+	batches       *batch.Service
+	runs          *validation.Runs
+	notices       *notify.Service
+	letters       *notifytest.MailServer
+	hooks         *notifytest.Receiver
+	sites         *hosts.Service
+	conversions   *conversion.Service
+	incidents     *incident.Service
+	rotations     *rotation.Service
 	registrations *registration.Service
-	sources *datasource.Service
-	expiries *expiry.Service
-	signIns *signin.Service
-	earned []signin.Grant
-	consents *consent.Service
-	apps []consent.Registration // app registrations, and what each asks for
-	asks map[string]consent.Manifest
-	campaigns *campaign.Service
+	sources       *datasource.Service
+	expiries      *expiry.Service
+	signIns       *signin.Service
+	tokens        *broker.Service
+	quayApp       string // registration of the tests of signing in
+	millApp       string // of those of consent
+	harbourApp    string // of those of campaigns
+	consents      *consent.Service
+	campaigns     *campaign.Service
 }
 
 // in is the house within a part of a test.
@@ -123,7 +125,7 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	}
 	h.log = audit.New(audit.Config{DB: db})
 	var columns []secrets.Column
-	for _, of := range [][]secrets.Column{operator.Columns, tenant.Columns, connection.Columns, notify.Columns, rotation.Columns, registration.Columns, signin.Columns, broker.Columns} {
+	for _, of := range [][]secrets.Column{operator.Columns, tenant.Columns, connection.Columns, notify.Columns, rotation.Columns, access.Columns()} {
 		columns = append(columns, of...)
 	}
 	keys, err := secrets.OpenKeyring(t.Context(), secrets.Config{DB: db, Wrapper: secrets.NewFileKey(filepath.Join(t.TempDir(), "master.key")), Audit: h.log, Columns: columns})
@@ -145,10 +147,11 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 		t.Fatal(err)
 	}
 	h.sites = hosts.New(hosts.Config{DB: db, Audit: h.log, Live: hub, Tenants: h.tenants, Pace: governor, Cloud: cloud})
-	h.registrations = registration.New(registration.Config{DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud, Tenants: h.tenants, PublicURL: "https://gatehouse.example"})
+	h.server = httptest.NewUnstartedServer(nil)
+	address := "http://" + strings.Replace(h.server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
+	h.registrations = registration.New(registration.Config{DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud, Tenants: h.tenants, PublicURL: address})
 	h.connections = connection.New(connection.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Tenants: h.tenants, AdminURL: h.sites.CheckAdmin, Registration: h.registrations.Suits})
 	h.runs = validation.NewRuns(validation.RunsConfig{DB: db, Audit: h.log, Connections: h.connections, Tenants: h.tenants, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud, KnownHost: h.sites.Known, FoundHosts: h.sites.Learn})
-	h.sources = datasource.New(datasource.Config{DB: db, Audit: h.log, Connections: h.connections, Tenants: h.tenants, Cloud: cloud, Pace: governor, KnownHost: h.sites.Known})
 	h.conversions = conversion.New(conversion.Config{DB: db, Audit: h.log, Live: hub, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Cloud: cloud})
 	h.incidents = incident.New(incident.Config{DB: db, Audit: h.log, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Live: hub, Pace: governor, Cloud: cloud})
 	h.batches = batch.New(batch.Config{DB: db, Audit: h.log, Connections: h.connections, Runs: h.runs, Jobs: queue.Queue, Live: hub})
@@ -160,8 +163,6 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 			return h.operators.ActingFor(ctx, id, address, only...)
 		},
 	})
-	h.server = httptest.NewUnstartedServer(nil)
-	address := "http://" + strings.Replace(h.server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
 	var directory *sso.Provider
 	if h.signOn != nil {
 		directory = h.signOn(address)
@@ -170,42 +171,21 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.signIns = signin.New(signin.Config{
-		DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud, Tenants: h.tenants, Connections: h.connections, PublicURL: address, ActingFor: h.operators.ActingFor,
-		App: h.signInApp, Registration: h.registration, Registrations: h.registrations, Earned: h.keep, Forget: h.forget,
-	})
 	h.letters, h.hooks = notifytest.Mail(t, notifytest.Behaviour{}), notifytest.Receive(t, "127.0.0.1")
 	h.notices = notify.New(notify.Config{
 		DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Operators: h.operators, PublicURL: address,
 		Mail:    notify.Mail{Server: h.letters.Address, From: "gatehouse@gatehouse.example", Roots: notifytest.Roots(t)},
 		Outside: notify.Outside{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Roots: notifytest.Roots(t)},
 	})
-	h.consents = consent.New(consent.Config{
-		DB: db, Audit: h.log, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud, Tenants: h.tenants, Batches: h.batches, PublicURL: address,
-		Registration: h.app, Registrations: func(context.Context) ([]consent.Registration, error) { return h.apps, nil },
-		Manifest: func(_ context.Context, id string) (consent.Manifest, error) { return h.asks[id], nil },
+	joined := access.New(access.Config{
+		DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud, Tenants: h.tenants, Registrations: h.registrations, Connections: h.connections, Runs: h.runs, Batches: h.batches,
+		PublicURL: address, KnownHost: h.sites.Known, ActingFor: h.operators.ActingFor, Letter: h.notices.Write,
 	})
-	h.campaigns = campaign.New(campaign.Config{
-		DB: db, Audit: h.log, Jobs: queue.Queue, Live: hub, Now: time.Now,
-		Registrations: func(context.Context) ([]campaign.Registration, error) {
-			return []campaign.Registration{{ID: campaignApp, Name: "Harbour Reports", ClientID: campaignApp}}, nil
-		},
-		Link: func(_ context.Context, connectionID, _, _, _ string) (secrets.Value, time.Time, error) {
-			return secrets.New(address + "/signin/link/" + connectionID), time.Now().Add(time.Hour), nil
-		},
-		Consent: func(_ context.Context, tenantID, _, _ string) (secrets.Value, time.Time, error) {
-			return secrets.New(address + "/consent/" + tenantID), time.Now().Add(time.Hour), nil
-		},
-		ConsentState: func(context.Context, string, string) (string, error) { return "missing", nil },
-		Mail: func(context.Context, *sqldb.Tx, string, string, string, string, secrets.Value, time.Time) error {
-			return nil
-		},
-	})
+	h.sources, h.signIns, h.tokens, h.consents, h.campaigns = joined.Sources, joined.SignIns, joined.Tokens, joined.Consents, joined.Campaigns
 	queue.start()
 	searching := search.New(search.Config{Tenants: h.tenants, Connections: h.connections, Operators: h.operators, Incidents: h.incidents, Audit: h.log})
-	tokens := broker.New(broker.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Pace: governor, Cloud: cloud, Tenants: h.tenants, Connections: h.connections})
 	h.server.Config.Handler = http.NewCrossOriginProtection().Handler(console.New(console.Config{
-		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Hosts: h.sites, Conversions: h.conversions, Incidents: h.incidents, Batches: h.batches, Transfer: transfers, Search: searching, Expiries: h.expiries, Rotations: h.rotations, Registrations: h.registrations, Sources: h.sources, SignIns: h.signIns, Tokens: tokens, Consents: h.consents, Campaigns: h.campaigns, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
+		DB: db, Tenants: h.tenants, Connections: h.connections, Runs: h.runs, Notices: h.notices, Hosts: h.sites, Conversions: h.conversions, Incidents: h.incidents, Batches: h.batches, Transfer: transfers, Search: searching, Expiries: h.expiries, Rotations: h.rotations, Registrations: h.registrations, Sources: h.sources, SignIns: h.signIns, Tokens: h.tokens, Consents: h.consents, Campaigns: h.campaigns, Operators: h.operators, Audit: h.log, Jobs: queue.Queue, Hub: hub, Backups: backups, Version: "test",
 		Doctor: func(context.Context) []client.Finding {
 			return []client.Finding{{Name: "disk", State: "passed", Detail: "12.0 GB free"}, {Name: "clock", State: "failed", Detail: "90 s off Microsoft's", Way: "set the machine's clock"}, {Name: "dns", State: "unknown", Detail: "no answer"}}
 		},

@@ -66,7 +66,7 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 	must(t, key, err2)
 	swept := h.daily(shown["Nightly backup"], eve)
 	ends := h.forecast(first)
-	h.consents(first)
+	h.drifted(first)
 	registered := h.registered(tenants["Open Harbour"])
 	asked := h.asking(first)
 	account, app, off := "/connections/"+shown["Admin tool"].ID, "/connections/"+made.ID, "/tenants/"+tenants["Azure Quay"].ID

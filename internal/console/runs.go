@@ -28,7 +28,7 @@ type connectionView struct {
 	Proof    *incident.Proof    // of the software itself; nil if nothing is to be proved
 	Changes  []audit.Record     // of it, for whom may see the log; newest first
 	Profile  profile
-	SignIns  signIns // of a delegated connection
+	SignIns  signIns       // of a delegated connection
 	Access   *broker.State // as a source of tokens
 }
 

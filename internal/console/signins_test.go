@@ -1,7 +1,6 @@
 package console_test
 
 import (
-	"context"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -11,12 +10,11 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"gatehouse/internal/broker"
 	"gatehouse/internal/connection"
-	"gatehouse/internal/microsoft/login"
-	"gatehouse/internal/posture"
+	"gatehouse/internal/registration"
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/signin"
-	"gatehouse/internal/sqldb"
 	"gatehouse/internal/testenv/pages"
 )
 
@@ -26,34 +24,23 @@ const quayFile = `{"tenants":[{"name":"Quiet Quay","domain":"quietquay.onmicroso
  "apps":[{"name":"Quay reports","public":true,"redirect_uris":["http://localhost/signin/callback"],"delegated_permissions":{"graph":["openid","profile","offline_access","User.Read"]}}],
  "grants":[{"app":"Quay reports","resource":"graph","scopes":["openid","profile","offline_access","User.Read"]}]}]}`
 
-// What the registrations and the broker of a whole house do, as far as signing in
-// needs it: one registration, of the tenant above.
-func (h *house) signInApp(context.Context, string) (login.App, error) {
-	return login.App{ClientID: h.at("Quiet Quay").App("Quay reports").ClientID}, nil
+// publicApp makes a registration of a public client that people sign in to.
+func (h *house) publicApp(name, clientID string, asks ...registration.Permission) registration.Registration {
+	h.t.Helper()
+	g, err := h.registrations.Create(h.boss(), registration.CreateRequest{
+		Kind: registration.Public, Details: registration.Details{Name: name, Clients: map[string]string{"lab": clientID}}, Permissions: append(registration.SignInPermissions(), asks...),
+	})
+	return must(h.t, g, err)
 }
 
-func (h *house) registered(ctx context.Context, id string, _ []string) (string, error) {
-	app, err := h.signInApp(ctx, id)
-	return app.ClientID, err
-}
-
-func (h *house) registration(_ context.Context, id string) (signin.Registration, error) {
-	return signin.Registration{ID: id, Name: "Quay reports", Permissions: []signin.Permission{{Resource: posture.Services["graph"], ResourceName: "Microsoft Graph", Name: "User.Read", Kind: "delegated", Why: "see your name and address"}}}, nil
-}
-
-func (h *house) registrations(ctx context.Context) ([]signin.Registration, error) {
-	one, err := h.registration(ctx, "quay")
-	return []signin.Registration{one}, err
-}
-
-func (h *house) keep(_ context.Context, tx *sqldb.Tx, g signin.Grant) error {
-	tx.OnCommit(func() { h.earned = append(h.earned, g) })
-	return nil
-}
-
-func (h *house) forget(_ context.Context, tx *sqldb.Tx, _, _ string) error {
-	tx.OnCommit(func() { h.earned = nil })
-	return nil
+// earned says who is signed in for a connection; "" for nobody.
+func (h *house) earned(connectionID string) string {
+	h.t.Helper()
+	state, err := h.tokens.StateOf(h.boss(), connectionID)
+	if must(h.t, state, err).State != broker.Ready {
+		return ""
+	}
+	return state.Person
 }
 
 // quay is a house with a connection for Ines.
@@ -64,8 +51,9 @@ func quay(t *testing.T) (*house, connection.Connection, *http.Cookie) {
 		t.Fatal(err)
 	}
 	cookie := h.administrator()
+	h.quayApp = h.publicApp("Quay reports", h.at("Quiet Quay").App("Quay reports").ClientID, registration.Permission{Resource: "graph", Name: "User.Read", Kind: "delegated", Why: "see your name and address"}).ID
 	made, err := h.connections.Create(h.boss(), connection.CreateRequest{TenantID: h.add("Quiet Quay").ID, Kind: connection.Delegated, Profile: connection.Profile{
-		Name: "Monthly reports", RegistrationID: "quay", Username: "ines@quietquay.onmicrosoft.com", Services: []string{connection.Graph},
+		Name: "Monthly reports", RegistrationID: h.quayApp, Username: "ines@quietquay.onmicrosoft.com", Services: []string{connection.Graph},
 	}})
 	return h, must(t, made, err), cookie
 }
@@ -101,8 +89,8 @@ func TestSignInByLink(t *testing.T) {
 	person.press("No")
 	person.sees("You are signed in")
 	person.glance("sign-in-done")
-	if len(h.earned) != 1 || h.earned[0].Username != "ines@quietquay.onmicrosoft.com" {
-		t.Errorf("kept %+v", h.earned)
+	if who := h.earned(c.ID); who != "ines@quietquay.onmicrosoft.com" {
+		t.Errorf("%q is signed in", who)
 	}
 	person.open(path)
 	person.sees("This link was used already")
@@ -114,7 +102,7 @@ func TestSignInByLink(t *testing.T) {
 	operator.glance("sign-out")
 	operator.press("Log out")
 	operator.sees("Logged out: the tokens are forgotten here.")
-	if len(h.earned) != 0 {
+	if h.earned(c.ID) != "" {
 		t.Error("the tokens are still there")
 	}
 
@@ -133,7 +121,7 @@ func TestSignInByLink(t *testing.T) {
 	failed.press("No")
 	failed.sees("You signed in as olaf@quietquay.onmicrosoft.com, and this connection is for ines@quietquay.onmicrosoft.com")
 	failed.look(screen{"sign-in-refused", evaluate[string](failed, `location.pathname`)})
-	if len(h.earned) != 0 {
+	if h.earned(c.ID) != "" {
 		t.Error("a swapped person was kept")
 	}
 }
@@ -154,9 +142,9 @@ func TestSignInPages(t *testing.T) {
 	ada := h.visitor(cookie)
 	form := ada.get("/connections/new?tenant=" + c.TenantID)
 	form.has(t, "Person who signs in", "Quay reports")
-	made := ada.post("/connections/new", url.Values{"tenant": {c.TenantID}, "kind": {"delegated"}, "name": {"Weekly reports"}, "registration_id": {"quay"}, "person": {"olaf@quietquay.onmicrosoft.com"}, "services": {"graph"}, "consumer.holds_credential": {"gatehouse"}})
+	made := ada.post("/connections/new", url.Values{"tenant": {c.TenantID}, "kind": {"delegated"}, "name": {"Weekly reports"}, "registration_id": {h.quayApp}, "person": {"olaf@quietquay.onmicrosoft.com"}, "services": {"graph"}, "consumer.holds_credential": {"gatehouse"}})
 	made.has(t, "Sign in for Weekly reports", "olaf@quietquay.onmicrosoft.com")
-	wrong := ada.post("/connections/new", url.Values{"tenant": {c.TenantID}, "kind": {"delegated"}, "name": {"Wrong"}, "registration_id": {"quay"}, "person": {"no name"}, "services": {"graph"}})
+	wrong := ada.post("/connections/new", url.Values{"tenant": {c.TenantID}, "kind": {"delegated"}, "name": {"Wrong"}, "registration_id": {h.quayApp}, "person": {"no name"}, "services": {"graph"}})
 	if wrong.Status != http.StatusUnprocessableEntity {
 		t.Errorf("a person of no name is answered %d", wrong.Status)
 	}
@@ -187,7 +175,7 @@ func TestSignInPages(t *testing.T) {
 		t.Fatal(stuck)
 	}
 	stranger := h.visitor().get(answer.RequestURI())
-	if stranger.has(t, "This sign-in was begun in another browser"); stranger.Status != http.StatusConflict || len(h.earned) != 0 {
+	if stranger.has(t, "This sign-in was begun in another browser"); stranger.Status != http.StatusConflict || h.earned(c.ID) != "" {
 		t.Errorf("a stranger's browser is answered %d", stranger.Status)
 	}
 	sent = browser.post("/connections/"+c.ID+"/sign-in", nil)
@@ -198,7 +186,7 @@ func TestSignInPages(t *testing.T) {
 		q.Set(name, "https://elsewhere.example/")
 	}
 	back := browser.get("/signin/callback?" + q.Encode())
-	if back.Status != http.StatusSeeOther || back.Header.Get("Location") != "/connections/"+c.ID+"?said=signed-in" || len(h.earned) != 1 {
+	if back.Status != http.StatusSeeOther || back.Header.Get("Location") != "/connections/"+c.ID+"?said=signed-in" || h.earned(c.ID) == "" {
 		t.Errorf("%d %s", back.Status, back.Header.Get("Location"))
 	}
 	twice := browser.get("/signin/callback?" + q.Encode())

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"gatehouse/internal/connection"
-	"gatehouse/internal/expiry"
 	"gatehouse/internal/consent"
+	"gatehouse/internal/expiry"
 	"gatehouse/internal/incident"
 	"gatehouse/internal/posture"
 	"gatehouse/internal/tenant"

@@ -130,7 +130,7 @@ func (s *Service) pack(ctx context.Context, tx *sqldb.Tx, d *deliveryRow) (*parc
 	switch {
 	case d.Channel == ByWebhook:
 		err = s.packWebhook(ctx, tx, p)
-	case n.Kind == Invitation:
+	case once(n.Kind):
 		err = s.packLink(ctx, tx, p)
 	default:
 		err = s.packMail(ctx, tx, p)
@@ -167,11 +167,13 @@ func (s *Service) packLink(ctx context.Context, tx *sqldb.Tx, p *parcel) error {
 	var l linkRow
 	err := tx.NewSelect().Model(&l).Where("delivery_id = ?", p.delivery.ID).Scan(ctx)
 	switch {
+	case sqldb.Missing(err) && p.notice.Kind == Letter && p.notice.Path == "": // it has none
+		return nil
 	case sqldb.Missing(err) || err == nil && !l.Until.After(s.Now()):
-		p.withheld = "the link of the invitation has ended"
+		p.withheld = "the link of the " + p.notice.Kind + " has ended"
 		return nil
 	case err != nil:
-		return fmt.Errorf("reading the link of an invitation: %w", err)
+		return fmt.Errorf("reading a link to be mailed: %w", err)
 	}
 	p.until = l.Until
 	p.link, err = s.Keys.Open(ctx, "notice_links", l.DeliveryID, "link", l.Link)
@@ -228,9 +230,9 @@ func (s *Service) end(ctx context.Context, tx *sqldb.Tx, p *parcel, state, reaso
 	if err := d.save(ctx, tx); err != nil {
 		return err
 	}
-	if p.notice.Kind == Invitation {
+	if once(p.notice.Kind) {
 		if _, err := tx.NewDelete().Model((*linkRow)(nil)).Where("delivery_id = ?", d.ID).Exec(ctx); err != nil {
-			return fmt.Errorf("erasing the link of an invitation: %w", err)
+			return fmt.Errorf("erasing a link that was mailed: %w", err)
 		}
 	}
 	return s.announce(ctx, tx, p.notice)

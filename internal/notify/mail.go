@@ -99,12 +99,21 @@ func (s *Service) letter(p *parcel) letter {
 		Title: n.Title, Tenant: line(n.TenantName, maxTitle), Text: strings.Split(n.Text, "\n"), WhoActs: whoActs(n.Data),
 		At: n.At.UTC().Format("2 January 2006, 15:04 UTC"), Server: s.PublicURL, Choose: s.PublicURL + ChoosePath,
 	}
-	if n.Path != "" {
+	if n.Path != "" && n.Kind != Letter {
 		l.Link, l.LinkText = s.PublicURL+n.Path, "Open in Gatehouse"
 	}
 	if n.Kind == Invitation {
 		l.Choose, l.Link, l.LinkText = "", p.link.Reveal(), "Open your account"
 		l.Until = "The link works once, within " + lifetime(p.until.Sub(s.Now())) + ". Who has it becomes you: pass it on to nobody."
+	}
+	if n.Kind == Letter {
+		l.Choose = ""
+		if !p.link.Empty() {
+			l.Link, l.LinkText = p.link.Reveal(), "Open the page"
+		}
+		if !p.until.IsZero() {
+			l.Until = "The link works once, within " + lifetime(p.until.Sub(s.Now())) + ". It is for you alone: pass it on to nobody."
+		}
 	}
 	return l
 }

@@ -47,9 +47,18 @@ const (
 	CampaignProgress = "campaign.progress"
 	CampaignDone     = "campaign.done"
 
+	SignInNeeded   = "sign_in.needed"
+	SignInEnds     = "sign_in.ends"
+	ConsentChanged = "consent.changed"
+
 	Test       = "test"       // asked for by a person, to one channel
 	Invitation = "invitation" // to a new operator
+	Letter     = "letter"     // to somebody who is no operator: see [Service.Write]
 )
+
+// once reports whether a kind of notice goes to one person and may carry a link
+// that works once.
+func once(kind string) bool { return kind == Invitation || kind == Letter }
 
 // Kind is a kind of notices that can be subscribed to.
 type Kind struct {
@@ -69,6 +78,9 @@ var Kinds = []Kind{
 	{CampaignProposed, "An app registration changed, and a campaign is proposed", true, audit.ConnectionView},
 	{CampaignProgress, "Half of a campaign's people have signed in, or nine tenths", false, audit.ConnectionView},
 	{CampaignDone, "The last one of a campaign has signed in", true, audit.ConnectionView},
+	{SignInNeeded, "A connection gives no tokens until somebody signs in or consents, or gives them again", false, audit.ConnectionView},
+	{SignInEnds, "A person's sign-in is about to end", true, audit.ConnectionView},
+	{ConsentChanged, "A tenant's consent changed by itself", true, audit.ConsentView},
 	{WebhookDisabled, "A webhook is switched off, as it failed for days", true, audit.NotifyView},
 }
 

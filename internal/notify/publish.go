@@ -190,7 +190,24 @@ func (s *Service) Invite(ctx context.Context, tx *sqldb.Tx, to, name string, lin
 	if !s.HasMail() {
 		return ErrNoMail
 	}
-	n, _, err := s.insert(ctx, tx, Event{Kind: Invitation, Title: "You are invited to Gatehouse", Text: "An administrator has made an account for you. The link below opens it once: choose a password and a second factor there."})
+	return s.mailLink(ctx, tx, to, name, link, until, Event{Kind: Invitation, Title: "You are invited to Gatehouse", Text: "An administrator has made an account for you. The link below opens it once: choose a password and a second factor there."})
+}
+
+// Write mails somebody who is no operator, with a link that may be empty and then
+// has no end. [ErrNoMail] if no mail server is configured.
+func (s *Service) Write(ctx context.Context, tx *sqldb.Tx, to, name, subject, text string, link secrets.Value, until time.Time) error {
+	if !s.HasMail() {
+		return ErrNoMail
+	}
+	e := Event{Kind: Letter, Title: subject, Text: text}
+	if !link.Empty() {
+		e.Path = "/" // there is a link
+	}
+	return s.mailLink(ctx, tx, to, name, link, until, e)
+}
+
+func (s *Service) mailLink(ctx context.Context, tx *sqldb.Tx, to, name string, link secrets.Value, until time.Time, e Event) error {
+	n, _, err := s.insert(ctx, tx, e)
 	if err != nil {
 		return err
 	}
@@ -198,12 +215,15 @@ func (s *Service) Invite(ctx context.Context, tx *sqldb.Tx, to, name string, lin
 	if err != nil {
 		return err
 	}
+	if link.Empty() {
+		return s.announce(ctx, tx, n)
+	}
 	sealed, err := s.Keys.Seal(ctx, tx, "notice_links", d.ID, "link", link)
 	if err != nil {
 		return err
 	}
 	if _, err := tx.NewInsert().Model(&linkRow{DeliveryID: d.ID, Link: sealed, Until: until.UTC()}).Exec(ctx); err != nil {
-		return fmt.Errorf("inviting by mail: %w", err)
+		return fmt.Errorf("mailing a link: %w", err)
 	}
 	return s.announce(ctx, tx, n)
 }

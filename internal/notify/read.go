@@ -157,11 +157,11 @@ func (d *deliveryRow) delivery(ctx context.Context, n *Notice) Delivery {
 	out := Delivery{
 		ID: d.ID, NoticeID: d.NoticeID, Channel: d.Channel, WebhookID: d.WebhookID, Name: d.Name, Address: d.Address, State: d.State, Reason: d.Reason,
 		Tries: int(d.Tries), DueAt: utc(d.DueAt), CreatedAt: d.CreatedAt.UTC(), EndedAt: utc(d.EndedAt),
-		Replayable: d.State != Waiting && n.Kind != Invitation && n.Kind != Test,
+		Replayable: d.State != Waiting && !once(n.Kind) && n.Kind != Test,
 	}
 	if d.Channel == ByMail && (d.OperatorID == "" || d.OperatorID != actor(ctx)) && !audit.May(ctx, n.TenantID, audit.OperatorView) {
 		out.Address = masked(d.Address)
-		if n.Kind == Invitation {
+		if once(n.Kind) {
 			out.Name = ""
 		}
 	}

@@ -28,7 +28,7 @@ func (s *Service) Replay(ctx context.Context, deliveryID string) error {
 			return hide(err)
 		}
 		switch {
-		case n.Kind == Invitation || n.Kind == Test:
+		case once(n.Kind) || n.Kind == Test:
 			return ErrOnce
 		case d.State == Waiting:
 			return ErrUnderWay
@@ -107,7 +107,7 @@ func (s *Service) ReplayFailed(ctx context.Context, since time.Time, webhookID s
 func (s *Service) replaySome(ctx context.Context, tx *sqldb.Tx, scope audit.Scope, since time.Time, webhookID string) (int, error) {
 	var rows []*deliveryRow
 	q := tx.NewSelect().Model(&rows).Join("JOIN notices AS n ON n.id = d.notice_id").
-		Where("d.state = ?", Failed).Where("n.created_at >= ?", since.UTC()).Where("n.kind NOT IN (?, ?)", Test, Invitation).
+		Where("d.state = ?", Failed).Where("n.created_at >= ?", since.UTC()).Where("n.kind NOT IN (?, ?, ?)", Test, Invitation, Letter).
 		Where("(d.webhook_id = '' OR EXISTS (SELECT 1 FROM webhooks AS w WHERE w.id = d.webhook_id AND w.enabled))").
 		OrderExpr("d.id").Limit(replayAtOnce)
 	if webhookID != "" {

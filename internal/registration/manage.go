@@ -314,6 +314,6 @@ func (s *Service) Remove(ctx context.Context, id string) error {
 		if _, err := tx.NewRaw("DELETE FROM registrations WHERE id = ?", id).Exec(ctx); err != nil {
 			return fmt.Errorf("removing an app registration: %w", err)
 		}
-		return nil
+		return s.changed(ctx, tx, Change{RegistrationID: id, What: Removed, Old: r.Name})
 	})
 }

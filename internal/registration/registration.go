@@ -135,9 +135,12 @@ const (
 // New are client ids, manifest versions or credential ids.
 type Change struct {
 	RegistrationID string
-	What           string // client_id, manifest, credential
+	What           string // client_id, manifest, credential or [Removed]
 	Old, New       string
 }
+
+// Removed is the change by which a registration goes; Old is its name.
+const Removed = "removed"
 
 // Consent is how far a tenant's consent to a registration has come.
 type Consent struct {

@@ -32,10 +32,10 @@ func (s *Server) registerChores() {
 	s.rotations.Repeat()
 	s.registrations.Repeat()
 	s.expiries.Repeat()
-	s.tokens.Repeat(s.queue)
-	s.consents.Repeat()
-	s.campaigns.Repeat()
-	s.retain("campaign", s.c.Retention.Incidents, s.campaigns.Forget)
+	s.access.Tokens.Repeat(s.queue)
+	s.access.Consents.Repeat()
+	s.access.Campaigns.Repeat()
+	s.retain("campaign", s.c.Retention.Incidents, s.access.Campaigns.Forget)
 	jobs.Every(s.queue, 24*time.Hour, jobs.Kind[jobs.Tick]{Name: "audit_checkpoint", Work: s.checkpoint})
 	s.registerNotices()
 	jobs.Every(s.queue, time.Minute, jobs.Kind[jobs.Tick]{Name: "schedule", Attempts: 1, Work: s.keepSchedules})
@@ -45,7 +45,7 @@ func (s *Server) registerChores() {
 		_, err := s.runs.Forget(ctx, before)
 		return err
 	})
-	s.retain("sign_in", s.c.Retention.SignIns, s.signIns.ForgetBefore)
+	s.retain("sign_in", s.c.Retention.SignIns, s.access.SignIns.ForgetBefore)
 	s.retain("incident", s.c.Retention.Incidents, func(ctx context.Context, before time.Time) error {
 		_, err := s.incidents.Forget(ctx, before)
 		return err

@@ -38,7 +38,7 @@ func (s *Server) handler() http.Handler {
 	open := operator.NewLimiter(operator.LimiterConfig{Every: 200 * time.Millisecond, Burst: 100})
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api.New(api.Config{
-		DB: s.db, Audit: s.audit, Keys: s.keys, Operators: s.operator, Tenants: s.tenants, Connections: s.connections, Runs: s.runs, Notices: s.notices, Hosts: s.sites, Conversions: s.conversions, Incidents: s.incidents, Batches: s.batches, Transfer: s.transfer, Search: s.search, Expiries: s.expiries, Rotations: s.rotations, Registrations: s.registrations, Sources: s.sources, SignIns: s.signIns, Tokens: s.tokens, Consents: s.consents, Campaigns: s.campaigns, Jobs: s.queue, Live: s.hub, Backups: s.backups,
+		DB: s.db, Audit: s.audit, Keys: s.keys, Operators: s.operator, Tenants: s.tenants, Connections: s.connections, Runs: s.runs, Notices: s.notices, Hosts: s.sites, Conversions: s.conversions, Incidents: s.incidents, Batches: s.batches, Transfer: s.transfer, Search: s.search, Expiries: s.expiries, Rotations: s.rotations, Registrations: s.registrations, Sources: s.access.Sources, SignIns: s.access.SignIns, Tokens: s.access.Tokens, Consents: s.access.Consents, Campaigns: s.access.Campaigns, Jobs: s.queue, Live: s.hub, Backups: s.backups,
 		Doctor: s.Examine, Open: open, PublicURL: s.c.PublicURL, Version: s.c.Version, Log: s.log, Stopping: s.stopping,
 	}))
 	mux.Handle("/", s.console(open))

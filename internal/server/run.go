@@ -29,7 +29,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	}
 	wg.Go(func() { left = s.replica.Run(ground) })
 	wg.Go(func() { s.hub.Run(ground) })
-	wg.Go(func() { s.tokens.Run(ground) })
+	wg.Go(func() { s.access.Tokens.Run(ground) })
 	wg.Go(func() { s.tick(ground) })
 	wg.Go(s.serveMetrics)
 	if err := s.queue.Start(ground); err != nil {

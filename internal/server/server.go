@@ -14,17 +14,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gatehouse/internal/access"
 	"gatehouse/internal/api"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/backup"
 	"gatehouse/internal/batch"
-	"gatehouse/internal/broker"
-	"gatehouse/internal/campaign"
 	"gatehouse/internal/config"
 	"gatehouse/internal/connection"
-	"gatehouse/internal/consent"
 	"gatehouse/internal/conversion"
-	"gatehouse/internal/datasource"
 	"gatehouse/internal/expiry"
 	"gatehouse/internal/hosts"
 	"gatehouse/internal/incident"
@@ -39,7 +36,6 @@ import (
 	"gatehouse/internal/rotation"
 	"gatehouse/internal/search"
 	"gatehouse/internal/secrets"
-	"gatehouse/internal/signin"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/tenant"
 	"gatehouse/internal/transfer"
@@ -79,26 +75,22 @@ type Server struct {
 	hub      *live.Hub
 	operator *operator.Service
 
-	tenants *tenant.Service
-	connections *connection.Service
-	runs *validation.Runs
-	backups *backup.Service
-	metrics *metrics
-	notices *notify.Service
-	sites *hosts.Service
-	conversions *conversion.Service
-	incidents *incident.Service
-	batches *batch.Service
-	transfer *transfer.Service
-	search *search.Service
-	rotations *rotation.Service
+	tenants       *tenant.Service
+	connections   *connection.Service
+	runs          *validation.Runs
+	backups       *backup.Service
+	metrics       *metrics
+	notices       *notify.Service
+	sites         *hosts.Service
+	conversions   *conversion.Service
+	incidents     *incident.Service
+	batches       *batch.Service
+	transfer      *transfer.Service
+	search        *search.Service
+	rotations     *rotation.Service
 	registrations *registration.Service
-	sources *datasource.Service
-	tokens *broker.Service
-	expiries *expiry.Service
-	signIns *signin.Service
-	consents *consent.Service
-	campaigns *campaign.Service
+	access        *access.Access
+	expiries      *expiry.Service
 
 	authority *authority // of tls.mode self
 	listener  net.Listener
@@ -110,7 +102,7 @@ type Server struct {
 
 // Columns are all columns that hold sealed secrets.
 func columns() (all []secrets.Column) {
-	for _, of := range [][]secrets.Column{operator.Columns, api.Columns, tenant.Columns, connection.Columns, notify.Columns, rotation.Columns, registration.Columns, signin.Columns, broker.Columns} {
+	for _, of := range [][]secrets.Column{operator.Columns, api.Columns, tenant.Columns, connection.Columns, notify.Columns, rotation.Columns, access.Columns()} {
 		all = append(all, of...)
 	}
 	return all
@@ -197,7 +189,6 @@ func (s *Server) buildFeatures() (err error) {
 		DB: s.db, Audit: s.audit, Connections: s.connections, Tenants: s.tenants, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Log: s.log,
 		KnownHost: s.sites.Known, FoundHosts: s.sites.Learn,
 	})
-	s.sources = datasource.New(datasource.Config{DB: s.db, Audit: s.audit, Connections: s.connections, Tenants: s.tenants, Cloud: s.c.Cloud, Pace: governor, KnownHost: s.sites.Known})
 	if s.backups, err = backup.New(backup.Config{DB: s.db, Audit: s.audit, Dir: s.c.DataDir, Version: s.c.Version}); err != nil {
 		return err
 	}
@@ -218,19 +209,12 @@ func (s *Server) buildFeatures() (err error) {
 		Tell: s.tellExpiry,
 	})
 	s.operator.OnErase(s.tenants.Erase, s.runs.Erase, s.notices.Erase, s.incidents.Erase, s.batches.Erase, s.rotations.Erase, s.conversions.Erase, s.registrations.Erase)
-	s.signIns = signin.New(signin.Config{
-		DB: s.db, Audit: s.audit, Keys: s.keys, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Tenants: s.tenants, Connections: s.connections, PublicURL: s.c.PublicURL, Log: s.log, ActingFor: s.operator.ActingFor,
+	s.access = access.New(access.Config{
+		DB: s.db, Audit: s.audit, Keys: s.keys, Jobs: s.queue, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Tenants: s.tenants, Registrations: s.registrations, Connections: s.connections, Runs: s.runs, Batches: s.batches,
+		PublicURL: s.c.PublicURL, Log: s.log, KeepAlive: keepAlive(s.c.Broker.KeepAliveDays), KnownHost: s.sites.Known, ActingFor: s.operator.ActingFor, Letter: s.letters(),
+		TellTokens: s.tellTokens, TellConsents: s.tellConsents, TellCampaigns: s.tellCampaign,
 	})
-	s.operator.OnErase(s.signIns.Erase)
-	s.tokens = broker.New(broker.Config{
-		DB: s.db, Audit: s.audit, Keys: s.keys, Live: s.hub, Pace: governor, Cloud: s.c.Cloud, Tenants: s.tenants, Connections: s.connections,
-		Host: s.sharePointHost, KeepAlive: keepAlive(s.c.Broker.KeepAliveDays), Log: s.log,
-	})
-	s.operator.OnErase(s.tokens.Erase)
-	s.consents = s.newConsents(governor)
-	s.operator.OnErase(s.consents.Erase)
-	s.campaigns = campaign.New(campaign.Config{DB: s.db, Audit: s.audit, Jobs: s.queue, Live: s.hub, Tell: s.tellCampaign})
-	s.operator.OnErase(s.campaigns.Erase)
+	s.operator.OnErase(s.access.SignIns.Erase, s.access.Tokens.Erase, s.access.Consents.Erase, s.access.Campaigns.Erase)
 	s.registerChores()
 	return nil
 }
