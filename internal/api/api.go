@@ -49,31 +49,31 @@ import (
 
 // Config is what the face calls. All but Now must be given.
 type Config struct {
-	DB *sqldb.DB
-	Audit *audit.Log
-	Keys *secrets.Keyring // opened with [Columns]
-	Operators *operator.Service
-	Tenants *tenant.Service
-	Connections *connection.Service
-	Runs *validation.Runs
-	Notices *notify.Service
-	Hosts *hosts.Service
-	Conversions *conversion.Service
-	Incidents *incident.Service
-	Batches *batch.Service
-	Transfer *transfer.Service
-	Search *search.Service
-	Expiries *expiry.Service
-	Campaigns *campaign.Service
-	Rotations *rotation.Service
+	DB            *sqldb.DB
+	Audit         *audit.Log
+	Keys          *secrets.Keyring // opened with [Columns]
+	Operators     *operator.Service
+	Tenants       *tenant.Service
+	Connections   *connection.Service
+	Runs          *validation.Runs
+	Notices       *notify.Service
+	Hosts         *hosts.Service
+	Conversions   *conversion.Service
+	Incidents     *incident.Service
+	Batches       *batch.Service
+	Transfer      *transfer.Service
+	Search        *search.Service
+	Expiries      *expiry.Service
+	Campaigns     *campaign.Service
+	Rotations     *rotation.Service
 	Registrations *registration.Service
-	Sources *datasource.Service
-	SignIns *signin.Service
-	Tokens *broker.Service
-	Consents *consent.Service
-	Jobs *jobs.Queue
-	Live *live.Hub
-	Backups *backup.Service
+	Sources       *datasource.Service
+	SignIns       *signin.Service
+	Tokens        *broker.Service
+	Consents      *consent.Service
+	Jobs          *jobs.Queue
+	Live          *live.Hub
+	Backups       *backup.Service
 	// Doctor looks after the machine.
 	Doctor doctor
 	// Open limits requests without a session, by address.

@@ -55,90 +55,90 @@ func operations(t *testing.T) (all []operation) {
 // requests are a good request for each operation that has a body or a query. A
 // new operation that needs one fails the walk until it stands here.
 var requests = map[string]struct{ query, body string }{
-	"detect-tenant": {query: "?tenant=openharbour.onmicrosoft.com"},
-	"remove-tenant": {query: "?confirm=Walk"},
-	"add-tenant": {body: `{"tenant":"azurequay.onmicrosoft.com"}`},
-	"change-tenant": {body: `{"name":"Walk"}`},
-	"onboard-reader": {body: `{"client_id":"11111111-2222-3333-4444-555555555555"}`},
-	"upload-snapshot": {body: `{}`},
-	"add-connection": {body: `{"tenant_id":"{tenant}","kind":"service_account","name":"More","username":"more@openharbour.onmicrosoft.com","services":["graph"],"credential":{"password":"x"}}`},
-	"change-connection": {body: `{"name":"Other","username":"a@openharbour.onmicrosoft.com","services":["graph"],"version":999}`},
-	"convert-to-common": {body: `{"version":1,"password":"y"}`},
-	"set-registration": {body: `{"client_id":"11111111-2222-3333-4444-555555555555"}`},
-	"set-app-credential": {body: `{"way":"made_here"}`},
-	"choose-company": {body: `{"environment":"Production","company":"Walk"}`},
-	"set-credential": {body: `{"password":"y"}`},
-	"comment-incident": {body: `{"text":"A word"}`},
-	"assign-role": {body: `{"kind":"group","object_id":"22222222-2222-4222-8222-222222222222","tenant_id":"{tenant}","role":"viewer"}`},
-	"add-key": {body: `{"name":"walk","permissions":["tenant.view"],"tenants":["{tenant}"]}`},
-	"invite-operator": {body: `{"email":"new@contoso.example","name":"New Person","roles":{"{tenant}":"viewer"}}`},
-	"set-role": {body: `{"role":"viewer"}`},
-	"add-webhook": {body: `{"tenant_id":"{tenant}","name":"Walk","url":"https://127.0.0.1:1/","kinds":["incident.opened"]}`},
-	"change-webhook": {body: `{"name":"Walk","kinds":["incident.opened"],"enabled":true,"version":999}`},
-	"choose-my-notices": {body: `{"kinds":["incident.opened"]}`},
-	"replay-failed": {body: `{"since":"2026-01-01T00:00:00Z"}`},
-	"add-registration": {body: `{"name":"More","kind":"public"}`},
-	"change-registration": {body: `{"name":"Other","version":999}`},
-	"look-up-registration": {body: `{"tenant_id":"{tenant}"}`},
-	"set-manifest": {body: `{"permissions":[],"version":999}`},
-	"add-registration-credential": {body: `{"secret":"some-value-of-a-secret"}`},
+	"detect-tenant":                 {query: "?tenant=openharbour.onmicrosoft.com"},
+	"remove-tenant":                 {query: "?confirm=Walk"},
+	"add-tenant":                    {body: `{"tenant":"azurequay.onmicrosoft.com"}`},
+	"change-tenant":                 {body: `{"name":"Walk"}`},
+	"onboard-reader":                {body: `{"client_id":"11111111-2222-3333-4444-555555555555"}`},
+	"upload-snapshot":               {body: `{}`},
+	"add-connection":                {body: `{"tenant_id":"{tenant}","kind":"service_account","name":"More","username":"more@openharbour.onmicrosoft.com","services":["graph"],"credential":{"password":"x"}}`},
+	"change-connection":             {body: `{"name":"Other","username":"a@openharbour.onmicrosoft.com","services":["graph"],"version":999}`},
+	"convert-to-common":             {body: `{"version":1,"password":"y"}`},
+	"set-registration":              {body: `{"client_id":"11111111-2222-3333-4444-555555555555"}`},
+	"set-app-credential":            {body: `{"way":"made_here"}`},
+	"choose-company":                {body: `{"environment":"Production","company":"Walk"}`},
+	"set-credential":                {body: `{"password":"y"}`},
+	"comment-incident":              {body: `{"text":"A word"}`},
+	"assign-role":                   {body: `{"kind":"group","object_id":"22222222-2222-4222-8222-222222222222","tenant_id":"{tenant}","role":"viewer"}`},
+	"add-key":                       {body: `{"name":"walk","permissions":["tenant.view"],"tenants":["{tenant}"]}`},
+	"invite-operator":               {body: `{"email":"new@contoso.example","name":"New Person","roles":{"{tenant}":"viewer"}}`},
+	"set-role":                      {body: `{"role":"viewer"}`},
+	"add-webhook":                   {body: `{"tenant_id":"{tenant}","name":"Walk","url":"https://127.0.0.1:1/","kinds":["incident.opened"]}`},
+	"change-webhook":                {body: `{"name":"Walk","kinds":["incident.opened"],"enabled":true,"version":999}`},
+	"choose-my-notices":             {body: `{"kinds":["incident.opened"]}`},
+	"replay-failed":                 {body: `{"since":"2026-01-01T00:00:00Z"}`},
+	"add-registration":              {body: `{"name":"More","kind":"public"}`},
+	"change-registration":           {body: `{"name":"Other","version":999}`},
+	"look-up-registration":          {body: `{"tenant_id":"{tenant}"}`},
+	"set-manifest":                  {body: `{"permissions":[],"version":999}`},
+	"add-registration-credential":   {body: `{"secret":"some-value-of-a-secret"}`},
 	"check-registration-credential": {body: `{"tenant_id":"{tenant}"}`},
-	"new-token": {body: `{"service":"graph"}`},
-	"begin-rotation": {body: `{"tenant_id":"{tenant}"}`},
-	"get-consent": {query: "?registration=none"},
-	"look-at-consent": {query: "?registration=none"},
-	"ask-consent": {body: `{"registration_id":"none"}`},
-	"get-customers": {query: "?connection=none"},
-	"onboard-customers": {body: `{"connection_id":"none","registration_id":"none","customers":[{"id":"11111111-2222-3333-4444-555555555555"}]}`},
-	"new-calendar-feed": {body: `{"name":"Outlook"}`},
-	"sign-in": {body: `{"email":"nobody@contoso.example","password":"wrong"}`},
-	"preview-batch": {body: `{"action":"validate","filter":{"tenant":"{tenant}"}}`},
-	"start-batch": {body: `{"action":"validate","filter":{"tenant":"{tenant}"}}`},
-	"search": {body: `{"text":"walk"}`},
-	"save-filter": {body: `{"name":"Walk","filter":{"tenant":"{tenant}"}}`},
-	"set-tags": {body: `{"tags":["walk"]}`},
-	"set-schedule": {body: `{"schedule":"every 6h"}`},
-	"set-tenant-schedule": {body: `{"schedule":"every 6h"}`},
-	"set-server-schedule": {body: `{"schedule":"every 6h"}`},
-	"create-campaign": {body: `{"name":"Walk","app":"Walk","reason":"by_hand","remind":false,"mail_usernames":false,"remind_days":[],"remind_before":[]}`},
-	"change-campaign": {body: `{"name":"Walk","version":999,"remind":false,"mail_usernames":false,"remind_days":[],"remind_before":[]}`},
-	"end-campaign": {body: `{"confirm":"no"}`},
-	"add-campaign-people": {body: `{"people":[{"tenant":"{tenant}","username":"more@openharbour.example"}]}`},
-	"remind-campaign": {body: `{"tenant":"{tenant}"}`},
-	"report-sign-ins": {body: `{"sign_ins":[]}`},
-	"import-connections": {body: `{"format":"csv","file":"tenant,name\n","dry_run":true}`},
-	"export-connections": {query: "?tenant={tenant}"},
-	"sign-in-connection": {body: `{}`},
-	"new-sign-in-link": {body: `{"why":"walk"}`},
-	"begin-device-sign-in": {body: `{}`},
-	"sign-out-connection": {body: `{}`},
-	"set-up": {body: `{"link":"none","password":"wrong"}`},
-	"give-code": {body: `{"code":"000000"}`},
-	"confirm-generator": {body: `{"code":"000000"}`},
+	"new-token":                     {body: `{"service":"graph"}`},
+	"begin-rotation":                {body: `{"tenant_id":"{tenant}"}`},
+	"get-consent":                   {query: "?registration=none"},
+	"look-at-consent":               {query: "?registration=none"},
+	"ask-consent":                   {body: `{"registration_id":"none"}`},
+	"get-customers":                 {query: "?connection=none"},
+	"onboard-customers":             {body: `{"connection_id":"none","registration_id":"none","customers":[{"id":"11111111-2222-3333-4444-555555555555"}]}`},
+	"new-calendar-feed":             {body: `{"name":"Outlook"}`},
+	"sign-in":                       {body: `{"email":"nobody@contoso.example","password":"wrong"}`},
+	"preview-batch":                 {body: `{"action":"validate","filter":{"tenant":"{tenant}"}}`},
+	"start-batch":                   {body: `{"action":"validate","filter":{"tenant":"{tenant}"}}`},
+	"search":                        {body: `{"text":"walk"}`},
+	"save-filter":                   {body: `{"name":"Walk","filter":{"tenant":"{tenant}"}}`},
+	"set-tags":                      {body: `{"tags":["walk"]}`},
+	"set-schedule":                  {body: `{"schedule":"every 6h"}`},
+	"set-tenant-schedule":           {body: `{"schedule":"every 6h"}`},
+	"set-server-schedule":           {body: `{"schedule":"every 6h"}`},
+	"create-campaign":               {body: `{"name":"Walk","app":"Walk","reason":"by_hand","remind":false,"mail_usernames":false,"remind_days":[],"remind_before":[]}`},
+	"change-campaign":               {body: `{"name":"Walk","version":999,"remind":false,"mail_usernames":false,"remind_days":[],"remind_before":[]}`},
+	"end-campaign":                  {body: `{"confirm":"no"}`},
+	"add-campaign-people":           {body: `{"people":[{"tenant":"{tenant}","username":"more@openharbour.example"}]}`},
+	"remind-campaign":               {body: `{"tenant":"{tenant}"}`},
+	"report-sign-ins":               {body: `{"sign_ins":[]}`},
+	"import-connections":            {body: `{"format":"csv","file":"tenant,name\n","dry_run":true}`},
+	"export-connections":            {query: "?tenant={tenant}"},
+	"sign-in-connection":            {body: `{}`},
+	"new-sign-in-link":              {body: `{"why":"walk"}`},
+	"begin-device-sign-in":          {body: `{}`},
+	"sign-out-connection":           {body: `{}`},
+	"set-up":                        {body: `{"link":"none","password":"wrong"}`},
+	"give-code":                     {body: `{"code":"000000"}`},
+	"confirm-generator":             {body: `{"code":"000000"}`},
 }
 
 // walk is two tenants with something in each, and who has which role.
 type walk struct {
 	*testenv.Env
-	t *testing.T
-	web *http.Client
-	tenant string // the walk's own
-	connection string
-	run string
-	job string
-	incident string // of the run
-	somebody string // an operator
-	webhook string
-	notice string
-	delivery string
-	assignment string // a role of a group of the directory
-	key string
-	batch string
-	filter string
-	rotation string
+	t                        *testing.T
+	web                      *http.Client
+	tenant                   string // the walk's own
+	connection               string
+	run                      string
+	job                      string
+	incident                 string // of the run
+	somebody                 string // an operator
+	webhook                  string
+	notice                   string
+	delivery                 string
+	assignment               string // a role of a group of the directory
+	key                      string
+	batch                    string
+	filter                   string
+	rotation                 string
 	registration, credential string
-	campaign string
-	person string // of the campaign
+	campaign                 string
+	person                   string // of the campaign
 }
 
 func newWalk(t *testing.T, e *testenv.Env) *walk {

@@ -48,12 +48,13 @@ func TestCampaignPages(t *testing.T) {
 	at := h.add("Open Harbour")
 	h.harbourApp = h.publicApp("Harbour Reports", campaignApp).ID
 	v.get("/campaigns/new").has(t, "Harbour Reports", "3, 7, 14")
-	v.post("/campaigns", url.Values{"registration": {h.harbourApp}, "reason": {"client_id"}, "zone": {"Nowhere/At all"}, "remind_days": {"soon"}}).has(t, "Name is missing", "Time zone is", "holds &#34;soon&#34;")
+	v.post("/campaigns", url.Values{"registration": {h.harbourApp}, "reason": {"client_id"}, "zone": {"UTC"}, "remind_days": {"soon"}}).has(t, "Days after the start holds &#34;soon&#34;: write days as numbers")
+	v.post("/campaigns", url.Values{"registration": {h.harbourApp}, "reason": {"client_id"}, "zone": {"Nowhere/At all"}, "remind_days": {"3"}}).has(t, "Name is missing", "Time zone is")
 	v.post("/campaigns", url.Values{"name": {"Autumn"}, "reason": {"by_hand"}, "zone": {"UTC"}}).has(t, "choose one of the app registrations")
 	made := v.post("/campaigns", url.Values{"name": {"Autumn"}, "registration": {h.harbourApp}, "reason": {"client_id"}, "old": {"00000000-0000-4000-8000-0000000000cb"}, "zone": {"Europe/Berlin"}, "deadline": {"2099-12-31"}, "remind": {"yes"}, "remind_days": {"3, 7"}})
 	made.has(t, "It reaches nobody yet", "No connection is changed", "Please sign in to Harbour Reports again", "Discard the draft")
 	people := made.Path + "/people/add"
-	v.post(people, url.Values{"typed": {"tenant,username\nnowhere,x\n"}}).has(t, "1 fault to correct", "is no user name")
+	v.post(people, url.Values{"typed": {"tenant,username\nnowhere,x\n"}}).has(t, "1 fault to correct", "Is no user name")
 	file := "tenant,username,name\n" + at.ID + ",mira@openharbour.example,Mira\n" + at.ID + ",noor@openharbour.example,Noor\n"
 	v.post(people, url.Values{"typed": {file}}).has(t, "2 rows without a fault", "2 people join", "Add them")
 	v.get(made.Path).has(t, "It reaches nobody yet")
@@ -64,7 +65,7 @@ func TestCampaignPages(t *testing.T) {
 	v.get(made.Path).has(t, "Asked for", "2 people still to sign in; in 1 tenant the administrator has to consent first")
 	v.post(made.Path+"/tenants/"+at.ID+"/links", nil).has(t, "Nobody of this tenant needs a link")
 	v.post(made.Path+"/remind", nil).has(t, "2 wait for the administrator of their tenant")
-	v.get(made.Path+"?search=mira&state=pending").has(t, "mira@openharbour.example", "The app keeps its own tokens")
+	v.get(made.Path+"?search=mira&state=pending").has(t, "mira@<wbr>openharbour.<wbr>example", "The app keeps its own tokens")
 	if got := v.get(made.Path + "/export?format=csv"); got.Status != http.StatusOK || strings.Count(got.Text, "\n") != 3 || strings.Contains(got.Text, "/consent/") {
 		t.Errorf("%d %s", got.Status, got.Text)
 	}

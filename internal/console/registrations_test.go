@@ -67,7 +67,7 @@ func TestRegistrationPages(t *testing.T) {
 	form.Set("client_lab", app.ClientID)
 	form.Set("permissions", "graph delegated User.Read to greet people\n77777777-aaaa-4bbb-8ccc-dddddddddddd application Tides.Read\n")
 	made := v.post("/registrations/new", form)
-	made.has(t, "The app registration is here", "Nobody can sign in through it: it lacks a credential, offline_access in its manifest", "https://gatehouse.example/signin/callback", "https://gatehouse.example/consent/callback", "Not known to Gatehouse", "See the profile of the person who signed in", "To greet people", "Not looked up")
+	made.has(t, "The app registration is here", "Nobody can sign in through it: it lacks a credential, offline_access in its manifest", h.server.URL+"/signin/callback", h.server.URL+"/consent/callback", "Not known to Gatehouse", "See the profile of the person who signed in", "To greet people", "Not looked up")
 	here := "/registrations/" + strings.TrimPrefix(made.Path, "/registrations/")
 
 	changed := v.post(here+"/manifest", url.Values{"version": {"1"}, "reason": {"nobody stayed signed in"}, "permissions": {"graph delegated offline_access\nbusiness_central delegated Financials.ReadWrite.All to read ledgers"}})

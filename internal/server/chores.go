@@ -33,6 +33,7 @@ func (s *Server) registerChores() {
 	s.registrations.Repeat()
 	s.expiries.Repeat()
 	s.access.Tokens.Repeat(s.queue)
+	s.access.SignIns.Repeat()
 	s.access.Consents.Repeat()
 	s.access.Campaigns.Repeat()
 	s.retain("campaign", s.c.Retention.Incidents, s.access.Campaigns.Forget)

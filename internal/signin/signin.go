@@ -150,10 +150,15 @@ func New(c Config) *Service {
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
 	s := &Service{Config: c, login: login.New(login.Config{Cloud: c.Cloud, Pace: c.Pace, Transport: c.Transport})}
 	s.poll = jobs.Register(c.Jobs, jobs.Kind[pollArgs]{Name: "signin_device", Timeout: time.Minute, Attempts: 3, Unique: true, Work: s.pollJob})
-	jobs.Every(c.Jobs, time.Hour, jobs.Kind[jobs.Tick]{Name: "signin_sweep", Work: func(ctx context.Context, _ jobs.Tick) error {
+	return s
+}
+
+// Repeat registers what is done every so often: it is called before the queue
+// starts.
+func (s *Service) Repeat() {
+	jobs.Every(s.Jobs, time.Hour, jobs.Kind[jobs.Tick]{Name: "signin_sweep", Work: func(ctx context.Context, _ jobs.Tick) error {
 		return s.Sweep(audit.AsSystem(ctx, "signin_sweep"))
 	}})
-	return s
 }
 
 // The errors that callers tell apart.
