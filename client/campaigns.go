@@ -11,7 +11,7 @@ import (
 // CampaignSettings are what is chosen for a campaign, and may be changed while it runs.
 type CampaignSettings struct {
 	Note          string     `json:"note,omitempty" maxLength:"500" doc:"A sentence of one's own in the mails"`
-	SignInURL     string     `json:"sign_in_url,omitempty" maxLength:"500" doc:"Where people of apps that keep their own tokens sign in: https://…"`
+	SignInURL     string     `json:"sign_in_url,omitempty" maxLength:"500" doc:"Where people of apps that keep their own tokens sign in; an https address"`
 	Deadline      *time.Time `json:"deadline,omitempty"`
 	Remind        bool       `json:"remind" doc:"Reminders go out by themselves"`
 	MailUsernames bool       `json:"mail_usernames" doc:"User names serve as mail addresses where none is known"`

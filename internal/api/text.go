@@ -36,7 +36,7 @@ func unstorable(v reflect.Value, name string) (faults []client.Fault) {
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if f := v.Type().Field(i); f.IsExported() {
+			if f := v.Type().Field(i); f.IsExported() || f.Anonymous {
 				faults = append(faults, unstorable(v.Field(i), member(name, f))...)
 			}
 		}

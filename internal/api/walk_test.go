@@ -432,7 +432,7 @@ func walkAll(t *testing.T, e *testenv.Env) {
 func ownRules(op operation) bool {
 	return slices.Contains([]string{"invite-operator", "relink-operator", "disable-operator", "enable-operator", "remove-operator", "erase-operator", "set-role", "add-tenant", "detect-tenant", "doctor", "rotate-keys",
 		"replay-failed", "verify-audit", "checkpoint-audit", "export-audit", "make-backup", "count-tags", "export-connections", "import-connections", "save-filter", "remove-filter", "search", "get-schedule", "set-server-schedule", "get-consents",
-		"create-campaign", "change-campaign", "start-campaign", "pause-campaign", "resume-campaign", "end-campaign"}, op.id) ||
+		"create-campaign", "change-campaign", "start-campaign", "pause-campaign", "resume-campaign", "end-campaign", "add-campaign-people"}, op.id) ||
 		strings.HasPrefix(op.path, "/api/v1/registrations") // they belong to the whole server
 }
 

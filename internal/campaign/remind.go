@@ -3,6 +3,7 @@ package campaign
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -154,9 +155,6 @@ type Reminding struct {
 // nobody twice within a day: of the tenants in which the actor may manage
 // connections.
 func (s *Service) Remind(ctx context.Context, id string, sel Selection) (out Reminding, err error) {
-	if !s.HasMail() {
-		return out, ErrNoMail
-	}
 	if len(sel.IDs) > mostChosen {
 		return out, fault.Of("people", "are too many", fmt.Sprintf("name at most %d, or choose a tenant", mostChosen))
 	}
@@ -168,12 +166,15 @@ func (s *Service) Remind(ctx context.Context, id string, sel Selection) (out Rem
 		if err != nil {
 			return err
 		}
-		if r.State != Running {
-			return ErrState
-		}
 		tenants, err := s.chosenTenants(ctx, tx, id, sel)
 		if err != nil {
 			return err
+		}
+		if r.State != Running {
+			return ErrState
+		}
+		if !s.HasMail() {
+			return ErrNoMail
 		}
 		out = Reminding{}
 		for _, t := range tenants {
@@ -211,10 +212,18 @@ func (s *Service) chosenTenants(ctx context.Context, tx *sqldb.Tx, id string, se
 			mine = append(mine, t)
 		}
 	}
-	if len(mine) == 0 && len(all) > 0 {
-		return nil, s.Audit.Allow(ctx, all[0], audit.ConnectionManage)
+	if len(mine) > 0 {
+		return mine, nil
 	}
-	return mine, nil
+	// Nobody was chosen of whom the actor may remind: are there any at all?
+	var others []string
+	if err := tx.NewSelect().TableExpr("campaign_people").ColumnExpr("DISTINCT tenant_id").Where("campaign_id = ?", id).OrderExpr("tenant_id").Scan(ctx, &others); err != nil {
+		return nil, fmt.Errorf("reading who is chosen: %w", err)
+	}
+	if len(others) > 0 && !slices.ContainsFunc(others, scope.Has) {
+		return nil, s.Audit.Allow(ctx, others[0], audit.ConnectionManage)
+	}
+	return nil, nil
 }
 
 func (sel Selection) apply(q *bun.SelectQuery) error {

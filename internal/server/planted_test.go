@@ -316,7 +316,7 @@ func paths(t *testing.T, e *testenv.Env, tenant string) (all []string) {
 		}
 	}
 	for path, methods := range document.Paths {
-		if methods["get"] == nil || strings.HasSuffix(path, "/events") {
+		if methods["get"] == nil || strings.HasSuffix(path, "events") {
 			continue
 		}
 		noun := strings.Split(path, "/")[3]
