@@ -40,7 +40,7 @@ type verdict struct {
 func (s *Service) judge(st *standing, err error, e *microsoft.Error) verdict {
 	d := diagnosis.Of(err, diagnosis.Facts{Account: st.Login, Unattended: st.Kind == connection.ServiceAccount, AppOnly: st.Kind == connection.App, ClientName: "", TenantID: st.Directory, Login: s.Cloud.Login})
 	v := verdict{passing: passing(e), state: stateOf(e, d), diagnosis: d, reason: d.Title}
-	if revoked := revocation(e, st); revoked != "" {
+	if revoked := revocation(e); revoked != "" {
 		v.reason = revoked
 	}
 	if v.passing {
@@ -108,7 +108,7 @@ var moments = regexp.MustCompile(`\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(
 // revocation says when a grant was revoked, where the service names it: AADSTS50173
 // tells when the grant was issued and from when on the account's tokens are valid.
 // It does not tell a new password from an administrator's revocation.
-func revocation(e *microsoft.Error, st *standing) string {
+func revocation(e *microsoft.Error) string {
 	if e.Code != "AADSTS50173" {
 		return ""
 	}

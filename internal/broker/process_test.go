@@ -85,7 +85,7 @@ func claim(text string) time.Duration {
 // start starts such a process, by the lab's clock.
 func (h *house) start(address string, env ...string) *dbtest.Process {
 	h.t.Helper()
-	p := dbtest.Start(h.t, "callers", append(env, "GATEHOUSE_TEST_ADDRESS="+address, "GATEHOUSE_TEST_SHIFT="+h.lab.Now().Sub(time.Now()).String(), "GATEHOUSE_TEST_LAB="+h.lab.URL(), "GATEHOUSE_TEST_CA="+h.lab.Ready().CAFile,
+	p := dbtest.Start(h.t, "callers", append(env, "GATEHOUSE_TEST_ADDRESS="+address, "GATEHOUSE_TEST_SHIFT="+time.Until(h.lab.Now()).String(), "GATEHOUSE_TEST_LAB="+h.lab.URL(), "GATEHOUSE_TEST_CA="+h.lab.Ready().CAFile,
 		"GATEHOUSE_TEST_CLIENT="+h.app.ClientID, "GATEHOUSE_TEST_SECRET="+h.app.Secret.Reveal(), "GATEHOUSE_TEST_KEY="+h.keyFile, "GATEHOUSE_TEST_CONNECTION="+h.id)...)
 	p.Await(h.t, "ready")
 	return p

@@ -144,7 +144,7 @@ func (s *Service) succeeded(ctx context.Context, st *standing, k *kept, refresh 
 			if err != nil {
 				return err
 			}
-			after.grantRow.Refresh = sealed
+			after.Refresh = sealed
 		}
 		if err := after.write(ctx, tx, st.Turn, "refresh", "turn", "refreshed_at", "state", "since", "diagnosis", "reason", "failure", "failures", "retry_at"); err != nil {
 			return err

@@ -234,7 +234,7 @@ const (
 func (s *Service) kept(t login.Token, uri, claims string) *kept {
 	now := s.time()
 	life := t.Expires.Sub(now)
-	return &kept{token: t, resource: uri, claims: digest(claims), gotAt: now, refreshAt: now.Add(time.Duration((earliest + (latest-earliest)*rand.Float64()) * float64(life))), checked: time.Now()}
+	return &kept{token: t, resource: uri, claims: digest(claims), gotAt: now, refreshAt: now.Add(time.Duration((earliest + (latest-earliest)*rand.Float64()) * float64(life))), checked: time.Now()} //nolint:gosec // spreading, no secret
 }
 
 // ServeAt gives a token for an API by its URI, whatever the connection's services

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -244,18 +243,4 @@ func (s *Service) change(ctx context.Context, do func(ctx context.Context, tx *s
 		err = s.DB.Change(ctx, do)
 	}
 	return err
-}
-
-// words lists names.
-func words(list []string) string {
-	list = slices.Clone(list)
-	slices.Sort(list)
-	out := ""
-	for i, w := range list {
-		if i > 0 {
-			out += ", "
-		}
-		out += w
-	}
-	return out
 }

@@ -49,10 +49,10 @@ type house struct {
 
 func each(t *testing.T, test func(t *testing.T, h *house)) {
 	t.Helper()
-	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) { test(t, open(t, db, nil)) })
+	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) { test(t, open(t, db)) })
 }
 
-func open(t testing.TB, db *sqldb.DB, change func(*campaign.Config)) *house {
+func open(t testing.TB, db *sqldb.DB) *house {
 	t.Helper()
 	h := &house{t: t, db: db, at: time.Date(2026, 11, 2, 10, 0, 0, 0, time.UTC), consent: map[string]string{}}
 	h.log = audit.New(audit.Config{DB: db, Now: h.now})
@@ -95,9 +95,6 @@ func open(t testing.TB, db *sqldb.DB, change func(*campaign.Config)) *house {
 			})
 			return nil
 		},
-	}
-	if change != nil {
-		change(&c)
 	}
 	h.Service = campaign.New(c)
 	return h

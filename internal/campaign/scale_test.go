@@ -115,8 +115,8 @@ func (h *house) reportAll(id string, from, to int) {
 func TestTwoReplicas(t *testing.T) {
 	dbtest.EachAddress(t, func(t *testing.T, address string) {
 		db := dbtest.Open(t, address)
-		one := open(t, db, nil)
-		other := open(t, dbtest.Open(t, address), nil)
+		one := open(t, db)
+		other := open(t, dbtest.Open(t, address))
 		one.fill(4, 5)
 		c := one.begin(func(in *campaign.Request) { in.Remind = false })
 		var all sync.WaitGroup
@@ -148,7 +148,7 @@ func TestTwoReplicas(t *testing.T) {
 
 // The pages of a campaign of 400 tenants with 50 people each.
 func BenchmarkPages(b *testing.B) {
-	h := open(b, dbtest.Open(b, dbtest.SQLite(b)), nil)
+	h := open(b, dbtest.Open(b, dbtest.SQLite(b)))
 	h.fill(manyTenants, manyPeople)
 	c := h.begin(func(in *campaign.Request) { in.Remind = false })
 	page := func(name string, do func() error) {
@@ -183,7 +183,7 @@ func BenchmarkAdd(b *testing.B) {
 	file := []byte(manyRows())
 	for b.Loop() {
 		b.StopTimer()
-		h := open(b, dbtest.Open(b, dbtest.SQLite(b)), nil)
+		h := open(b, dbtest.Open(b, dbtest.SQLite(b)))
 		h.fill(manyTenants, 0)
 		c, err := h.Create(h.boss(), campaign.Request{Name: "Own", RegistrationID: jet, Reason: campaign.ByHand, Settings: campaign.Defaults()})
 		if err != nil {

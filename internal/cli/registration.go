@@ -120,7 +120,7 @@ func (r *remote) oneRegistration(g client.Registration, err error) error {
 	for _, k := range g.Credentials {
 		r.sayCredential(k, "  ")
 	}
-	r.sayPermissions(g.Manifest.Permissions, fmt.Sprintf("  asks for (version %d):", g.Manifest.Version), "    ")
+	r.sayPermissions(g.Manifest.Permissions, fmt.Sprintf("  asks for (version %d):", g.Manifest.Version))
 	return nil
 }
 
@@ -144,7 +144,8 @@ func (r *remote) sayCredential(k client.RegistrationCredential, lead string) {
 	}
 }
 
-func (r *remote) sayPermissions(all []client.ManifestPermission, head, lead string) {
+func (r *remote) sayPermissions(all []client.ManifestPermission, head string) {
+	const lead = "    "
 	if len(all) > 0 {
 		fmt.Fprintln(r.env.Stdout, head)
 	}
@@ -299,10 +300,10 @@ graph, sharepoint, exchange, business_central or the app id of an API.`,
 			}
 			for _, m := range all {
 				fmt.Fprintf(env.Stdout, "version %d, %s, %s %s\n", m.Version, when(&m.At), plain(m.By), plain(m.Reason))
-				r.sayPermissions(m.Added, "  added:", "    ")
-				r.sayPermissions(m.Removed, "  removed:", "    ")
+				r.sayPermissions(m.Added, "  added:")
+				r.sayPermissions(m.Removed, "  removed:")
 				if !versions && file == "" {
-					r.sayPermissions(m.Permissions, "  asks for:", "    ")
+					r.sayPermissions(m.Permissions, "  asks for:")
 				}
 			}
 			return nil

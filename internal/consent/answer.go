@@ -155,7 +155,7 @@ func (s *Service) take(ctx context.Context, tx *sqldb.Tx, r *requestRow, done Do
 	if done.Kind != Approved {
 		outcome = audit.OutcomeFailed
 	}
-	e := r.entry(audit.ConsentManage, "consent.answered", map[string]any{"answer": done.Kind, "code": done.Code})
+	e := r.entry("consent.answered", map[string]any{"answer": done.Kind, "code": done.Code})
 	e.Outcome = outcome
 	if err := s.Audit.Act(ctx, tx, e); err != nil {
 		return err
@@ -181,7 +181,7 @@ func (s *Service) take(ctx context.Context, tx *sqldb.Tx, r *requestRow, done Do
 
 // refused writes down that an answer was not taken, and gives why.
 func (s *Service) refused(ctx context.Context, r *requestRow, why error) error {
-	e := r.entry(audit.ConsentManage, "consent.answered", map[string]any{"refused": why.Error()})
+	e := r.entry("consent.answered", map[string]any{"refused": why.Error()})
 	e.Outcome = audit.OutcomeRefused
 	err := s.DB.Change(context.WithoutCancel(ctx), func(ctx context.Context, tx *sqldb.Tx) error { return s.Audit.Act(ctx, tx, e) })
 	return errors.Join(why, err)

@@ -37,12 +37,12 @@ func TestMissingService(t *testing.T) {
 	if got := kinds(); got != "app_missing" {
 		t.Errorf("with Business Central: %s", got)
 	}
-	app := h.graph("POST", "servicePrincipals", map[string]any{"appId": h.status(at.ID, link).ClientID})
+	app := h.graph("POST", "servicePrincipals", map[string]any{"appId": h.status(at.ID).ClientID})
 	h.graph("PATCH", "servicePrincipals/"+app["id"].(string), map[string]any{"accountEnabled": false, "appRoleAssignmentRequired": true})
 	if got := kinds(); got != "app_disabled assignment_required" {
 		t.Errorf("of an app that is disabled: %s", got)
 	}
-	if p := h.status(at.ID, link).Policy; p == nil || !p.Assigned || !strings.Contains(p.Verdicts[0].Why, "assignment") {
+	if p := h.status(at.ID).Policy; p == nil || !p.Assigned || !strings.Contains(p.Verdicts[0].Why, "assignment") {
 		t.Errorf("%+v", p)
 	}
 }

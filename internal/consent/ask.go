@@ -73,7 +73,7 @@ func (s *Service) Ask(ctx context.Context, tenantID, registrationID string, o As
 }
 
 func (s *Service) putRequest(ctx context.Context, tx *sqldb.Tx, r *requestRow) error {
-	if err := s.Audit.Act(ctx, tx, r.entry(audit.ConsentManage, "consent.asked", map[string]any{"until": r.ExpiresAt, "endpoint": r.Endpoint})); err != nil {
+	if err := s.Audit.Act(ctx, tx, r.entry("consent.asked", map[string]any{"until": r.ExpiresAt, "endpoint": r.Endpoint})); err != nil {
 		return err
 	}
 	count, err := tx.NewSelect().Model((*requestRow)(nil)).Where("tenant_id = ? AND registration_id = ? AND withdrawn_at IS NULL AND expires_at > ?", r.TenantID, r.RegistrationID, s.time()).Count(ctx)
@@ -170,7 +170,7 @@ func (s *Service) Withdraw(ctx context.Context, requestID string) error {
 		if err != nil {
 			return fmt.Errorf("reading a page for an administrator: %w", err)
 		}
-		if err := s.Audit.Act(ctx, tx, r.entry(audit.ConsentManage, "consent.withdrawn", nil)); err != nil {
+		if err := s.Audit.Act(ctx, tx, r.entry("consent.withdrawn", nil)); err != nil {
 			return err
 		}
 		if r.WithdrawnAt != nil {

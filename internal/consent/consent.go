@@ -133,7 +133,7 @@ var (
 	// ErrNoManifest says that nothing is asked.
 	ErrNoManifest = errors.New("the registration's manifest asks for no permission: add one first")
 	// ErrNoPartner says that no partner connection can be used here.
-	ErrNoPartner = errors.New("Partner Center is not known in this cloud, or no connection of a partner can be used for it")
+	ErrNoPartner = errors.New("this cloud has no Partner Center that is known, or no connection of a partner can be used for it")
 )
 
 // CallbackPath is where Microsoft sends the administrator's browser back to: a

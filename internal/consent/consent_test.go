@@ -26,7 +26,7 @@ func TestConsent(t *testing.T) {
 		if s := h.look(at.ID, link); s.State != consent.Missing || len(s.Missing) != 4 || s.ReadFrom != consent.FromDirectory || len(s.Problems) != 1 || s.Problems[0].Kind != "app_missing" {
 			t.Fatalf("before: %+v", s)
 		}
-		s := h.status(at.ID, link)
+		s := h.status(at.ID)
 		if s.Policy == nil || s.Policy.All() || !strings.Contains(s.Policy.Words(), "switched off") || s.Policy.Verdicts[3].May != consent.No {
 			t.Errorf("what users may: %+v", s.Policy)
 		}
@@ -47,11 +47,11 @@ func TestConsent(t *testing.T) {
 		if done.Kind != consent.Approved || done.TenantID != at.ID {
 			t.Errorf("%+v", done)
 		}
-		if s := h.status(at.ID, link); s.State != consent.Missing || s.ApprovedAt == nil || !s.Following {
+		if s := h.status(at.ID); s.State != consent.Missing || s.ApprovedAt == nil || !s.Following {
 			t.Errorf("an approval by itself makes it %s", s.State)
 		}
 		must(t, h.Follow(t.Context(), at.ID, link, 0))
-		s = h.status(at.ID, link)
+		s = h.status(at.ID)
 		if s.State != consent.Granted || len(s.Missing)+len(s.Problems) != 0 || s.Following || len(h.granted) != 1 || len(h.news) != 0 {
 			t.Fatalf("after: %+v, granted %v, news %v", s, h.granted, h.news)
 		}
@@ -76,7 +76,7 @@ func (h *house) drift(at tenant.Tenant, s consent.Status) {
 	}
 	h.ahead(time.Minute)
 	must(t, h.Reread(t.Context(), at.ID, link))
-	if s := h.status(at.ID, link); s.State != consent.Partly || names(s.Missing) != "Financials.ReadWrite.All" || len(s.Changes) != 1 {
+	if s := h.status(at.ID); s.State != consent.Partly || names(s.Missing) != "Financials.ReadWrite.All" || len(s.Changes) != 1 {
 		t.Fatalf("after drift: %+v", s)
 	}
 	if len(h.news) != 1 || names(h.news[0].Gone) != "Financials.ReadWrite.All" || h.news[0].TenantName != at.Name || h.news[0].Before != consent.Granted {
@@ -95,7 +95,7 @@ func (h *house) drift(at tenant.Tenant, s consent.Status) {
 	h.graph("POST", "oauth2PermissionGrants", map[string]any{"clientId": app, "consentType": "AllPrincipals", "resourceId": bc, "scope": "Financials.ReadWrite.All"})
 	h.ahead(time.Minute)
 	must(t, h.Reread(t.Context(), at.ID, link))
-	if s := h.status(at.ID, link); s.State != consent.Granted || len(h.news) != 1 || names(h.news[0].Came) != "Financials.ReadWrite.All" {
+	if s := h.status(at.ID); s.State != consent.Granted || len(h.news) != 1 || names(h.news[0].Came) != "Financials.ReadWrite.All" {
 		t.Errorf("what came back: %s, told %+v", s.State, h.news)
 	}
 	h.news = nil
@@ -172,7 +172,7 @@ func TestReadBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		must(t, h.Follow(t.Context(), at.ID, link, 0))
-		if s := h.status(at.ID, link); s.State != consent.ApprovedNotRead || !s.Following || !strings.Contains(s.Reason, "no reader") {
+		if s := h.status(at.ID); s.State != consent.ApprovedNotRead || !s.Following || !strings.Contains(s.Reason, "no reader") {
 			t.Errorf("%+v", s)
 		}
 		// The next person's token shows it.
@@ -264,7 +264,7 @@ func TestAnswerTampered(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if s := h.status(at.ID, link); s.ApprovedAt != nil || s.State != consent.Unknown {
+		if s := h.status(at.ID); s.ApprovedAt != nil || s.State != consent.Unknown {
 			t.Fatalf("something was stored: %+v", s)
 		}
 		// What says no, in whatever words, approves nothing.
@@ -289,7 +289,7 @@ func TestAnswerTampered(t *testing.T) {
 				t.Errorf("%s: the page does not explain it: %+v", name, v.Answered)
 			}
 		}
-		if s := h.status(at.ID, link); s.ApprovedAt != nil {
+		if s := h.status(at.ID); s.ApprovedAt != nil {
 			t.Fatalf("a refusal was taken for an approval: %+v", s)
 		}
 		if _, err := h.Answer(t.Context(), yes(good), browser, ""); err != nil {
@@ -401,7 +401,7 @@ func TestFollow(t *testing.T) {
 		}
 		before := h.clock()
 		must(t, h.Follow(t.Context(), at.ID, link, step))
-		s := h.status(at.ID, link)
+		s := h.status(at.ID)
 		if !s.Following {
 			if since := before.Sub(began); since < 5*time.Hour {
 				t.Errorf("it is looked at for %s alone", since)

@@ -303,9 +303,9 @@ func (h *house) walk(tenantName, user, address string) url.Values {
 }
 
 // status is how a consent stands.
-func (h *house) status(tenantID, registrationID string) consent.Status {
+func (h *house) status(tenantID string) consent.Status {
 	h.t.Helper()
-	s, err := h.StatusOf(h.boss(), tenantID, registrationID)
+	s, err := h.StatusOf(h.boss(), tenantID, link)
 	must(h.t, err)
 	return s
 }

@@ -11,7 +11,7 @@ import (
 	"gatehouse/internal/tenant"
 )
 
-// Ask for administrators: what their page shows.
+// View is what the page for an administrator shows.
 type View struct {
 	Request   Request
 	Tenant    string // the tenant's name

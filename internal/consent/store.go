@@ -64,12 +64,12 @@ func (r *requestRow) request() Request {
 }
 
 // entry is what is written down about a page.
-func (r *requestRow) entry(p audit.Permission, action string, details map[string]any) audit.Entry {
+func (r *requestRow) entry(action string, details map[string]any) audit.Entry {
 	if details == nil {
 		details = map[string]any{}
 	}
 	details["registration"] = r.RegistrationID
-	return audit.Entry{Permission: p, TenantID: r.TenantID, Action: action, ObjectKind: "consent", ObjectID: r.ID, Details: details}
+	return audit.Entry{Permission: audit.ConsentManage, TenantID: r.TenantID, Action: action, ObjectKind: "consent", ObjectID: r.ID, Details: details}
 }
 
 // find reads how a consent stands; a row that says that nothing is known if nothing

@@ -69,7 +69,7 @@ func asVisitor(r *http.Request) context.Context {
 // send sends a browser to Microsoft.
 func (c *console) send(w http.ResponseWriter, r *http.Request, a signin.Attempt) error {
 	http.SetCookie(w, c.browserCookie(a.Cookie))
-	http.Redirect(w, r, a.URL, http.StatusSeeOther) //nolint:gosec // Microsoft's, which the configuration names
+	http.Redirect(w, r, a.URL, http.StatusSeeOther)
 	return nil
 }
 
@@ -155,7 +155,7 @@ func (c *console) signInCallback(w http.ResponseWriter, r *http.Request, f *fram
 	case err != nil:
 		return c.stop(w, r, f, err, "")
 	case done.Again != "":
-		http.Redirect(w, r, done.Again, http.StatusSeeOther) //nolint:gosec // Microsoft's, which the configuration names
+		http.Redirect(w, r, done.Again, http.StatusSeeOther)
 		return nil
 	case done.Operator:
 		return back(w, r, "/connections/"+done.ConnectionID, "signed-in")
@@ -188,7 +188,7 @@ func (c *console) signInAgain(w http.ResponseWriter, r *http.Request, f *frame) 
 	if err != nil {
 		return c.stop(w, r, f, err, "")
 	}
-	http.Redirect(w, r, address, http.StatusSeeOther) //nolint:gosec // Microsoft's, which the configuration names
+	http.Redirect(w, r, address, http.StatusSeeOther)
 	return nil
 }
 
