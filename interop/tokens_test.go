@@ -188,7 +188,10 @@ func (s *tokenServer) graphClient(t *testing.T, key string, app, unsigned client
 	if want := s.url + "/connections/" + unsigned.ID; !strings.HasPrefix(got.Unsigned, "nobody has signed in yet") || !strings.HasSuffix(got.Unsigned, want) {
 		t.Errorf("the Graph client says %q, want what is the matter and %s", got.Unsigned, want)
 	}
-	got.Unsigned = ""
+	if lasts := time.Duration(got.Lasts) * time.Millisecond; lasts <= 0 || lasts > 2*time.Hour {
+		t.Errorf("the token lasts %s", lasts)
+	}
+	got.Unsigned, got.Lasts = "", 0
 	slices.Sort(got.Users)
 	want := nodeTokens{Organization: tenant.ID, Azure: http.StatusOK, State: client.TokenNeedsSignIn, Elsewhere: client.ProblemInvalid, Stranger: client.ProblemNotSignedIn}
 	for _, u := range tenant.Users {
@@ -205,6 +208,7 @@ type nodeTokens struct {
 	Organization string
 	Users        []string
 	Azure        int
+	Lasts        int64 // milliseconds
 	Unsigned     string
 	State        string
 	Elsewhere    string

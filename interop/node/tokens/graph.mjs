@@ -29,6 +29,8 @@ const pipeline = createEmptyPipeline();
 pipeline.addPolicy(bearerTokenAuthenticationPolicy({ credential, scopes }));
 const azure = (await pipeline.sendRequest(createDefaultHttpClient(), createPipelineRequest({ url: `${lab.url}/v1.0/organization` }))).status;
 
+const lasts = (await credential.getToken(scopes)).expiresOnTimestamp - Date.now(); // milliseconds
+
 // The connection of somebody who has not signed in, a service that a connection is
 // not for, and a key that is none.
 const refused = async (scope) => credential.getToken(scope).then(() => "a token", (error) => error.cause);
@@ -38,4 +40,4 @@ const state = (await refused(scopes)).state;
 const elsewhere = (await refused("https://vault.azure.net/.default")).type;
 process.env.GATEHOUSE_KEY = "ghk_wrong";
 const stranger = (await refused(scopes)).type;
-console.log(JSON.stringify({ organization, users, azure, unsigned, state, elsewhere, stranger }));
+console.log(JSON.stringify({ organization, users, azure, lasts, unsigned, state, elsewhere, stranger }));
