@@ -3,6 +3,7 @@ package interop
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -97,23 +98,44 @@ func median(values []float64) float64 {
 }
 
 // buildGatehouse builds the product's binary from the module next door: as
-// `make build` does, or quicker, out of what vet has compiled already.
+// `make build` does, or quicker, out of what vet has compiled already; then it is
+// one for all tests.
 func buildGatehouse(t testing.TB, released bool) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "gatehouse")
-	arguments := []string{"build", "-o", binary}
+	build := theBinary
 	if released {
-		arguments = append(arguments, "-trimpath", "-ldflags=-s -w")
+		folder := t.TempDir()
+		build = func() (string, error) {
+			return goBuild(folder, []string{"CGO_ENABLED=0"}, "-trimpath", "-ldflags=-s -w")
+		}
 	}
-	cmd := exec.CommandContext(t.Context(), "go", append(arguments, "gatehouse/cmd/gatehouse")...) //nolint:gosec // the arguments are written here
-	cmd.Dir = ".."
-	if released {
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building gatehouse: %v\n%s", err, out)
+	binary, err := build()
+	if err != nil {
+		t.Fatalf("building gatehouse: %v", err)
 	}
 	return binary
+}
+
+var (
+	theBinary = sync.OnceValues(func() (string, error) {
+		folder, err := os.MkdirTemp("", "gatehouse-interop-")
+		if err != nil {
+			return "", err
+		}
+		endBinary = func() { _ = os.RemoveAll(folder) }
+		return goBuild(folder, nil)
+	})
+	endBinary = func() {}
+)
+
+func goBuild(folder string, environment []string, flags ...string) (binary string, err error) {
+	binary = filepath.Join(folder, "gatehouse")
+	cmd := exec.CommandContext(context.Background(), "go", append(append([]string{"build", "-o", binary}, flags...), "gatehouse/cmd/gatehouse")...) //nolint:gosec // the arguments are written here
+	cmd.Dir, cmd.Env = "..", append(os.Environ(), environment...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return binary, nil
 }
 
 // labProcess is a lab in a process of its own.

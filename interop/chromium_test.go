@@ -45,6 +45,7 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	endStage()
+	endBinary()
 	os.Exit(code)
 }
 

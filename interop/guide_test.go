@@ -11,16 +11,16 @@ import (
 	"testing"
 )
 
-// guide is a section of docs/lab.md: its fenced blocks in order.
-func guide(t *testing.T, heading string) []block {
+// guide is a section of a file of docs: its fenced blocks in order.
+func guide(t *testing.T, file, heading string) []block {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join("..", "docs", "lab.md"))
+	data, err := os.ReadFile(filepath.Join("..", "docs", file))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, section, found := strings.Cut(string(data), "\n## "+heading+"\n")
 	if !found {
-		t.Fatalf("docs/lab.md has no section %q", heading)
+		t.Fatalf("docs/%s has no section %q", file, heading)
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
 	var blocks []block
@@ -69,7 +69,7 @@ func TestGuideGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := follow(t, t.TempDir(), "refusal_test.go", guide(t, "Use it in a Go test"), "GATEHOUSE="+source)
+	out := follow(t, t.TempDir(), "refusal_test.go", guide(t, "lab.md", "Use it in a Go test"), "GATEHOUSE="+source)
 	if !strings.Contains(out, "ok  \texample.com/outside") {
 		t.Errorf("the guide's test did not run:\n%s", out)
 	}
@@ -81,7 +81,7 @@ func TestGuideNode(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	path := filepath.Dir(buildGatehouse(t, false)) + string(os.PathListSeparator) + os.Getenv("PATH")
-	out := follow(t, folder, "refusal.mjs", guide(t, "Your first MFA refusal, from Node"), "PATH="+path)
+	out := follow(t, folder, "refusal.mjs", guide(t, "lab.md", "Your first MFA refusal, from Node"), "PATH="+path)
 	if !strings.Contains(out, "AADSTS50076: ") {
 		t.Errorf("no refusal:\n%s", out)
 	}

@@ -54,6 +54,9 @@ func claimsOf(t *testing.T, token string) (claims struct {
 	AMR      []string `json:"amr"`
 	ACRS     []string `json:"acrs"`
 	Roles    []string `json:"roles"`
+	Tenant   string   `json:"tid"`
+	Person   string   `json:"oid"`
+	Scopes   string   `json:"scp"`
 }) {
 	t.Helper()
 	parts := strings.Split(token, ".")
