@@ -18,6 +18,10 @@ func TestStory12EverybodyAgain(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		h.fill(2, 3)
 		h.change(func(ctx context.Context, tx *sqldb.Tx) error {
+			// The new app's first credential, which has to be there before: it replaces none.
+			if err := h.Changed(ctx, tx, campaign.Change{RegistrationID: jet, What: "credential", New: "its first"}); err != nil {
+				return err
+			}
 			return h.Changed(ctx, tx, campaign.Change{RegistrationID: jet, What: "client_id", Old: oldApp, New: newApp})
 		})
 		if told := h.told(); told != "proposed" {

@@ -189,6 +189,9 @@ func (s *Service) Changed(ctx context.Context, tx *sqldb.Tx, c Change) error {
 	if reason != NewClientID && reason != NewManifest && reason != NewCredential {
 		return fmt.Errorf("making a campaign: %.40q is no change that asks for one", c.What)
 	}
+	if reason == NewCredential && c.Old == "" {
+		return nil // it replaced none: nobody has signed in by it
+	}
 	ctx = audit.AsSystem(ctx, "campaign")
 	if reason == NewClientID {
 		if followed, err := s.moveOn(ctx, tx, c); err != nil || followed {

@@ -137,7 +137,7 @@ func showDemo(ctx context.Context, env Env, s *server.Server, l *lab.Lab) error 
 		return err
 	}
 	go operator.answer(ctx, env)
-	f := &filler{Client: operator.client, lab: l, out: env.Stdout}
+	f := &filler{Client: operator.client, lab: l, server: s.URL(), out: env.Stdout}
 	if err := f.fill(ctx, demoStories); err != nil {
 		return err
 	}

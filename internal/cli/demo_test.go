@@ -50,16 +50,16 @@ func TestDemo(t *testing.T) {
 	until("Ctrl-C ends it.")
 	wg.Go(func() { _, _ = io.Copy(io.Discard, out) })
 	for _, want := range []string{
-		"tenant 12 of 12", "validation 33 of 33", "Open Harbour, Nightly backup: it works", "blocked by Security Defaults", "blocked by Per-user MFA", "blocked by Mandatory MFA",
+		"tenant 15 of 15", "validation 37 of 37", "Open Harbour, Nightly backup: it works", "blocked by Security Defaults", "blocked by Per-user MFA", "blocked by Mandatory MFA",
 		`blocked by consent of "Ledger Link"`, "blocked by Federated domain", "user assignment of", "blocked by CA006", "Silo Station, Ledger import: it works", "Silo Station, Archive: it works",
-		"Silo Station, Records tool: blocked", "Ledger import, sandbox: failed", "33 connections in 12 tenants", "\n  code      ",
+		"Silo Station, Records tool: blocked", "Ledger import, sandbox: failed", "37 connections in 15 tenants", "Cobalt Crafts, Data source of ella.moss: it works", "Data source of hugo.stern: blocked by CA010 MFA for everybody", "\n  code      ",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is missing in:\n%s", want, text.String())
 		}
 	}
 	links := regexp.MustCompile(`     (http://localhost:\d+/\S+)`).FindAllStringSubmatch(text.String(), -1)
-	if len(links) != 3 {
+	if len(links) != 4 {
 		t.Fatalf("%d links in %s", len(links), text.String())
 	}
 	for _, link := range links {

@@ -19,8 +19,9 @@ import (
 // else would.
 type filler struct {
 	*client.Client
-	lab *lab.Lab
-	out io.Writer
+	lab    *lab.Lab
+	server string // address of the server
+	out    io.Writer
 
 	mu                sync.Mutex
 	tenants, of       int
@@ -28,6 +29,7 @@ type filler struct {
 	works, stopped    int
 	tenantID          map[string]string // by the first part of the domain
 	connectionID      map[string]string // by that and the name
+	campaignID        string            // of the story of the replaced app
 }
 
 // atOnce is how many tenants are filled at a time: they wait for the limits of
@@ -35,7 +37,7 @@ type filler struct {
 const atOnce = 6
 
 func (f *filler) fill(ctx context.Context, stories []demoStory) error {
-	f.tenantID, f.connectionID, f.of = map[string]string{}, map[string]string{}, len(stories)
+	f.tenantID, f.connectionID, f.of, f.ofThem = map[string]string{}, map[string]string{}, len(stories)+len(ledgerTenants()), len(ledgerPeople)
 	for _, s := range stories {
 		f.ofThem += len(s.connections)
 	}
@@ -43,6 +45,11 @@ func (f *filler) fill(ctx context.Context, stories []demoStory) error {
 	defer stop(nil)
 	work := make(chan demoStory)
 	var workers sync.WaitGroup
+	workers.Go(func() {
+		if err := f.ledger(ctx); err != nil {
+			stop(fmt.Errorf("telling of the replaced app: %w", err))
+		}
+	})
 	for range atOnce {
 		workers.Go(func() {
 			for s := range work {
@@ -60,23 +67,29 @@ func (f *filler) fill(ctx context.Context, stories []demoStory) error {
 	return context.Cause(ctx)
 }
 
+// join adds a tenant and, if it is to have one, its reader.
+func (f *filler) join(ctx context.Context, tenant string, noReader bool) (at lab.ReadyTenant, id, what string, err error) {
+	at = f.lab.Tenant(tenant)
+	added, err := f.AddTenant(ctx, client.TenantRequest{Tenant: at.Domain, Name: at.Name})
+	if err != nil || noReader {
+		return at, added.ID, "no reader", err
+	}
+	if err := f.onboard(ctx, at, added.ID); err != nil {
+		return at, added.ID, "", fmt.Errorf("setting its reader up: %w", err)
+	}
+	return at, added.ID, "its reader", nil
+}
+
 // story adds a tenant, its reader and its connections, and validates them.
 func (f *filler) story(ctx context.Context, s demoStory) error {
-	at := f.lab.Tenant(s.tenant)
-	added, err := f.AddTenant(ctx, client.TenantRequest{Tenant: at.Domain, Name: at.Name})
+	at, id, what, err := f.join(ctx, s.tenant, s.noReader)
 	if err != nil {
 		return err
 	}
-	what := "no reader"
-	if !s.noReader {
-		what = "its reader"
-		if err := f.onboard(ctx, at, added.ID); err != nil {
-			return fmt.Errorf("setting its reader up: %w", err)
-		}
-	}
+	names := make([]string, len(s.connections))
 	ids := make([]string, len(s.connections))
 	for i, c := range s.connections {
-		request, err := c.request(at, added.ID)
+		request, err := c.request(at, id)
 		if err != nil {
 			return err
 		}
@@ -84,31 +97,38 @@ func (f *filler) story(ctx context.Context, s demoStory) error {
 		if err != nil {
 			return fmt.Errorf("adding %q: %w", c.name, err)
 		}
-		ids[i] = made.ID
+		names[i], ids[i] = c.name, made.ID
 	}
-	f.added(s, at, added.ID, ids, what)
+	f.added(s.tenant, at, id, names, ids, what)
 	for i, c := range s.connections {
 		v, err := f.Validate(ctx, ids[i])
 		if err != nil {
 			return fmt.Errorf("validating %q: %w", c.name, err)
 		}
-		f.ended(at, c, v)
+		f.ended(at, c.name, v)
 	}
 	return nil
 }
 
-func (f *filler) added(s demoStory, at lab.ReadyTenant, id string, connections []string, what string) {
+func (f *filler) added(tenant string, at lab.ReadyTenant, id string, names, connections []string, what string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.tenants++
-	f.tenantID[s.tenant] = id
-	for i, c := range s.connections {
-		f.connectionID[s.tenant+"/"+c.name] = connections[i]
+	f.tenantID[tenant] = id
+	for i, name := range names {
+		f.connectionID[tenant+"/"+name] = connections[i]
 	}
 	fmt.Fprintf(f.out, "  tenant %2d of %d      %s: %s, %s\n", f.tenants, f.of, at.Name, what, plural(len(connections), "connection"))
 }
 
-func (f *filler) ended(at lab.ReadyTenant, c demoConnection, v client.Validation) {
+// idOf gives the id of a tenant that was added.
+func (f *filler) idOf(tenant string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.tenantID[tenant]
+}
+
+func (f *filler) ended(at lab.ReadyTenant, name string, v client.Validation) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.validated++
@@ -118,7 +138,7 @@ func (f *filler) ended(at lab.ReadyTenant, c demoConnection, v client.Validation
 	case validation.Blocked, validation.Failed:
 		f.stopped++
 	}
-	fmt.Fprintf(f.out, "  validation %2d of %d  %s, %s: %s\n", f.validated, f.ofThem, at.Name, c.name, verdictLine(v))
+	fmt.Fprintf(f.out, "  validation %2d of %d  %s, %s: %s\n", f.validated, f.ofThem, at.Name, name, verdictLine(v))
 }
 
 // verdictLine tells a validation in a line, without what only a table needs.
@@ -211,7 +231,10 @@ func (f *filler) summary(o demoOperator) error {
 		plural(f.validated, "connection"), plural(f.tenants, "tenant"), f.works, f.stopped, f.validated-f.works-f.stopped)
 	for i, s := range demoSights {
 		path := "/tenants/" + f.tenantID[s.tenant]
-		if s.connection != "" {
+		switch {
+		case s.tenant == "":
+			path = "/campaigns/" + f.campaignID
+		case s.connection != "":
 			path = "/connections/" + f.connectionID[s.tenant+"/"+s.connection]
 		}
 		fmt.Fprintf(f.out, "  %d. %s\n     %s%s%s\n", i+1, s.why, o.server, path, s.path)

@@ -23,12 +23,7 @@ func uploadInLab(ctx context.Context, l *lab.Lab, at lab.ReadyTenant, clientID, 
 	if block == nil {
 		return errors.New("the server gave no certificate")
 	}
-	admin := at.App("Lab administration")
-	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {admin.ClientID}, "client_secret": {*admin.Secret}, "scope": {"https://graph.microsoft.com/.default"}}
-	var token struct {
-		Access string `json:"access_token"`
-	}
-	err := askLab(ctx, l, http.MethodPost, "/"+at.ID+"/oauth2/v2.0/token", http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, strings.NewReader(form.Encode()), &token)
+	admin, err := adminInLab(ctx, l, at)
 	if err != nil {
 		return err
 	}
@@ -36,7 +31,18 @@ func uploadInLab(ctx context.Context, l *lab.Lab, at lab.ReadyTenant, clientID, 
 	if err != nil {
 		return err
 	}
-	return askLab(ctx, l, http.MethodPatch, "/v1.0/applications(appId='"+clientID+"')", http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + token.Access}}, bytes.NewReader(body), nil)
+	return askLab(ctx, l, http.MethodPatch, "/v1.0/applications(appId='"+clientID+"')", admin, bytes.NewReader(body), nil)
+}
+
+// adminInLab gives the headers of what an administrator of a tenant asks Graph.
+func adminInLab(ctx context.Context, l *lab.Lab, at lab.ReadyTenant) (http.Header, error) {
+	admin := at.App("Lab administration")
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {admin.ClientID}, "client_secret": {*admin.Secret}, "scope": {"https://graph.microsoft.com/.default"}}
+	var token struct {
+		Access string `json:"access_token"`
+	}
+	err := askLab(ctx, l, http.MethodPost, "/"+at.ID+"/oauth2/v2.0/token", http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, strings.NewReader(form.Encode()), &token)
+	return http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + token.Access}}, err
 }
 
 func askLab(ctx context.Context, l *lab.Lab, method, path string, header http.Header, body io.Reader, into any) error {

@@ -60,7 +60,7 @@ const (
 	ledgerApps = `{"name":"Ledger Link","purpose":"delegated","from":"ridgereports.onmicrosoft.com"},{"name":"Ledger Link 2","purpose":"delegated","from":"ridgereports.onmicrosoft.com"}`
 
 	ledgerCaretakers = `{"name":"Gatehouse reader","purpose":"reader","certificate":true,"granted":{"graph":["Policy.Read.All","AuditLog.Read.All","UserAuthenticationMethod.Read.All","User.Read.All","GroupMember.Read.All","RoleManagement.Read.Directory","Application.Read.All","Organization.Read.All"]}},
-  {"name":"Lab administration","purpose":"admin","secret":true,"granted":{"graph":["Application.ReadWrite.All"]}}`
+  {"name":"Lab administration","purpose":"admin","secret":true,"granted":{"graph":["Application.Read.All","Application.ReadWrite.All","Policy.Read.All","Policy.ReadWrite.ConditionalAccess"]}}`
 
 	ledgerOldGrants = `{"app":"Ledger Link","resource":"graph","scopes":["openid","profile","offline_access","User.Read"]},{"app":"Ledger Link","resource":"business_central","scopes":["Financials.ReadWrite.All"]}`
 	ledgerNewGrants = `{"app":"Ledger Link 2","resource":"graph","scopes":["openid","profile","offline_access","User.Read"]},{"app":"Ledger Link 2","resource":"business_central","scopes":["Financials.ReadWrite.All"]}`
@@ -81,4 +81,6 @@ const (
 	signalStreet = `{"name":"Signal Street","domain":"signalstreet.onmicrosoft.com","licences":["SPE_E3","AAD_PREMIUM"],"story":"A policy asks for MFA since the change; one person has no method.",
  "users":[{"upn":"hugo.stern@signalstreet.onmicrosoft.com","name":"Hugo Stern","licences":["SPE_E3"]}],
  "apps":[` + ledgerCaretakers + `,` + ledgerApps + `],"grants":[` + ledgerOldGrants + `,` + ledgerNewGrants + `]}`
+
+	ledgerPolicy = `{"displayName":"CA010 MFA for everybody","state":"enabled","conditions":{"clientAppTypes":["all"],"users":{"includeUsers":["All"]},"applications":{"includeApplications":["All"]}},"grantControls":{"operator":"OR","builtInControls":["mfa"]}}`
 )

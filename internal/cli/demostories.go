@@ -104,15 +104,16 @@ var demoStories = []demoStory{
 	}},
 }
 
-// What to look at first, when all is filled in.
+// What to look at first, when all is filled in. Without a tenant it is the campaign.
 var demoSights = []struct{ tenant, connection, path, why string }{
 	{"policypier", "Nightly export", "#rules", "a policy says no, named, with every rule that sees this account"},
 	{"profilepark", "Old service account profile", "#remedies", "an app password that no longer opens SharePoint, and the road out"},
+	{"", "", "", "an app was replaced: who signed in again, who is still to, and who waits for an administrator"},
 	{"defaultshield", "", "", "what a tenant consents to, what stays there, how to take it back"},
 }
 
-// demoTenants are the lab's own tenants and one for SharePoint and Business
-// Central.
+// demoTenants are the lab's own tenants, one for SharePoint and Business Central, and
+// those of the story of the replaced app.
 func demoTenants() ([]byte, error) {
 	var file struct {
 		Tenants []json.RawMessage `json:"tenants"`
@@ -121,6 +122,7 @@ func demoTenants() ([]byte, error) {
 		return nil, fmt.Errorf("reading the lab's tenants: %w", err)
 	}
 	file.Tenants = append(file.Tenants, json.RawMessage(siloStation))
+	file.Tenants = append(file.Tenants, ledgerFiles()...)
 	return json.Marshal(file)
 }
 
