@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"gatehouse/client"
@@ -44,13 +45,19 @@ func (f *face) quickly(next http.Handler) http.Handler {
 			f.refuse(w, r.Context(), err)
 			return
 		}
-		answer := appendToken(make([]byte, 0, len(out.Body.AccessToken)+512), &out.Body)
+		buffer := answers.Get().(*[]byte)
+		defer answers.Put(buffer)
+		answer := appendToken((*buffer)[:0], &out.Body)
+		*buffer = answer
 		h := w.Header()
 		h["Content-Type"] = jsonType
 		h["Content-Length"] = []string{strconv.Itoa(len(answer))}
 		_, _ = w.Write(answer) // a lost connection: nobody is left to tell
 	})
 }
+
+// answers are buffers for answers, which are most of what a request would allocate.
+var answers = sync.Pool{New: func() any { return new([]byte) }}
 
 // jsonType is shared by answers.
 var jsonType = []string{"application/json"}
