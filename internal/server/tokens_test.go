@@ -90,7 +90,7 @@ func TestTokens(t *testing.T) {
 	}
 	viewer := e.Member("viewer@contoso.example", map[string]string{client.AllTenants: "technician"})
 	_, err = viewer.NewToken(ctx, id, client.TokenRequest{Service: "graph"})
-	problem("without the role", err, http.StatusForbidden, client.ProblemRefused)
+	_ = problem("without the role", err, http.StatusForbidden, client.ProblemRefused)
 
 	// Paused: whoever waits hears of it, and of its end.
 	states := make(chan string, 10)
@@ -127,7 +127,7 @@ func TestTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = program.NewToken(ctx, id, client.TokenRequest{Service: "graph"})
-	problem("with a revoked key", err, http.StatusUnauthorized, client.ProblemNotSignedIn)
+	_ = problem("with a revoked key", err, http.StatusUnauthorized, client.ProblemNotSignedIn)
 	if log := e.Log(); strings.Contains(log, token.AccessToken) || strings.Contains(log, key) {
 		t.Error("the log holds a token")
 	}
