@@ -2,6 +2,8 @@ package operator
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -332,10 +334,10 @@ func IsKey(token secrets.Value) bool { return strings.HasPrefix(token.Reveal(), 
 // nothing but the key's permissions. A key that is not good any more is
 // [ErrSession].
 func (s *Service) AuthenticateKey(ctx context.Context, token secrets.Value, visit Visit) (context.Context, Key, error) {
-	hash := hashToken(token)
-	known, ok, epoch := s.keys.find(hash, s.time())
+	at, hash := s.time(), sha256.Sum256([]byte(token.Reveal()))
+	known, ok, epoch := s.keys.find(hash, at)
 	if ok {
-		if !s.time().Before(known.key.ExpiresAt) {
+		if !at.Before(known.key.ExpiresAt) {
 			return ctx, Key{}, ErrSession
 		}
 		known.actor.Address = visit.Address
@@ -343,9 +345,8 @@ func (s *Service) AuthenticateKey(ctx context.Context, token secrets.Value, visi
 		s.audit.Count(ctx, usedAction, known.key.ID, audit.AllTenants)
 		return ctx, known.key, nil
 	}
-	at := s.time()
 	var row keyRow
-	err := s.db.Read().NewSelect().Model(&row).Where("token_hash = ?", hash).Scan(ctx)
+	err := s.db.Read().NewSelect().Model(&row).Where("token_hash = ?", hex.EncodeToString(hash[:])).Scan(ctx)
 	if sqldb.Missing(err) {
 		return ctx, Key{}, ErrSession
 	}

@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"crypto/sha256"
 	"sync"
 	"time"
 
@@ -21,7 +22,7 @@ const mostKeys = 10_000
 // often costs no look at the database each time.
 type keyCache struct {
 	mu      sync.Mutex
-	byHash  map[string]rememberedKey
+	byHash  map[[sha256.Size]byte]rememberedKey
 	cleared uint64
 }
 
@@ -32,7 +33,7 @@ type rememberedKey struct {
 }
 
 // find gives a key that was good a moment ago, and what [keyCache.keep] wants.
-func (c *keyCache) find(hash string, now time.Time) (k rememberedKey, ok bool, epoch uint64) {
+func (c *keyCache) find(hash [sha256.Size]byte, now time.Time) (k rememberedKey, ok bool, epoch uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k, ok = c.byHash[hash]
@@ -41,14 +42,14 @@ func (c *keyCache) find(hash string, now time.Time) (k rememberedKey, ok bool, e
 
 // keep remembers a key, unless something changed since the epoch at which it was
 // read.
-func (c *keyCache) keep(hash string, k rememberedKey, epoch uint64) {
+func (c *keyCache) keep(hash [sha256.Size]byte, k rememberedKey, epoch uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if epoch != c.cleared {
 		return
 	}
 	if c.byHash == nil || len(c.byHash) >= mostKeys {
-		c.byHash = map[string]rememberedKey{}
+		c.byHash = map[[sha256.Size]byte]rememberedKey{}
 	}
 	c.byHash[hash] = k
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"crypto/tls"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"time"
@@ -46,3 +47,10 @@ func Authority(dir, host string, now func() time.Time) (get func() (*tls.Certifi
 
 // Correlated is the handler of the server's log.
 func Correlated(h slog.Handler) slog.Handler { return correlated{h} }
+
+// Handler is what a server answers with.
+func Handler(s *Server) http.Handler { return s.http.Handler }
+
+// ServePlain serves on one more listener as behind a proxy that ends TLS, until the
+// server ends.
+func ServePlain(s *Server, l net.Listener) error { return s.http.Serve(l) }

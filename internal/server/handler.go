@@ -2,6 +2,8 @@ package server
 
 import (
 	"crypto/rand"
+	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -58,22 +60,14 @@ func (s *Server) handler() http.Handler {
 // outermost numbers requests, finds who is behind a trusted proxy, bounds
 // bodies, sets the headers of every answer, and logs.
 func (s *Server) outermost(next http.Handler) http.Handler {
-	strict := strictTransport(s.c.PublicURL)
+	every := fixedHeaders(s.c.PublicURL)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		id := rand.Text()[:16]
 		r.Header.Set(api.RequestIDHeader, id) // whatever the caller sent
 		h := w.Header()
+		maps.Copy(h, every)
 		h.Set(api.RequestIDHeader, id)
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
-		if strict {
-			h.Set("Strict-Transport-Security", "max-age=31536000")
-		}
 		seen := &watched{ResponseWriter: w, status: http.StatusOK}
 		defer func() {
 			if p := recover(); p != nil {
@@ -85,8 +79,11 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 					refuse(seen, r, http.StatusInternalServerError, client.ProblemInternal, "internal error; the server's log tells more under "+id)
 				}
 			}
-			s.metrics.answered(r, seen.status, time.Since(began))
-			s.log.Debug("request", "request", id, "method", r.Method, "path", safePath(r.URL.Path), "status", seen.status, "took", time.Since(began), "from", r.RemoteAddr)
+			took := time.Since(began)
+			s.metrics.answered(r, seen.status, took)
+			if s.log.Enabled(r.Context(), slog.LevelDebug) {
+				s.log.Debug("request", "request", id, "method", r.Method, "path", safePath(r.URL.Path), "status", seen.status, "took", took, "from", r.RemoteAddr)
+			}
 		}()
 		peer, ok := s.peer(r)
 		if !ok {
@@ -97,6 +94,23 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 		r.Body = http.MaxBytesReader(seen, r.Body, limits.body)
 		next.ServeHTTP(seen, r)
 	})
+}
+
+// fixedHeaders are those of every answer. The answers share the values: whoever adds
+// one gets a slice of their own, as these are full.
+func fixedHeaders(public string) http.Header {
+	h := http.Header{
+		"Content-Security-Policy":      {policy},
+		"X-Content-Type-Options":       {"nosniff"},
+		"Referrer-Policy":              {"same-origin"},
+		"Cross-Origin-Opener-Policy":   {"same-origin"},
+		"Cross-Origin-Resource-Policy": {"same-origin"},
+		"Permissions-Policy":           {"camera=(), geolocation=(), microphone=(), payment=(), usb=()"},
+	}
+	if strictTransport(public) {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	return h
 }
 
 // consentPage is what pages for administrators are below.

@@ -30,6 +30,7 @@ type metrics struct {
 	requests  *prometheus.HistogramVec
 	microsoft *prometheus.HistogramVec
 	jobs      *prometheus.HistogramVec
+	byAnswer  sync.Map // prometheus.Observer of requests, by answerLabels
 
 	listener net.Listener
 	http     *http.Server
@@ -84,7 +85,18 @@ func (m *metrics) answered(r *http.Request, status int, took time.Duration) {
 	default:
 		method = "other" // callers may write there what they like
 	}
-	m.requests.WithLabelValues(face, method, strconv.Itoa(status)).Observe(took.Seconds())
+	labels := answerLabels{face, method, status}
+	o, ok := m.byAnswer.Load(labels)
+	if !ok {
+		o, _ = m.byAnswer.LoadOrStore(labels, m.requests.WithLabelValues(face, method, strconv.Itoa(status)))
+	}
+	o.(prometheus.Observer).Observe(took.Seconds())
+}
+
+// answerLabels are the labels of a request's histogram; there are few of them.
+type answerLabels struct {
+	face, method string
+	code         int
 }
 
 // scraped is how long what was counted in the database counts as fresh: several

@@ -17,11 +17,12 @@ import (
 	"gatehouse/lab"
 )
 
-// TestMain lets a test start `gatehouse serve` as a process of its own.
+// TestMain lets a test start `gatehouse serve`, and callers of a server, as processes
+// of their own.
 func TestMain(m *testing.M) {
 	os.Exit(dbtest.Main(m, map[string]func(){"serve": func() {
 		os.Exit(cli.Main(context.Background(), []string{"serve"}, cli.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stdout, Getenv: os.Getenv}))
-	}}))
+	}, "callers": callers}))
 }
 
 // killed is a server process that is started again after each kill.

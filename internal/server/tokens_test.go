@@ -1,14 +1,9 @@
 package server_test
 
 import (
-	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -20,9 +15,9 @@ import (
 
 // tokenHouse is a server with a connection of an app, and the API key of a program
 // that may use it.
-func tokenHouse(t testing.TB) (e *testenv.Env, connection, key string) {
+func tokenHouse(t testing.TB, options ...testenv.Options) (e *testenv.Env, connection, key string) {
 	t.Helper()
-	e = testenv.Start(t)
+	e = testenv.Start(t, options...)
 	at := e.Lab.Tenant("openharbour")
 	added, err := e.AddTenant(t.Context(), client.TenantRequest{Tenant: at.Domain, Name: "Open Harbour"})
 	if err != nil {
@@ -145,48 +140,4 @@ func keyID(t testing.TB, e *testenv.Env) string {
 		t.Fatal(err)
 	}
 	return keys[0].ID
-}
-
-// BenchmarkToken is what a cached token costs its caller's server: an authenticated
-// request over a connection that is there already, TLS included. The bars are 50 µs
-// of a processor, the client's part included, and 15,000 a second on two cores.
-func BenchmarkToken(b *testing.B) {
-	e, id, key := tokenHouse(b)
-	if _, err := e.NewClient(client.WithToken(key)).NewToken(b.Context(), id, client.TokenRequest{Service: "graph"}); err != nil {
-		b.Fatal(err)
-	}
-	u, err := url.Parse(e.URL)
-	if err != nil {
-		b.Fatal(err)
-	}
-	body := `{"service":"graph"}`
-	request := fmt.Appendf(nil, "POST /api/v1/connections/%s/token HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nX-Forwarded-For: 198.51.100.7\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", id, u.Host, key, len(body), body)
-	before := processorTime(b)
-	b.SetParallelism(4)
-	b.RunParallel(func(pb *testing.PB) {
-		c, err := tls.Dial("tcp", u.Host, &tls.Config{RootCAs: e.Roots, MinVersion: tls.VersionTLS13, ServerName: u.Hostname()})
-		if err != nil {
-			b.Error(err)
-			return
-		}
-		defer c.Close()
-		in := bufio.NewReaderSize(c, 16<<10)
-		for pb.Next() {
-			if _, err := c.Write(request); err != nil {
-				b.Error(err)
-				return
-			}
-			response, err := http.ReadResponse(in, nil)
-			if err != nil {
-				b.Error(err)
-				return
-			}
-			if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != http.StatusOK {
-				b.Error(response.Status, err)
-				return
-			}
-		}
-	})
-	b.ReportMetric(float64((processorTime(b)-before).Microseconds())/float64(b.N), "cpu-µs/token")
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
 }
