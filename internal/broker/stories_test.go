@@ -46,7 +46,7 @@ func TestSuddenlyMFA(t *testing.T) {
 	// A day of callers, ten at a time every half minute.
 	for range 2 * 60 * 24 / 4 {
 		for range 10 {
-			h.refused(broker.NeedsMFA)
+			_ = h.refused(broker.NeedsMFA)
 		}
 		h.lab.Advance(2 * time.Minute)
 	}
@@ -63,7 +63,7 @@ func TestSuddenlyMFA(t *testing.T) {
 	}
 	// The rule is taken back: "try again" asks at once.
 	h.patch(`{"per_user_mfa":"disabled"}`)
-	h.refused(broker.NeedsMFA)
+	_ = h.refused(broker.NeedsMFA)
 	must(t, h.TryAgain(boss(t.Context()), h.id))
 	h.token()
 	if s := h.state(); s.State != broker.Ready || h.news[len(h.news)-1].What != "works" {
@@ -100,7 +100,7 @@ func TestRememberedFactor(t *testing.T) {
 	const over = `{"error":"invalid_grant","error_description":"AADSTS50078: Presented multi-factor authentication has expired due to policies configured by your administrator.","error_codes":[50078],"suberror":"basic_action"}`
 	h.lab.Advance(14*day + hour)
 	h.wire.say(http.StatusBadRequest, "application/json", over)
-	h.refused(broker.NeedsMFA)
+	_ = h.refused(broker.NeedsMFA)
 	h.wire.say(0, "", "")
 	h.signIn()
 	began := h.lab.Now()

@@ -188,7 +188,7 @@ func (c *console) signInAgain(w http.ResponseWriter, r *http.Request, f *frame) 
 	if err != nil {
 		return c.stop(w, r, f, err, "")
 	}
-	http.Redirect(w, r, address, http.StatusSeeOther)
+	http.Redirect(w, r, address, http.StatusSeeOther) //nolint:gosec // Microsoft's, which the configuration names
 	return nil
 }
 
