@@ -144,8 +144,13 @@ func mail(c Config) func(context.Context, *sqldb.Tx, string, string, string, str
 
 // changed is told of changes of registrations.
 func (a *Access) changed(ctx context.Context, tx *sqldb.Tx, c registration.Change) error {
-	if c.What == registration.Removed {
+	switch c.What {
+	case registration.Removed:
 		return a.Consents.Forget(ctx, tx, c.RegistrationID)
+	case registration.ChangedClientID:
+		if err := a.Consents.Replaced(ctx, tx, c.RegistrationID); err != nil {
+			return err
+		}
 	}
 	return a.Campaigns.Changed(ctx, tx, campaign.Change(c))
 }

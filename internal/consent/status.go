@@ -129,6 +129,27 @@ func (s *Service) Forget(ctx context.Context, tx *sqldb.Tx, registrationID strin
 	return nil
 }
 
+// Replaced is told, in the transaction of the change, that a registration has another
+// client id: what the tenants granted, they granted to the app before. Each of them is
+// looked at anew, and nothing of it counts as drift.
+func (s *Service) Replaced(ctx context.Context, tx *sqldb.Tx, registrationID string) error {
+	var tenants []string
+	if err := tx.NewSelect().TableExpr("consents").Column("tenant_id").Where("registration_id = ?", registrationID).OrderExpr("tenant_id").Scan(ctx, &tenants); err != nil {
+		return fmt.Errorf("looking who consented to the app before: %w", err)
+	}
+	_, err := tx.NewRaw(`UPDATE consents SET state = ?, reason = ?, read_from = '', held = '[]', missing = '[]', problems = '[]', approved = '[]', changes = '[]',
+		approved_at = NULL, granted_at = NULL, read_at = NULL, changed_at = NULL, follow_until = NULL WHERE registration_id = ?`, Unknown, "the app has a new client id, and was not looked at yet", registrationID).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("setting aside the consents to the app before: %w", err)
+	}
+	for _, id := range tenants {
+		if err := errors.Join(s.lookSoon(ctx, tx, id, registrationID), s.announce(ctx, tx, id, registrationID)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Group is the permissions of one API.
 type Group struct {
 	Resource string

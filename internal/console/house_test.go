@@ -67,6 +67,7 @@ type house struct {
 	demo          bool
 	everywhere    bool              // SharePoint and Business Central are reached too
 	register      func(*jobs.Queue) // adds jobs of the test
+	tellCampaigns func(ctx context.Context, tx *sqldb.Tx, n campaign.News) error
 	signOn        func(address string) *sso.Provider
 	mail          func(ctx context.Context, tx *sqldb.Tx, to, name string, link secrets.Value, until time.Time) error
 	db            *sqldb.DB
@@ -179,7 +180,7 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	})
 	joined := access.New(access.Config{
 		DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud, Tenants: h.tenants, Registrations: h.registrations, Connections: h.connections, Runs: h.runs, Batches: h.batches,
-		PublicURL: address, KnownHost: h.sites.Known, ActingFor: h.operators.ActingFor, Letter: h.notices.Write,
+		PublicURL: address, KnownHost: h.sites.Known, ActingFor: h.operators.ActingFor, Letter: h.notices.Write, TellCampaigns: h.tellCampaigns,
 	})
 	h.sources, h.signIns, h.tokens, h.consents, h.campaigns = joined.Sources, joined.SignIns, joined.Tokens, joined.Consents, joined.Campaigns
 	queue.start()
