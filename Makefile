@@ -14,6 +14,7 @@ FUZZTIME ?= 60s
 # computing. They run with the race detector in `make soak`; what they call runs
 # with it in the others.
 UNRACED := gatehouse/internal/console gatehouse/internal/validation gatehouse/internal/api gatehouse/internal/backup gatehouse/internal/cli \
+  gatehouse/internal/broker gatehouse/internal/campaign gatehouse/internal/consent gatehouse/internal/registration gatehouse/internal/signin gatehouse/internal/datasource \
   gatehouse/lab/internal/conditional gatehouse/lab/internal/graphsim gatehouse/lab/internal/sts
 
 # The longest begin first, and one more at once than there are cores, as tests
