@@ -209,7 +209,7 @@ func TestDelegatedStory(t *testing.T) {
 	campaignPath := h.replaced(operator, registrationID, after)
 	h.explained(operator)
 	h.refusedFirst(operator, anna, campaignPath, annas, bens, before)
-	h.approved(operator, campaignPath, at)
+	h.approved(operator, campaignPath)
 	h.everybody(operator, anna, campaignPath, annas, bens, before, after)
 	h.keptByNobody()
 }
@@ -303,7 +303,7 @@ func (h *house) refusedFirst(operator, anna *tab, campaignPath string, annas, be
 }
 
 // approved has the administrator consent on a page of theirs.
-func (h *house) approved(operator *tab, campaignPath string, at tenant.Tenant) {
+func (h *house) approved(operator *tab, campaignPath string) {
 	h.t.Helper()
 	operator.open(campaignPath)
 	operator.press("Consent link")
