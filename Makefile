@@ -13,13 +13,12 @@ FUZZTIME ?= 60s
 # Tests that spend their time in a browser, in commands, in databases or in pure
 # computing. They run with the race detector in `make soak`; what they call runs
 # with it in the others.
-UNRACED := gatehouse/internal/console gatehouse/internal/validation gatehouse/internal/api gatehouse/internal/backup gatehouse/internal/cli \
+UNRACED := gatehouse/internal/server gatehouse/internal/console gatehouse/internal/validation gatehouse/internal/api gatehouse/internal/backup gatehouse/internal/cli \
   gatehouse/internal/broker gatehouse/internal/campaign gatehouse/internal/consent gatehouse/internal/registration gatehouse/internal/signin gatehouse/internal/datasource \
   gatehouse/lab/internal/conditional gatehouse/lab/internal/graphsim gatehouse/lab/internal/sts
 
-# The longest begin first, and one more at once than there are cores, as tests
-# also wait: for databases, browsers and killed processes.
-FIRST := gatehouse/internal/server
+# One more at once than there are cores, as tests also wait: for databases,
+# browsers and killed processes.
 BESIDE := -p 3
 
 LINT := bin/golangci-lint
@@ -42,7 +41,7 @@ build: ## Build bin/gatehouse: static, stripped, without paths of this machine
 test: $(NPM) ## Install what is missing, then run every test, with the race detector where it can run
 	@flags=$$(tools/setup.sh); \
 	echo "go test $$flags (all but $(UNRACED))"; \
-	$${flags:+env CGO_ENABLED=1} tools/postgres.sh go test $$flags $(BESIDE) $(FIRST) $$(go list ./... | grep -vxF "$$(printf '%s\n' $(FIRST) $(UNRACED))"); \
+	$${flags:+env CGO_ENABLED=1} tools/postgres.sh go test $$flags $(BESIDE) $$(go list ./... | grep -vxF "$$(printf '%s\n' $(UNRACED))"); \
 	echo "go test $(UNRACED)"; \
 	tools/postgres.sh go test $(BESIDE) $(UNRACED); \
 	echo "go test ./... (interop)"; \

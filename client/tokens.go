@@ -20,7 +20,7 @@ const (
 // TokenRequest says what a token is to be for.
 type TokenRequest struct {
 	// Resource is the URI of a service, or a scope of it.
-	Resource string `json:"resource,omitempty" maxLength:"300" doc:"URI of the service, such as https://graph.microsoft.com, or a scope of it; with neither resource nor service, the connection's only service"`
+	Resource string `json:"resource,omitempty" maxLength:"300" doc:"URI of the service, as Microsoft names it, or a scope of it; with neither resource nor service, the connection's only service"`
 	// Service is its name.
 	Service string `json:"service,omitempty" enum:"graph,sharepoint,exchange,business_central" doc:"The service by name, instead of its URI"`
 	// Claims is a challenge that the service sent (WWW-Authenticate), decoded.

@@ -139,7 +139,7 @@ func (a *acknowledged) sweep(ctx context.Context, c *client.Client, _ *lab.Lab) 
 }
 
 func (a *acknowledged) tag(ctx context.Context, c *client.Client, _ *lab.Lab) error {
-	return a.batch(ctx, c, client.BatchRequest{Action: "add_tag", Value: fmt.Sprintf("t%d", rand.Int32()), Filter: &client.ConnectionSearch{}})
+	return a.batch(ctx, c, client.BatchRequest{Action: "add_tag", Value: fmt.Sprintf("t%d", rand.IntN(20)), Filter: &client.ConnectionSearch{}})
 }
 
 func (a *acknowledged) batch(ctx context.Context, c *client.Client, r client.BatchRequest) error {
