@@ -186,14 +186,16 @@ func (k *Keyring) retire(ctx context.Context, r *row, handle *keyset.Handle) (Ro
 
 // position is how far sealing again has come.
 type position struct {
-	Column int    `json:"column"` // in Config.Columns
-	After  string `json:"after"`  // the last row that was looked at
+	Column int       `json:"column"`         // in Config.Columns
+	After  string    `json:"after"`          // the last row that was looked at
+	Ended  time.Time `json:"ended,omitzero"` // when all columns had been gone over
 }
 
 const batch = 100
 
 // reseal seals one batch of secrets again, in one transaction with the note how
-// far it came, or retires the old key if there is nothing left.
+// far it came, or retires the old key if there is nothing left, once those who
+// read a secret just before it was sealed again have opened it.
 func (k *Keyring) reseal(ctx context.Context, r *row, handle *keyset.Handle) (Rotation, error) {
 	var at position
 	if r.Progress != "" {
@@ -202,6 +204,13 @@ func (k *Keyring) reseal(ctx context.Context, r *row, handle *keyset.Handle) (Ro
 		}
 	}
 	if at.Column >= len(k.c.Columns) {
+		if at.Ended.IsZero() {
+			at.Ended = k.c.Now().UTC()
+			return Rotation{State: Promoted, Wait: k.c.Settle}, k.move(ctx, r, at)
+		}
+		if wait := at.Ended.Add(k.c.Settle).Sub(k.c.Now()); wait > 0 {
+			return Rotation{State: Promoted, Wait: wait}, nil
+		}
 		return k.retire(ctx, r, handle)
 	}
 	c := k.c.Columns[at.Column]
@@ -211,7 +220,7 @@ func (k *Keyring) reseal(ctx context.Context, r *row, handle *keyset.Handle) (Ro
 	}
 	next := position{Column: at.Column + 1}
 	if len(rows) == batch {
-		next = position{at.Column, rows[batch-1].Key}
+		next = position{Column: at.Column, After: rows[batch-1].Key}
 	}
 	for i := range rows {
 		if rows[i].next, err = k.again(ctx, c, rows[i]); err != nil {

@@ -133,7 +133,9 @@ func TestRotateOnline(t *testing.T) {
 						t.Error(err)
 						return
 					}
+					c.reading.RLock()
 					keysInUse(t, db, replica, n)
+					c.reading.RUnlock()
 				}
 			})
 		}
@@ -192,6 +194,57 @@ func TestRetire(t *testing.T) {
 		keysInUse(t, db, k, 1)
 		if _, err := k.Open(t.Context(), "sealed", "late", "value", late); err == nil {
 			t.Error("the old key still opens")
+		}
+	})
+}
+
+// Who read a secret just before it was sealed again has the time to settle to
+// open it: the old key goes only then.
+func TestReadBeforeSealedAgain(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		c := newClock()
+		k := open(t, db, filepath.Join(t.TempDir(), "master.key"), c)
+		if err := put(t.Context(), db, k, "x"); err != nil {
+			t.Fatal(err)
+		}
+		var read sealed
+		if err := db.Read().NewSelect().Model(&read).Scan(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := k.BeginRotation(system(t)); err != nil {
+			t.Fatal(err)
+		}
+		resealed, waited := false, false
+		for range 10 {
+			r, err := k.Rotate(system(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.State == secrets.Steady {
+				break
+			}
+			resealed = resealed || r.Resealed > 0
+			if !resealed {
+				c.pass(r.Wait)
+				continue
+			}
+			if _, err := k.Open(t.Context(), "sealed", "x", "value", read.Value); err != nil {
+				t.Fatalf("%+v: %v", r, err)
+			}
+			if r.Wait > 0 { // the last thing before the old key goes
+				waited = true
+				if r.Wait != 2*time.Minute {
+					t.Errorf("waits %v before the old key goes", r.Wait)
+				}
+				c.pass(r.Wait - 1)
+				if r, err = k.Rotate(system(t)); err != nil || r.State != secrets.Promoted || r.Wait != 1 {
+					t.Fatalf("%+v, %v", r, err)
+				}
+				c.pass(1)
+			}
+		}
+		if _, err := k.Open(t.Context(), "sealed", "x", "value", read.Value); err == nil || !waited {
+			t.Errorf("the old key went at once (%t), or still opens: %v", !waited, err)
 		}
 	})
 }
