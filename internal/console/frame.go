@@ -68,6 +68,7 @@ type handler func(w http.ResponseWriter, r *http.Request, f *frame) error
 // errNoPage is the answer to an address that leads nowhere.
 var errNoPage = errors.New("there is no page at this address")
 
+//go:noinline
 func (c *console) serve(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f := &frame{Theme: themeOf(r), Demo: c.Demo, Here: r.URL.RequestURI(), Now: c.Now(), Said: said[r.URL.Query().Get("said")], ctx: r.Context()}
@@ -105,6 +106,7 @@ func (c *console) limited(next http.Handler) http.Handler {
 }
 
 // inSession demands a session in any stage.
+//go:noinline
 func (c *console) inSession(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, f *frame) error {
 		ctx, session, err := c.Operators.Authenticate(r.Context(), c.token(r), visit(r))
@@ -118,6 +120,7 @@ func (c *console) inSession(h handler) handler {
 
 // signedIn demands a session that is signed in; another is sent to its next
 // step.
+//go:noinline
 func (c *console) signedIn(h handler) handler {
 	return c.inSession(func(w http.ResponseWriter, r *http.Request, f *frame) error {
 		if f.Session.Stage != operator.StageSignedIn {

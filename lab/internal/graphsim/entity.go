@@ -43,6 +43,7 @@ type member struct {
 type members []*member
 
 // prop is a member whose value depends on the object.
+//go:noinline
 func prop[T any](name string, get func(*request, T) any) members {
 	return members{{name: name, get: func(r *request, v any) any { return get(r, v.(T)) }}}
 }
@@ -53,6 +54,7 @@ func null(names ...string) members { return constant(nil, names...) }
 // none are collections that are always empty in the lab.
 func none(names ...string) members { return constant([]any{}, names...) }
 
+//go:noinline
 func constant(value any, names ...string) members {
 	var out members
 	for _, name := range names {
@@ -61,6 +63,7 @@ func constant(value any, names ...string) members {
 	return out
 }
 
+//go:noinline
 func (m members) each(fn func(*member)) members {
 	for _, one := range m {
 		fn(one)
@@ -172,6 +175,7 @@ func (r *request) render(it item, selected []string) map[string]any {
 }
 
 // object builds a complex value from names and values in turn.
+//go:noinline
 func object(pairs ...any) map[string]any {
 	out := make(map[string]any, len(pairs)/2)
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -181,6 +185,7 @@ func object(pairs ...any) map[string]any {
 }
 
 // texts copies strings into a JSON array that is never null.
+//go:noinline
 func texts(list ...string) []any {
 	out := make([]any, len(list))
 	for i, s := range list {
@@ -198,6 +203,7 @@ func text(s string) any {
 }
 
 // when is null for the zero time.
+//go:noinline
 func when(t time.Time) any {
 	if t.IsZero() {
 		return nil

@@ -24,6 +24,7 @@ type refusal struct {
 	policies []string       // names of the Conditional Access policies that it comes from
 }
 
+//go:noinline
 func refuse(oauth string, code int, format string, args ...any) *refusal {
 	return &refusal{oauth: oauth, code: code, text: fmt.Sprintf(format, args...)}
 }
