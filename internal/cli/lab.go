@@ -109,8 +109,8 @@ func checkTenants(env Env, tenants io.Reader, asJSON bool) error {
 func runLab(ctx context.Context, env Env, cfg lab.Config, readyFile string, asJSON bool) (err error) {
 	if os.Getenv("GOGC") == "" {
 		// The lab runs beside what it is there to test, and makes much short-lived
-		// garbage: collecting twice as often holds it to 60 MB under 200 clients.
-		debug.SetGCPercent(50)
+		// garbage: collecting three times as often holds it to 60 MB under 200 clients.
+		debug.SetGCPercent(35)
 	}
 	l, err := lab.New(cfg)
 	if err != nil {
