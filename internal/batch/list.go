@@ -98,27 +98,16 @@ func (s *Service) List(ctx context.Context, p tenant.Page) ([]Batch, string, err
 		return nil, "", err
 	}
 	var rows []batchRow
-	q := s.DB.Read().NewSelect().Model(&rows).OrderExpr("b.id DESC").Limit(int64(p.Size()) + 1)
+	q := s.DB.Read().NewSelect().Model(&rows)
 	if !scope.All {
 		if len(scope.IDs) == 0 {
 			return nil, "", nil
 		}
 		q.Where("EXISTS (SELECT 1 FROM batch_items AS i WHERE i.batch_id = b.id AND i.tenant_id IN (?))", bun.List(scope.IDs))
 	}
-	if p.After != "" {
-		place, err := p.Place(1)
-		if err != nil {
-			return nil, "", err
-		}
-		q.Where("b.id < ?", place[0])
-	}
-	if err := q.Scan(ctx); err != nil {
-		return nil, "", fmt.Errorf("listing batches: %w", err)
-	}
-	next := ""
-	if len(rows) > p.Size() {
-		rows = rows[:p.Size()]
-		next = tenant.Cursor(rows[len(rows)-1].ID)
+	next, err := tenant.Newest(ctx, q, p, "batches", "b.id", &rows, func(r batchRow) string { return r.ID })
+	if err != nil {
+		return nil, "", err
 	}
 	out, err := s.counted(ctx, rows)
 	return out, next, err

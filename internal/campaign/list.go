@@ -58,27 +58,16 @@ func (s *Service) List(ctx context.Context, state State, p Page) ([]Campaign, st
 		return nil, "", err
 	}
 	var rows []row
-	q := s.DB.Read().NewSelect().Model(&rows).OrderExpr("k.id DESC").Limit(int64(p.Size()) + 1)
+	q := s.DB.Read().NewSelect().Model(&rows)
 	if !scope.All {
 		q.Where("EXISTS (?)", scope.Filter(s.DB.Read().NewSelect().TableExpr("campaign_tenants AS t").ColumnExpr("1").Where("t.campaign_id = k.id"), "t.tenant_id"))
 	}
 	if state != "" {
 		q.Where("k.state = ?", state)
 	}
-	if p.After != "" {
-		place, err := p.Place(1)
-		if err != nil {
-			return nil, "", err
-		}
-		q.Where("k.id < ?", place[0])
-	}
-	if err := q.Scan(ctx); err != nil {
-		return nil, "", fmt.Errorf("listing campaigns: %w", err)
-	}
-	next := ""
-	if len(rows) > p.Size() {
-		rows = rows[:p.Size()]
-		next = tenant.Cursor(rows[len(rows)-1].ID)
+	next, err := tenant.Newest(ctx, q, p, "campaigns", "k.id", &rows, func(r row) string { return r.ID })
+	if err != nil {
+		return nil, "", err
 	}
 	out, ids := make([]Campaign, len(rows)), make([]string, len(rows))
 	for i := range rows {

@@ -106,6 +106,7 @@ func (c *console) limited(next http.Handler) http.Handler {
 }
 
 // inSession demands a session in any stage.
+//
 //go:noinline
 func (c *console) inSession(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, f *frame) error {
@@ -120,6 +121,7 @@ func (c *console) inSession(h handler) handler {
 
 // signedIn demands a session that is signed in; another is sent to its next
 // step.
+//
 //go:noinline
 func (c *console) signedIn(h handler) handler {
 	return c.inSession(func(w http.ResponseWriter, r *http.Request, f *frame) error {

@@ -31,22 +31,11 @@ func (s *Service) List(ctx context.Context, f Filter, p tenant.Page) ([]Incident
 		return nil, "", err
 	}
 	var rows []row
-	q := s.DB.Read().NewSelect().Model(&rows).Where("i.state <> ?", Forming).OrderExpr("i.id DESC").Limit(int64(p.Size() + 1))
-	if p.After != "" {
-		place, err := p.Place(1)
-		if err != nil {
-			return nil, "", err
-		}
-		q.Where("i.id < ?", place[0])
-	}
+	q := s.DB.Read().NewSelect().Model(&rows).Where("i.state <> ?", Forming)
 	s.narrow(q, scope, f)
-	if err := q.Scan(ctx); err != nil {
-		return nil, "", fmt.Errorf("listing incidents: %w", err)
-	}
-	next := ""
-	if len(rows) > p.Size() {
-		rows = rows[:p.Size()]
-		next = tenant.Cursor(rows[len(rows)-1].ID)
+	next, err := tenant.Newest(ctx, q, p, "incidents", "i.id", &rows, func(r row) string { return r.ID })
+	if err != nil {
+		return nil, "", err
 	}
 	all, err := s.seen(ctx, scope, rows)
 	return all, next, err

@@ -96,22 +96,11 @@ func (s *Service) List(ctx context.Context, f Filter, p Page) ([]Notice, string,
 		return nil, "", err
 	}
 	var rows []*noticeRow
-	q := scope.Filter(selectNotices(s.DB.Read().NewSelect().Model(&rows)), "n.tenant_id").OrderExpr("n.id DESC").Limit(int64(p.Size() + 1))
-	if p.After != "" {
-		place, err := p.Place(1)
-		if err != nil {
-			return nil, "", err
-		}
-		q.Where("n.id < ?", place[0])
-	}
+	q := scope.Filter(selectNotices(s.DB.Read().NewSelect().Model(&rows)), "n.tenant_id")
 	f.apply(q)
-	if err := q.Scan(ctx); err != nil {
-		return nil, "", fmt.Errorf("listing notices: %w", err)
-	}
-	next := ""
-	if len(rows) > p.Size() {
-		rows = rows[:p.Size()]
-		next = tenant.Cursor(rows[len(rows)-1].ID)
+	next, err := tenant.Newest(ctx, q, p, "notices", "n.id", &rows, func(r *noticeRow) string { return r.ID })
+	if err != nil {
+		return nil, "", err
 	}
 	out, err := s.whole(ctx, rows)
 	return out, next, err

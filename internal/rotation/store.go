@@ -194,27 +194,16 @@ func (s *Service) List(ctx context.Context, f Filter, p Page) ([]Rotation, strin
 		return nil, "", err
 	}
 	var rows []row
-	q := scope.Filter(selected(s.DB.Read().NewSelect().Model(&rows)), "r.tenant_id").OrderExpr("r.id DESC").Limit(int64(p.Size() + 1))
+	q := scope.Filter(selected(s.DB.Read().NewSelect().Model(&rows)), "r.tenant_id")
 	if f.TenantID != "" {
 		q.Where("r.tenant_id = ?", f.TenantID)
 	}
 	if f.ConnectionID != "" {
 		q.Where("r.connection_id = ?", f.ConnectionID)
 	}
-	if p.After != "" {
-		place, err := p.Place(1)
-		if err != nil {
-			return nil, "", err
-		}
-		q.Where("r.id < ?", place[0])
-	}
-	if err := q.Scan(ctx); err != nil {
-		return nil, "", fmt.Errorf("listing rotations: %w", err)
-	}
-	next := ""
-	if len(rows) > p.Size() {
-		rows = rows[:p.Size()]
-		next = tenant.Cursor(rows[len(rows)-1].ID)
+	next, err := tenant.Newest(ctx, q, p, "rotations", "r.id", &rows, func(r row) string { return r.ID })
+	if err != nil {
+		return nil, "", err
 	}
 	out := make([]Rotation, len(rows))
 	for i := range rows {

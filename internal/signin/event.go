@@ -186,21 +186,10 @@ func (s *Service) List(ctx context.Context, connectionID string, p tenant.Page) 
 		return nil, "", err
 	}
 	var rows []eventRow
-	q := s.DB.Read().NewSelect().Model(&rows).Where("connection_id = ?", c.ID).OrderExpr("id DESC").Limit(int64(p.Size() + 1))
-	if p.After != "" {
-		place, err := p.Place(1)
-		if err != nil {
-			return nil, "", err
-		}
-		q.Where("id < ?", place[0])
-	}
-	if err := q.Scan(ctx); err != nil {
-		return nil, "", fmt.Errorf("listing sign-ins: %w", err)
-	}
-	next := ""
-	if len(rows) > p.Size() {
-		rows = rows[:p.Size()]
-		next = tenant.Cursor(rows[len(rows)-1].ID)
+	q := s.DB.Read().NewSelect().Model(&rows).Where("connection_id = ?", c.ID)
+	next, err := tenant.Newest(ctx, q, p, "sign-ins", "id", &rows, func(r eventRow) string { return r.ID })
+	if err != nil {
+		return nil, "", err
 	}
 	out := make([]Event, len(rows))
 	for i := range rows {

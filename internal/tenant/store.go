@@ -151,6 +151,27 @@ func (p Page) Place(columns int) ([]string, error) {
 	return place, nil
 }
 
+// Newest reads into rows, the model of q, the page of what q selects: the newest
+// first by the column id, whose texts grow with time, which of gives of a row. What
+// they are is for the error. The cursor of the next page is "" after the last one.
+func Newest[T any](ctx context.Context, q *bun.SelectQuery, p Page, what, id string, rows *[]T, of func(T) string) (next string, err error) {
+	if p.After != "" {
+		place, err := p.Place(1)
+		if err != nil {
+			return "", err
+		}
+		q.Where("? < ?", bun.Ident(id), place[0])
+	}
+	if err := q.OrderExpr("? DESC", bun.Ident(id)).Limit(int64(p.Size() + 1)).Scan(ctx); err != nil {
+		return "", fmt.Errorf("listing %s: %w", what, err)
+	}
+	if all := *rows; len(all) > p.Size() {
+		*rows = all[:p.Size()]
+		next = Cursor(of(all[p.Size()-1]))
+	}
+	return next, nil
+}
+
 // Like is the pattern of a search text in a LIKE with ESCAPE '!'.
 func Like(text string) string { return sqldb.Like(text) }
 

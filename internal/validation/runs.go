@@ -284,21 +284,10 @@ func (r *Runs) List(ctx context.Context, connectionID string, p connection.Page)
 		return nil, "", err
 	}
 	var rows []runRow
-	q := r.DB.Read().NewSelect().Model(&rows).Where("connection_id = ?", c.ID).OrderExpr("id DESC").Limit(int64(p.Size() + 1))
-	if p.After != "" {
-		place, err := p.Place(1)
-		if err != nil {
-			return nil, "", err
-		}
-		q.Where("id < ?", place[0])
-	}
-	if err := q.Scan(ctx); err != nil {
-		return nil, "", fmt.Errorf("listing validations: %w", err)
-	}
-	next := ""
-	if len(rows) > p.Size() {
-		rows = rows[:p.Size()]
-		next = tenant.Cursor(rows[len(rows)-1].ID)
+	q := r.DB.Read().NewSelect().Model(&rows).Where("connection_id = ?", c.ID)
+	next, err := tenant.Newest(ctx, q, p, "validations", "id", &rows, func(r runRow) string { return r.ID })
+	if err != nil {
+		return nil, "", err
 	}
 	out := make([]Run, len(rows))
 	for i := range rows {
