@@ -43,6 +43,7 @@ type member struct {
 type members []*member
 
 // prop is a member whose value depends on the object.
+//
 //go:noinline
 func prop[T any](name string, get func(*request, T) any) members {
 	return members{{name: name, get: func(r *request, v any) any { return get(r, v.(T)) }}}
@@ -175,6 +176,7 @@ func (r *request) render(it item, selected []string) map[string]any {
 }
 
 // object builds a complex value from names and values in turn.
+//
 //go:noinline
 func object(pairs ...any) map[string]any {
 	out := make(map[string]any, len(pairs)/2)
@@ -185,6 +187,7 @@ func object(pairs ...any) map[string]any {
 }
 
 // texts copies strings into a JSON array that is never null.
+//
 //go:noinline
 func texts(list ...string) []any {
 	out := make([]any, len(list))
@@ -203,6 +206,7 @@ func text(s string) any {
 }
 
 // when is null for the zero time.
+//
 //go:noinline
 func when(t time.Time) any {
 	if t.IsZero() {

@@ -23,12 +23,14 @@ func refuse(status int, code, format string, args ...any) *fault {
 }
 
 // badRequest is the gateway's 400: the address or an option makes no sense.
+//
 //go:noinline
 func badRequest(format string, args ...any) *fault {
 	return refuse(http.StatusBadRequest, "BadRequest", format, args...)
 }
 
 // badBody is the directory's 400: what was sent cannot be stored.
+//
 //go:noinline
 func badBody(format string, args ...any) *fault {
 	return refuse(http.StatusBadRequest, "Request_BadRequest", format, args...)
@@ -55,6 +57,7 @@ func unauthenticated(authority, message string) *fault {
 }
 
 // clip keeps a quoted value from filling the answer.
+//
 //go:noinline
 func clip(s string) string {
 	const most = 120

@@ -29,6 +29,7 @@ type access struct {
 }
 
 // alike is an access whose delegated and application permissions are the same.
+//
 //go:noinline
 func alike(list ...string) access { return access{app: list, user: list} }
 

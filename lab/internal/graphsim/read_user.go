@@ -35,6 +35,7 @@ func listUsers(r *request) (*answer, error) {
 }
 
 // ofUser is a handler on one user.
+//
 //go:noinline
 func ofUser(fn func(*request, *directory.User) (*answer, error)) func(*request) (*answer, error) {
 	return func(r *request) (*answer, error) {

@@ -81,6 +81,7 @@ func securityIdentifier(id string) string {
 func lastSync(r *request) time.Time { return r.now.Truncate(30 * time.Minute) }
 
 // object finds a user, group or service principal by id.
+//
 //go:noinline
 func (r *request) object(id string) (item, bool) {
 	t := r.tenant

@@ -331,6 +331,7 @@ func addressOf(r *http.Request) string {
 }
 
 // clip keeps a caller's text from filling an answer or the log.
+//
 //go:noinline
 func clip(s string) string {
 	const most = 120
