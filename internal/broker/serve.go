@@ -233,6 +233,7 @@ const (
 // kept makes what is kept of a token that the service has just given.
 func (s *Service) kept(t login.Token, uri, claims string) *kept {
 	now := s.time()
+	t.Expires = t.Expires.UTC().Truncate(time.Microsecond) // as it will be read again
 	life := t.Expires.Sub(now)
 	return &kept{token: t, resource: uri, claims: digest(claims), gotAt: now, refreshAt: now.Add(time.Duration((earliest + (latest-earliest)*rand.Float64()) * float64(life))), checked: time.Now()} //nolint:gosec // spreading, no secret
 }
