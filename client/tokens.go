@@ -25,6 +25,8 @@ type TokenRequest struct {
 	Service string `json:"service,omitempty" enum:"graph,sharepoint,exchange,business_central" doc:"The service by name, instead of its URI"`
 	// Claims is a challenge that the service sent (WWW-Authenticate), decoded.
 	Claims string `json:"claims,omitempty" maxLength:"8192" doc:"The claims challenge that the service answered with, as JSON: a token that meets it is fetched anew"`
+	// CAE says that the caller passes such challenges on (continuous access evaluation).
+	CAE bool `json:"cae,omitempty" doc:"The caller passes claims challenges on when it meets one (continuous access evaluation): the token says so (xms_cc cp1), may last up to 28 hours, and can be recalled by the service"`
 }
 
 // Token is an access token.

@@ -28,10 +28,11 @@ import (
 
 // quayTenant has an app registration that people sign in to; QUAY stands for the
 // server's address.
-const quayTenant = `{"tenants":[{"name":"Quiet Quay","domain":"quietquay.onmicrosoft.com","mandatory_mfa":false,
- "users":[{"upn":"ines@quietquay.onmicrosoft.com","name":"Ines Person"}],
- "apps":[{"name":"Quay reports","public":true,"redirect_uris":["QUAY/signin/callback"],"delegated_permissions":{"graph":["openid","profile","offline_access","User.Read"]}}],
- "grants":[{"app":"Quay reports","resource":"graph","scopes":["openid","profile","offline_access","User.Read"]}]}]}`
+const quayTenant = `{"tenants":[{"name":"Quiet Quay","domain":"quietquay.onmicrosoft.com","mandatory_mfa":false,"licences":["SPE_E5"],"sharepoint":{"contexts":{"/sites/Projects":"c1"}},
+ "conditional_access":[{"displayName":"CA021 - Projects","state":"enabled","conditions":{"clientAppTypes":["all"],"users":{"includeUsers":["All"]},"applications":{"includeAuthenticationContextClassReferences":["c1"]}},"grantControls":{"operator":"OR","builtInControls":["mfa"]}}],
+ "users":[{"upn":"ines@quietquay.onmicrosoft.com","name":"Ines Person","per_user_mfa":"enforced","methods":[{"type":"oath"}]}],
+ "apps":[{"name":"Quay reports","public":true,"redirect_uris":["QUAY/signin/callback"],"delegated_permissions":{"graph":["openid","profile","offline_access","User.Read"],"sharepoint":["AllSites.Read"]}}],
+ "grants":[{"app":"Quay reports","resource":"graph","scopes":["openid","profile","offline_access","User.Read"]},{"app":"Quay reports","resource":"sharepoint","scopes":["AllSites.Read"]}]}]}`
 
 // tokenServer is a `gatehouse serve` with its administrator signed in.
 type tokenServer struct {
@@ -108,10 +109,11 @@ func (s *tokenServer) delegated() client.Connection {
 		Permissions: []client.ManifestPermission{
 			{Resource: "graph", Name: "openid", Kind: "delegated"}, {Resource: "graph", Name: "profile", Kind: "delegated"}, {Resource: "graph", Name: "offline_access", Kind: "delegated"},
 			{Resource: "graph", Name: "User.Read", Kind: "delegated", Why: "To see who you are"},
+			{Resource: "sharepoint", Name: "AllSites.Read", Kind: "delegated", Why: "To read the projects' site"},
 		},
 	}))
 	return must[client.Connection](s.t)(s.AddConnection(ctx, client.ConnectionRequest{
-		TenantID: added.ID, Kind: "delegated", Profile: client.Profile{Name: "Monthly reports", RegistrationID: registration.ID, Username: quay.User("ines").UPN, Services: []string{"graph"}},
+		TenantID: added.ID, Kind: "delegated", Profile: client.Profile{Name: "Monthly reports", RegistrationID: registration.ID, Username: quay.User("ines").UPN, Services: []string{"graph", "sharepoint"}},
 	}))
 }
 
@@ -137,7 +139,7 @@ func (s *tokenServer) signIn(connection client.Connection) {
 		}
 		return response.Header.Get("Location")
 	}
-	back, err := s.lab.SignIn(visit(http.MethodPost, link.URL), lab.Person{UPN: connection.Username})
+	back, err := s.lab.SignIn(visit(http.MethodPost, link.URL), lab.Person{UPN: connection.Username, Factor: true})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -270,11 +272,39 @@ func (s *tokenServer) azcore(t *testing.T, key string, delegated client.Connecti
 		t.Errorf("%+v", claims)
 	}
 
+	s.challenged(t, credential)
+
 	// Signed out: there is none any more.
 	if _, err := s.SignOutConnection(t.Context(), delegated.ID, client.SignOutRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := credential.GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{graphUserRead}}); !errors.As(err, &problem) || problem.State != client.TokenNeedsSignIn {
 		t.Errorf("after the sign-out: %v", err)
+	}
+}
+
+// challenged reads a site that wants an authentication context: azcore says that it
+// can be asked for it, is, passes the challenge on, and gets in with the answer.
+func (s *tokenServer) challenged(t *testing.T, credential *counted) {
+	t.Helper()
+	rec := record(s.lab)
+	pipeline := runtime.NewPipeline("reports", "1", runtime.PipelineOptions{
+		PerRetry: []policy.Policy{runtime.NewBearerTokenPolicy(credential, []string{"https://quietquay.sharepoint.com/.default"}, nil)},
+	}, &azcore.ClientOptions{Transport: rec.client()})
+	credential.asked = 0
+	request := must[*policy.Request](t)(runtime.NewRequest(t.Context(), http.MethodGet, "https://quietquay.sharepoint.com/sites/projects/_api/web"))
+	response, err := pipeline.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	passed := rec.take()
+	if response.StatusCode != http.StatusOK || credential.asked != 2 || len(passed) != 2 {
+		t.Fatalf("%s after %d requests and %d tries at a token", response.Status, len(passed), credential.asked)
+	}
+	for i, want := range []string{"", "c1"} {
+		if claims := claimsOf(t, strings.TrimPrefix(passed[i].header.Get("Authorization"), "Bearer ")); strings.Join(claims.ACRS, " ") != want {
+			t.Errorf("request %d came with the contexts %q, want %q", i+1, claims.ACRS, want)
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -31,24 +32,32 @@ type Credential struct {
 var _ azcore.TokenCredential = Credential{}
 
 // GetToken gives an access token for the scopes, which are of one resource. A claims
-// challenge that the SDK met is passed on. A connection is of one tenant: options
-// that name another are an error.
+// challenge that the SDK met is passed on, and so is that it can answer challenges
+// (EnableCAE): the token then says so. A connection is of one tenant: options that
+// name another are an error.
+//
+// A refusal keeps azcore from asking again: somebody has to act first. Where Gatehouse
+// or Microsoft is in trouble, or does not answer, it may.
 func (c Credential) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	if len(options.Scopes) == 0 {
-		return azcore.AccessToken{}, errors.New("getting a token from Gatehouse: no scope was asked for")
+		return azcore.AccessToken{}, refused{errors.New("getting a token from Gatehouse: no scope was asked for")}
 	}
 	resource := resourceOf(options.Scopes[0])
 	for _, scope := range options.Scopes[1:] {
 		if resourceOf(scope) != resource {
-			return azcore.AccessToken{}, fmt.Errorf("getting a token from Gatehouse: the scopes are of several resources: %s", strings.Join(options.Scopes, " "))
+			return azcore.AccessToken{}, refused{fmt.Errorf("getting a token from Gatehouse: the scopes are of several resources: %s", strings.Join(options.Scopes, " "))}
 		}
 	}
 	if c.TenantID != "" && options.TenantID != "" && !strings.EqualFold(c.TenantID, options.TenantID) {
-		return azcore.AccessToken{}, fmt.Errorf("getting a token from Gatehouse: the connection is of the tenant %s, and %s was asked for", c.TenantID, options.TenantID)
+		return azcore.AccessToken{}, refused{fmt.Errorf("getting a token from Gatehouse: the connection is of the tenant %s, and %s was asked for", c.TenantID, options.TenantID)}
 	}
-	token, err := c.Client.NewToken(ctx, c.Connection, client.TokenRequest{Resource: resource, Claims: options.Claims})
+	token, err := c.Client.NewToken(ctx, c.Connection, client.TokenRequest{Resource: resource, Claims: options.Claims, CAE: options.EnableCAE})
 	if err != nil {
-		return azcore.AccessToken{}, refused{err}
+		var p *client.Problem
+		if errors.As(err, &p) && p.Status < http.StatusInternalServerError && p.Status != http.StatusTooManyRequests {
+			err = refused{err}
+		}
+		return azcore.AccessToken{}, err
 	}
 	return azcore.AccessToken{Token: token.AccessToken, ExpiresOn: token.ExpiresAt.UTC()}, nil
 }
@@ -70,5 +79,5 @@ type refused struct{ error }
 // NonRetriable keeps azcore from asking again.
 func (refused) NonRetriable() {}
 
-// Unwrap is the [client.Problem].
+// Unwrap is the [client.Problem], or what is wrong with the options.
 func (r refused) Unwrap() error { return r.error }

@@ -73,20 +73,30 @@ func appendToken(b []byte, t *client.Token) []byte {
 	return append(b, "}\n"...)
 }
 
-// asIs are the bytes that stand for themselves in a string of package json.
-var asIs = func() (of [256]bool) {
-	for c := ' '; c <= '~'; c++ {
-		of[c] = !strings.ContainsRune(`"\<>&`, c)
+// odd are the bytes that may not stand for themselves in a string of package json.
+var odd = func() (of [256]byte) {
+	for c := range of {
+		if c < ' ' || c > '~' || strings.ContainsRune(`"\<>&`, rune(c)) {
+			of[c] = 1
+		}
 	}
 	return of
 }()
 
 func appendString(b []byte, s string) []byte {
-	for i := range len(s) {
-		if !asIs[s[i]] {
-			quoted, _ := json.Marshal(s) // which fails for no string
-			return append(b, quoted...)
-		}
+	// A token has some thousand bytes: eight in a row, without a branch for each, take
+	// a quarter of the time.
+	rest, found := s, byte(0)
+	for len(rest) >= 8 {
+		found |= odd[rest[0]] | odd[rest[1]] | odd[rest[2]] | odd[rest[3]] | odd[rest[4]] | odd[rest[5]] | odd[rest[6]] | odd[rest[7]]
+		rest = rest[8:]
+	}
+	for i := range len(rest) {
+		found |= odd[rest[i]]
+	}
+	if found != 0 {
+		quoted, _ := json.Marshal(s) // which fails for no string
+		return append(b, quoted...)
 	}
 	return append(append(append(b, '"'), s...), '"')
 }

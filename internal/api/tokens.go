@@ -42,7 +42,7 @@ func (f *face) newToken(ctx context.Context, in *tokenInput) (*body[client.Token
 	if in.Body.Resource != "" && in.Body.Service != "" {
 		return nil, invalid(client.Fault{Field: "service", Problem: "is given beside a resource", Way: "send one of them"})
 	}
-	given, err := f.Tokens.Give(ctx, in.ID, in.Body.Resource+in.Body.Service, in.Body.Claims)
+	given, err := f.Tokens.Give(ctx, in.ID, broker.Ask{Resource: in.Body.Resource + in.Body.Service, Claims: in.Body.Claims, CAE: in.Body.CAE})
 	if err != nil {
 		return nil, f.noToken(err)
 	}

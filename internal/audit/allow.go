@@ -98,6 +98,21 @@ func Tenants(ctx context.Context, p Permission) (Scope, error) {
 	return s, nil
 }
 
+// Anywhere reports whether the context's actor has a permission in any tenant: whether
+// [Tenants] would name one.
+func Anywhere(ctx context.Context, p Permission) bool {
+	a, ok := From(ctx)
+	if !ok {
+		return false
+	}
+	for id := range a.Roles {
+		if a.May(id, p) {
+			return true
+		}
+	}
+	return false
+}
+
 // Filter keeps the rows of the scope's tenants; column holds the tenant's id.
 func (s Scope) Filter(q *bun.SelectQuery, column string) *bun.SelectQuery {
 	switch {

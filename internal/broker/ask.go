@@ -16,15 +16,21 @@ import (
 
 // ask gets a token from the sign-in service. An error that is no
 // [gatehouse/internal/microsoft.Error] says that the service was not asked.
-func (s *Service) ask(ctx context.Context, st *standing, uri, challenge string) (login.Earned, error) {
-	scopes := []string{uri + "/.default"}
+func (s *Service) ask(ctx context.Context, st *standing, t target, challenge string) (login.Earned, error) {
+	scopes := []string{t.resource + "/.default"}
+	if t.cae {
+		var err error
+		if challenge, err = capable(challenge); err != nil {
+			return login.Earned{}, err
+		}
+	}
 	switch st.Kind {
 	case connection.Delegated:
 		return s.askForPerson(ctx, st, scopes, challenge)
 	case connection.App:
 		return s.askForApp(ctx, st, scopes, challenge)
 	case connection.ServiceAccount:
-		return s.askForAccount(ctx, st, scopes)
+		return s.askForAccount(ctx, st, scopes, challenge)
 	}
 	return login.Earned{}, fmt.Errorf("getting a token: connections of kind %s have none", st.Kind)
 }
@@ -81,7 +87,7 @@ func (s *Service) askForApp(ctx context.Context, st *standing, scopes []string, 
 // and afterwards, and a password that was refused, or of which no answer came, is
 // parked as after a validation. MSAL does not hand out the refresh token that the
 // service gives with it, so the password is sent again when the token has ended.
-func (s *Service) askForAccount(ctx context.Context, st *standing, scopes []string) (login.Earned, error) {
+func (s *Service) askForAccount(ctx context.Context, st *standing, scopes []string, challenge string) (login.Earned, error) {
 	c, err := s.opened(ctx, st.ID)
 	if err != nil {
 		return login.Earned{}, err
@@ -97,7 +103,7 @@ func (s *Service) askForAccount(ctx context.Context, st *standing, scopes []stri
 	if clientID == "" {
 		clientID = validation.GraphCommandLineTools
 	}
-	token, err := s.login.Password(ctx, st.Directory, clientID, c.Username, c.Secret, scopes)
+	token, err := s.login.Password(ctx, st.Directory, clientID, c.Username, c.Secret, scopes, challenge)
 	// MSAL reads the machine's clock.
 	token.Expires = s.Now().Add(time.Until(token.Expires))
 	// The answer is in hand: that it is noted must not depend on who waits.

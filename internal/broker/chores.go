@@ -130,7 +130,7 @@ func (s *Service) touch(ctx context.Context, id string) error {
 			return err
 		}
 	}
-	_, _, err = s.obtain(ctx, id, uri, "", true)
+	_, _, err = s.obtain(ctx, id, target{resource: uri}, "", true)
 	return err
 }
 

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,11 +42,12 @@ func TestMain(m *testing.M) {
 
 // tenants are one without rules and one whose sign-ins last twelve hours.
 const tenants = `{"tenants":[
-{"name":"Quiet Quay","domain":"quietquay.onmicrosoft.com","mandatory_mfa":false,"security_defaults":false,"licences":["SPE_E5"],
+{"name":"Quiet Quay","domain":"quietquay.onmicrosoft.com","mandatory_mfa":false,"security_defaults":false,"licences":["SPE_E5"],"sharepoint":{"contexts":{"/sites/Projects":"c1"}},
+ "conditional_access":[{"displayName":"CA021 - Projects","state":"enabled","conditions":{"clientAppTypes":["all"],"users":{"includeUsers":["All"]},"applications":{"includeAuthenticationContextClassReferences":["c1"]}},"grantControls":{"operator":"OR","builtInControls":["mfa"]}}],
  "users":[{"upn":"ines@quietquay.onmicrosoft.com","name":"Ines Person","methods":[{"type":"oath"}]},{"upn":"svc-report@quietquay.onmicrosoft.com","name":"Report service"}],
  "apps":[
  {"name":"Quay reports","secret":true,"certificate":true,"redirect_uris":["http://localhost/back"],"delegated_permissions":{"graph":["openid","profile","offline_access","User.Read"]},"application_permissions":{"graph":["User.Read.All"]},"granted":{"graph":["User.Read.All"]}}],
- "grants":[{"app":"Quay reports","scopes":["openid","profile","offline_access","User.Read"]}]},
+ "grants":[{"app":"Quay reports","scopes":["openid","profile","offline_access","User.Read"]},{"app":"Quay reports","resource":"sharepoint","scopes":["AllSites.Read"]},{"app":"Microsoft Graph Command Line Tools","scopes":["User.Read"]}]},
 {"name":"Tidal Tower","domain":"tidaltower.onmicrosoft.com","mandatory_mfa":false,"licences":["SPE_E5"],
  "conditional_access":[{"displayName":"CA007 - Sign in each half day","state":"enabled","conditions":{"users":{"includeUsers":["All"]},"applications":{"includeApplications":["All"]},"clientAppTypes":["all"]},"sessionControls":{"signInFrequency":{"value":12,"type":"hours","frequencyInterval":"timeBased","authenticationType":"primaryAndSecondaryAuthentication","isEnabled":true}}}],
  "users":[{"upn":"ines@tidaltower.onmicrosoft.com","name":"Ines Person","methods":[{"type":"oath"}]}],
@@ -114,7 +117,8 @@ type wire struct {
 	http.RoundTripper
 	mu      sync.Mutex
 	instead func(*http.Request) *http.Response
-	asked   int // token requests
+	asked   int    // token requests
+	last    string // claims of the last one
 }
 
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -122,6 +126,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	instead := w.instead
 	if strings.HasSuffix(r.URL.Path, "/oauth2/v2.0/token") {
 		w.asked++
+		w.last = formOf(r).Get("claims")
 	}
 	w.mu.Unlock()
 	if instead != nil {
@@ -130,6 +135,24 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	return w.RoundTripper.RoundTrip(r)
+}
+
+// formOf reads a request's form and leaves it to be read again.
+func formOf(r *http.Request) url.Values {
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(err)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(data))
+	form, _ := url.ParseQuery(string(data)) // what it is not has no claims
+	return form
+}
+
+// claims gives those of the last token request.
+func (w *wire) claims() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.last
 }
 
 // say has token requests answered so; nil lets the lab answer.
@@ -283,7 +306,12 @@ func (h *house) state() broker.State {
 // patch changes the person in the lab.
 func (h *house) patch(body string) {
 	h.t.Helper()
-	address := h.lab.Ready().ControlURL + "/tenants/" + h.at.Domain + "/users/ines@quietquay.onmicrosoft.com"
+	h.patchUser("ines@quietquay.onmicrosoft.com", body)
+}
+
+func (h *house) patchUser(upn, body string) {
+	h.t.Helper()
+	address := h.lab.Ready().ControlURL + "/tenants/" + h.at.Domain + "/users/" + upn
 	r, err := http.NewRequestWithContext(h.t.Context(), http.MethodPatch, address, bytes.NewBufferString(body))
 	must(h.t, err)
 	r.Header.Set("Content-Type", "application/json")
@@ -294,6 +322,37 @@ func (h *house) patch(body string) {
 		data, _ := io.ReadAll(response.Body)
 		h.t.Fatalf("%s: %s", response.Status, data)
 	}
+}
+
+// site reads a site of the tenant's SharePoint, and gives the challenge that it
+// answers with.
+func (h *house) site(path string, token login.Token) (status int, challenge string) {
+	h.t.Helper()
+	r, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, "https://quietquay.sharepoint.com"+path+"/_api/web", nil)
+	must(h.t, err)
+	r.Header.Set("Authorization", "Bearer "+token.Access.Reveal())
+	response, err := h.lab.Client().Do(r)
+	must(h.t, err)
+	defer response.Body.Close()
+	if _, rest, ok := strings.Cut(response.Header.Get("WWW-Authenticate"), `error="insufficient_claims",claims="`); ok {
+		text, _, _ := strings.Cut(rest, `"`)
+		data, err := base64.StdEncoding.DecodeString(text)
+		must(h.t, err)
+		challenge = string(data)
+	}
+	return response.StatusCode, challenge
+}
+
+// payload reads what an access token says.
+func payload(t *testing.T, token login.Token, into any) {
+	t.Helper()
+	parts := strings.Split(token.Access.Reveal(), ".")
+	if len(parts) != 3 {
+		t.Fatal("the token is none of the lab's")
+	}
+	data, err := base64.RawURLEncoding.DecodeString(parts[1])
+	must(t, err)
+	must(t, json.Unmarshal(data, into))
 }
 
 // snapshot reads the tenant's rules and keeps them.

@@ -40,6 +40,9 @@ type verdict struct {
 func (s *Service) judge(st *standing, err error, e *microsoft.Error) verdict {
 	d := diagnosis.Of(err, diagnosis.Facts{Account: st.Login, Unattended: st.Kind == connection.ServiceAccount, AppOnly: st.Kind == connection.App, ClientName: "", TenantID: st.Directory, Login: s.Cloud.Login})
 	v := verdict{passing: passing(e), state: stateOf(e, d), diagnosis: d, reason: d.Title}
+	if st.Kind != connection.Delegated && (v.state == NeedsSignIn || v.state == NeedsMFA) {
+		v.state = Parked // there is nobody who could sign in
+	}
 	if revoked := revocation(e); revoked != "" {
 		v.reason = revoked
 	}

@@ -60,7 +60,7 @@ func (s *Service) Keep(ctx context.Context, tx *sqldb.Tx, g Grant) error {
 	}
 	st.grantRow = *r
 	if uri, err := s.resourceOf(ctx, st, g.Resource); err == nil && !g.Access.Access.Empty() && g.Access.Expires.After(now) {
-		if err := s.keepToken(ctx, tx, st, s.kept(g.Access, uri, "")); err != nil {
+		if err := s.keepToken(ctx, tx, st, s.kept(g.Access, target{resource: uri}, "")); err != nil {
 			return err
 		}
 	}
@@ -136,7 +136,7 @@ var inWords = map[string]string{
 // revoked, for who has authorised on the connection. The error says why there is
 // none.
 func (s *Service) Revocable(ctx context.Context, connectionID string) (login.Token, error) {
-	given, err := s.give(ctx, connectionID, connection.Graph, "")
+	given, err := s.give(ctx, connectionID, Ask{Resource: connection.Graph})
 	return given.Token, err
 }
 

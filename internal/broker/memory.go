@@ -19,10 +19,18 @@ const (
 	mostResources   = 16 // of one connection, under the names that callers give
 )
 
+// target is what a token is for: a resource, and software that can answer claims
+// challenges ([Ask].CAE), or that cannot. The two are kept apart: who cannot would be
+// refused with a token that says they can, and it lasts longer.
+type target struct {
+	resource string // its URI, or in memory the name that a caller gives it
+	cae      bool
+}
+
 // kept is a token that can be given out again.
 type kept struct {
 	token     login.Token // Expires by the service's clock
-	resource  string      // URI
+	target                // with the URI
 	claims    string      // digest of the challenge that it answers
 	gotAt     time.Time
 	refreshAt time.Time // from when on another one is had, if the service may be asked
@@ -40,7 +48,7 @@ const least = 10 * time.Second
 type known struct {
 	id, tenantID string
 	state        string
-	tokens       map[string]*kept // by the names that callers use
+	tokens       map[target]*kept // under the names that callers use
 }
 
 // memory keeps tokens of the connections that were used last.
@@ -58,7 +66,7 @@ func newMemory() *memory {
 
 // find gives a token for a resource under the name that a caller uses; nil if there
 // is none, or it has to be held against the database first.
-func (m *memory) find(id, resource string) (k *kept, tenantID, state string) {
+func (m *memory) find(id string, t target) (k *kept, tenantID, state string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e := m.byID[id]
@@ -66,7 +74,7 @@ func (m *memory) find(id, resource string) (k *kept, tenantID, state string) {
 		return nil, "", ""
 	}
 	c := e.Value.(*known)
-	if k = c.tokens[resource]; k == nil || time.Since(k.checked) >= m.trust {
+	if k = c.tokens[t]; k == nil || time.Since(k.checked) >= m.trust {
 		return nil, "", ""
 	}
 	m.order.MoveToFront(e)
@@ -82,7 +90,7 @@ func (m *memory) epoch() uint64 {
 
 // put keeps a token under names, unless something was dropped since an epoch: what
 // was read before may be what was dropped.
-func (m *memory) put(epoch uint64, st *standing, k *kept, names ...string) {
+func (m *memory) put(epoch uint64, st *standing, k *kept, names ...target) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if epoch != m.drops {
@@ -95,7 +103,7 @@ func (m *memory) put(epoch uint64, st *standing, k *kept, names ...string) {
 	}
 	c := e.Value.(*known)
 	if len(c.tokens) >= mostResources || c.tokens == nil {
-		c.tokens = map[string]*kept{}
+		c.tokens = map[target]*kept{}
 	}
 	c.tenantID, c.state = st.TenantID, st.State
 	for _, name := range names {

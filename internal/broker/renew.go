@@ -96,7 +96,7 @@ func (s *Service) holding(ctx context.Context, id string) (stop func()) {
 // renew asks the service, with the claim in hand, and stores what it says before
 // anybody gets it. A caller who leaves meanwhile changes nothing. The old token,
 // which is still good or nil, is given if there is no new one.
-func (s *Service) renew(ctx context.Context, id, uri, challenge string, old *kept) (*kept, *standing, error) {
+func (s *Service) renew(ctx context.Context, id string, t target, challenge string, old *kept) (*kept, *standing, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askFor)
 	defer cancel()
 	stop := s.holding(ctx, id)
@@ -106,13 +106,13 @@ func (s *Service) renew(ctx context.Context, id, uri, challenge string, old *kep
 	if err != nil {
 		return nil, nil, err
 	}
-	if k, err := s.stored(ctx, st, uri); err != nil || k.good(s.Now()) && (old == nil || k.gotAt.After(old.gotAt)) {
+	if k, err := s.stored(ctx, st, t); err != nil || k.good(s.Now()) && (old == nil || k.gotAt.After(old.gotAt)) {
 		if err == nil {
 			err = errAgain // another has asked since
 		}
 		return nil, nil, errors.Join(err, s.release(ctx, id))
 	}
-	earned, err := s.ask(ctx, st, uri, challenge)
+	earned, err := s.ask(ctx, st, t, challenge)
 	stop()
 	// What the service said must be stored, however long it took to say it.
 	ctx, end := context.WithTimeout(context.WithoutCancel(ctx), askFor)
@@ -121,9 +121,9 @@ func (s *Service) renew(ctx context.Context, id, uri, challenge string, old *kep
 		err = &microsoft.Error{Service: microsoft.ServiceLogin, Op: "getting a token", Status: 200, Message: "the service gave out a token that has ended already", Err: login.ErrExpired}
 	}
 	if err != nil {
-		return s.failed(ctx, st, uri, challenge, old, err)
+		return s.failed(ctx, st, t.resource, challenge, old, err)
 	}
-	k := s.kept(earned.Token, uri, challenge)
+	k := s.kept(earned.Token, t, challenge)
 	return s.succeeded(ctx, st, k, earned.Refresh)
 }
 
@@ -153,6 +153,9 @@ func (s *Service) succeeded(ctx context.Context, st *standing, k *kept, refresh 
 			return err
 		}
 		details := map[string]any{"resource": k.resource, "expires_at": k.token.Expires.UTC(), "correlation_id": k.token.CorrelationID}
+		if k.cae {
+			details["cae"] = true
+		}
 		if err := s.Audit.Act(ourselves(ctx), tx, st.entry(audit.ConnectionUse, "token.refreshed", details)); err != nil {
 			return err
 		}
@@ -230,7 +233,7 @@ func (s *Service) failed(ctx context.Context, st *standing, uri, challenge strin
 				after.FactorLasted = days
 			}
 		}
-		if after.Failure, err = encode(e); err != nil {
+		if after.Failure, err = encode(st, e); err != nil {
 			return err
 		}
 		if err := after.write(ctx, tx, st.Turn, "state", "since", "diagnosis", "reason", "failure", "failures", "retry_at", "factor_lasted"); err != nil {
@@ -270,8 +273,8 @@ func (s *Service) refusal(st *standing, v verdict, e *microsoft.Error) *Refused 
 	return r
 }
 
-func encode(e *microsoft.Error) (string, error) {
-	text, err := json.Marshal(said{e.Service, e.Op, e.Code, e.OAuth, e.Suberror, e.Message, e.Claims, e.CorrelationID, e.RequestID, e.Timestamp, e.Status})
+func encode(st *standing, e *microsoft.Error) (string, error) {
+	text, err := json.Marshal(said{st.stamp(), e.Service, e.Op, e.Code, e.OAuth, e.Suberror, e.Message, e.Claims, e.CorrelationID, e.RequestID, e.Timestamp, e.Status})
 	if err != nil {
 		return "", fmt.Errorf("encoding a refusal: %w", err)
 	}

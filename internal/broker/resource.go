@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -118,11 +119,70 @@ func rootOf(text string) string {
 }
 
 // checkClaims demands that a challenge is what the protocol says (OpenID Connect
-// Core §5.5): a JSON object.
+// Core §5.5): a JSON object of objects.
 func checkClaims(text string) error {
-	var object map[string]json.RawMessage
-	if text != "" && (len(text) > maxClaims || json.Unmarshal([]byte(text), &object) != nil || object == nil) {
-		return fault.Of("claims", "are no JSON object of at most 8 kB", "pass on what the service sent as claims, decoded from base64")
+	if text == "" {
+		return nil
+	}
+	if _, err := readChallenge(text); err != nil || len(text) > maxClaims {
+		return fault.Of("claims", "are no JSON object of objects of at most 8 kB", "pass on what the service sent as claims, decoded from base64")
 	}
 	return nil
+}
+
+// claimsRequest is what a claims challenge asks for: what tokens of either kind are to hold.
+type claimsRequest map[string]map[string]json.RawMessage
+
+func readChallenge(text string) (claimsRequest, error) {
+	var c claimsRequest
+	if err := json.Unmarshal([]byte(text), &c); err != nil {
+		return nil, fmt.Errorf("reading claims: %w", err)
+	}
+	if c == nil {
+		return nil, errors.New("reading claims: they are null")
+	}
+	return c, nil
+}
+
+// accessToken is where a challenge says what an access token is to hold.
+const accessToken = "access_token"
+
+// capability is the client's promise to answer claims challenges, as a claim of the
+// tokens that it asks for (entra-sign-in §10).
+const capability = "xms_cc"
+
+// capable adds the promise to a challenge, or to none.
+func capable(text string) (string, error) {
+	c := claimsRequest{}
+	if text != "" {
+		var err error
+		if c, err = readChallenge(text); err != nil {
+			return "", err
+		}
+	}
+	if c[accessToken] == nil {
+		c[accessToken] = map[string]json.RawMessage{}
+	}
+	c[accessToken][capability] = json.RawMessage(`{"values":["cp1"]}`)
+	data, err := json.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("encoding claims: %w", err)
+	}
+	return string(data), nil
+}
+
+// declares reports whether a challenge holds the promise already.
+func declares(text string) bool {
+	c, err := readChallenge(text)
+	if text == "" || err != nil {
+		return false
+	}
+	var asked struct {
+		Value  string   `json:"value"`
+		Values []string `json:"values"`
+	}
+	if json.Unmarshal(c[accessToken][capability], &asked) != nil {
+		return false
+	}
+	return slices.ContainsFunc(append(asked.Values, asked.Value), func(s string) bool { return strings.EqualFold(s, "cp1") })
 }

@@ -15,19 +15,32 @@ import (
 // usedAction is what the uses of cached tokens are summed under.
 const usedAction = "token.used"
 
+// Ask is what somebody asks a token for.
+type Ask struct {
+	// Resource is the name of a service, or the URI of one, that the connection's
+	// services allow.
+	Resource string
+	// Claims are a claims challenge of the resource, as JSON, or "".
+	Claims string
+	// CAE says that the caller passes claims challenges on when it meets one, which is
+	// what continuous access evaluation demands of it: the token says so (xms_cc cp1,
+	// entra-sign-in §10).
+	CAE bool
+}
+
 // Token gives a token to the actor, who needs the permission to use the connection.
 // The resource is the name of a service or the URI of one that the connection's
 // services allow; claims are a challenge of the resource, as JSON, or "". A
 // *[Refused] says why there is none.
 func (s *Service) Token(ctx context.Context, connectionID, resource, claims string) (login.Token, error) {
-	given, err := s.Give(ctx, connectionID, resource, claims)
+	given, err := s.Give(ctx, connectionID, Ask{Resource: resource, Claims: claims})
 	return given.Token, err
 }
 
 // Give is [Service.Token] with what else there is to say of the token.
-func (s *Service) Give(ctx context.Context, connectionID, resource, claims string) (Given, error) {
-	k, tenantID, state := s.memory.find(connectionID, resource)
-	if now := s.Now(); claims != "" || !k.good(now) {
+func (s *Service) Give(ctx context.Context, connectionID string, a Ask) (Given, error) {
+	k, tenantID, state := s.memory.find(connectionID, target{a.Resource, a.CAE})
+	if now := s.Now(); a.Claims != "" || !k.good(now) {
 		st, err := s.load(ctx, connectionID)
 		if err != nil {
 			return Given{}, err
@@ -35,7 +48,7 @@ func (s *Service) Give(ctx context.Context, connectionID, resource, claims strin
 		if err := s.Audit.Allow(ctx, st.OfTenant, audit.ConnectionUse); err != nil {
 			return Given{}, err
 		}
-		given, err := s.give(ctx, connectionID, resource, claims)
+		given, err := s.give(ctx, connectionID, a)
 		if err == nil {
 			s.Audit.Count(ctx, usedAction, connectionID, st.OfTenant)
 		}
@@ -43,7 +56,7 @@ func (s *Service) Give(ctx context.Context, connectionID, resource, claims strin
 	} else if err := s.Audit.Allow(ctx, tenantID, audit.ConnectionUse); err != nil {
 		return Given{}, err
 	} else if !now.Before(k.refreshAt) {
-		s.ahead(connectionID, k.resource)
+		s.ahead(connectionID, k.target)
 	}
 	s.Audit.Count(ctx, usedAction, connectionID, tenantID)
 	return Given{Token: k.token, Resource: k.resource, State: state}, nil
@@ -51,28 +64,30 @@ func (s *Service) Give(ctx context.Context, connectionID, resource, claims strin
 
 // Serve gives a token to features that have authorised on the connection.
 func (s *Service) Serve(ctx context.Context, connectionID, resource, claims string) (login.Token, error) {
-	given, err := s.give(ctx, connectionID, resource, claims)
+	given, err := s.give(ctx, connectionID, Ask{Resource: resource, Claims: claims})
 	return given.Token, err
 }
 
-func (s *Service) give(ctx context.Context, connectionID, resource, claims string) (Given, error) {
-	if err := checkClaims(claims); err != nil {
+func (s *Service) give(ctx context.Context, connectionID string, a Ask) (Given, error) {
+	if err := checkClaims(a.Claims); err != nil {
 		return Given{}, err
 	}
+	// Whoever asks for the capability by itself means the same.
+	a.CAE = a.CAE || declares(a.Claims)
 	epoch := s.memory.epoch()
 	st, err := s.load(ctx, connectionID)
 	if err != nil {
 		return Given{}, err
 	}
-	uri, err := s.resourceOf(ctx, st, resource)
+	uri, err := s.resourceOf(ctx, st, a.Resource)
 	if err != nil {
 		return Given{}, err
 	}
-	k, st, err := s.obtain(ctx, connectionID, uri, claims, false)
+	k, st, err := s.obtain(ctx, connectionID, target{uri, a.CAE}, a.Claims, false)
 	if err != nil {
 		return Given{}, err
 	}
-	s.memory.put(epoch, st, k, resource, uri)
+	s.memory.put(epoch, st, k, target{a.Resource, a.CAE}, k.target)
 	return Given{Token: k.token, Resource: k.resource, State: st.State}, nil
 }
 
@@ -87,13 +102,13 @@ var errAgain = errors.New("the sign-in was changed meanwhile")
 
 // obtain gives a good token from wherever it can be had. With anew a token that is
 // still young does not count: the service is asked.
-func (s *Service) obtain(ctx context.Context, id, uri, claims string, anew bool) (*kept, *standing, error) {
+func (s *Service) obtain(ctx context.Context, id string, t target, claims string, anew bool) (*kept, *standing, error) {
 	leave, err := s.locks.take(ctx, id)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer leave()
-	if k, _, _ := s.memory.find(id, uri); k.good(s.Now()) && s.Now().Before(k.refreshAt) && claims == "" && !anew {
+	if k, _, _ := s.memory.find(id, t); k.good(s.Now()) && s.Now().Before(k.refreshAt) && claims == "" && !anew {
 		if st, err := s.load(ctx, id); err == nil {
 			return k, st, nil
 		}
@@ -106,7 +121,7 @@ func (s *Service) obtain(ctx context.Context, id, uri, claims string, anew bool)
 		if st.Paused {
 			return nil, nil, s.refuse(st, Parked, "the tenant is paused: resume it on its page", nil)
 		}
-		old, err := s.stored(ctx, st, uri)
+		old, err := s.stored(ctx, st, t)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -127,7 +142,7 @@ func (s *Service) obtain(ctx context.Context, id, uri, claims string, anew bool)
 			return nil, nil, err
 		}
 		if mine {
-			k, st, err := s.renew(ctx, id, uri, claims, old)
+			k, st, err := s.renew(ctx, id, t, claims, old)
 			if errors.Is(err, errAgain) {
 				continue
 			}
@@ -186,7 +201,7 @@ func (s *Service) mayAsk(st *standing, claims string, anew bool) error {
 		return s.refuse(st, Parked, "the credential is an app password, which no modern sign-in takes: convert the profile", nil)
 	}
 	now := s.Now()
-	if st.RetryAt != nil && now.Before(*st.RetryAt) && !anew {
+	if st.RetryAt != nil && now.Before(*st.RetryAt) && !anew && !st.mended() {
 		r := s.refuse(st, st.State, st.Reason, st.diagnosis())
 		r.Err, r.RetryAfter = st.failure(), st.RetryAt.Sub(now)
 		if r.Err != nil {
@@ -202,7 +217,7 @@ func (s *Service) refuse(st *standing, state, reason string, d *diagnosis.Diagno
 }
 
 // ahead has a token refreshed that nobody waits for yet.
-func (s *Service) ahead(id, uri string) {
+func (s *Service) ahead(id string, t target) {
 	if s.locks.busy(id) || s.ending.Err() != nil || s.running.Load() >= mostAhead {
 		return
 	}
@@ -211,7 +226,7 @@ func (s *Service) ahead(id, uri string) {
 		defer s.running.Add(-1)
 		ctx, cancel := context.WithTimeout(audit.AsSystem(s.ending, "token_broker"), time.Minute)
 		defer cancel()
-		_, _, err := s.obtain(ctx, id, uri, "", false)
+		_, _, err := s.obtain(ctx, id, t, "", false)
 		s.memory.drop(id, "") // callers read the new token, or when the service may be asked again
 		var refused *Refused
 		if err != nil && !errors.As(err, &refused) && ctx.Err() == nil {
@@ -231,17 +246,18 @@ const (
 )
 
 // kept makes what is kept of a token that the service has just given.
-func (s *Service) kept(t login.Token, uri, claims string) *kept {
+func (s *Service) kept(t login.Token, of target, claims string) *kept {
 	now := s.time()
+	t.Expires = t.Expires.UTC().Truncate(time.Microsecond) // as it will be read again
 	life := t.Expires.Sub(now)
-	return &kept{token: t, resource: uri, claims: digest(claims), gotAt: now, refreshAt: now.Add(time.Duration((earliest + (latest-earliest)*rand.Float64()) * float64(life))), checked: time.Now()} //nolint:gosec // spreading, no secret
+	return &kept{token: t, target: of, claims: digest(claims), gotAt: now, refreshAt: now.Add(time.Duration((earliest + (latest-earliest)*rand.Float64()) * float64(life))), checked: time.Now()} //nolint:gosec // spreading, no secret
 }
 
 // ServeAt gives a token for an API by its URI, whatever the connection's services
 // are, to features that have authorised on the connection and chose the API
 // themselves.
 func (s *Service) ServeAt(ctx context.Context, connectionID, uri string) (login.Token, error) {
-	k, _, err := s.obtain(ctx, connectionID, uri, "", false)
+	k, _, err := s.obtain(ctx, connectionID, target{resource: uri}, "", false)
 	if err != nil {
 		return login.Token{}, err
 	}
@@ -251,7 +267,7 @@ func (s *Service) ServeAt(ctx context.Context, connectionID, uri string) (login.
 // Fresh is [Service.ServeAt] with a token that the service gave out right now: it
 // says what is granted by now.
 func (s *Service) Fresh(ctx context.Context, connectionID, uri string) (login.Token, error) {
-	k, _, err := s.obtain(ctx, connectionID, uri, "", true)
+	k, _, err := s.obtain(ctx, connectionID, target{resource: uri}, "", true)
 	if err != nil {
 		return login.Token{}, err
 	}

@@ -162,15 +162,28 @@ func (st *standing) diagnosis() *diagnosis.Diagnosis {
 	return &d
 }
 
-// said is a refusal as it is kept: all but the raw answer.
+// said is a refusal as it is kept: all but the raw answer, and what the connection
+// was like.
 type said struct {
-	Service, Op, Code, OAuth, Suberror, Message, Claims, CorrelationID, RequestID, Timestamp string
-	Status                                                                                   int
+	Stamp, Service, Op, Code, OAuth, Suberror, Message, Claims, CorrelationID, RequestID, Timestamp string
+	Status                                                                                          int
+}
+
+// failed gives the refusal that was kept last; false if there is none.
+func (st *standing) failed() (f said, ok bool) {
+	return f, st.Failure != "" && json.Unmarshal([]byte(st.Failure), &f) == nil
+}
+
+// mended reports whether the connection was changed since a refusal, so that another
+// credential or client may do better.
+func (st *standing) mended() bool {
+	f, ok := st.failed()
+	return ok && f.Stamp != "" && f.Stamp != st.stamp()
 }
 
 func (st *standing) failure() *microsoft.Error {
-	var f said
-	if st.Failure == "" || json.Unmarshal([]byte(st.Failure), &f) != nil {
+	f, ok := st.failed()
+	if !ok {
 		return nil
 	}
 	return &microsoft.Error{
@@ -180,7 +193,13 @@ func (st *standing) failure() *microsoft.Error {
 }
 
 // tokenID is the key of a cached token, to which it is sealed.
-func tokenID(connectionID, resource string) string { return connectionID + " " + resource }
+func tokenID(connectionID string, t target) string {
+	id := connectionID + " " + t.resource
+	if t.cae {
+		id += " cp1"
+	}
+	return id
+}
 
 // digest stands for a claims challenge.
 func digest(challenge string) string {
@@ -192,9 +211,9 @@ func digest(challenge string) string {
 }
 
 // stored gives the token that the replicas share; nil if there is none that counts.
-func (s *Service) stored(ctx context.Context, st *standing, resource string) (*kept, error) {
+func (s *Service) stored(ctx context.Context, st *standing, t target) (*kept, error) {
 	var r tokenRow
-	err := s.DB.Read().NewSelect().Model(&r).Where("id = ?", tokenID(st.ID, resource)).Scan(ctx)
+	err := s.DB.Read().NewSelect().Model(&r).Where("id = ?", tokenID(st.ID, t)).Scan(ctx)
 	if sqldb.Missing(err) || err == nil && r.Stamp != st.stamp() {
 		return nil, nil
 	}
@@ -206,7 +225,7 @@ func (s *Service) stored(ctx context.Context, st *standing, resource string) (*k
 		return nil, err
 	}
 	k := &kept{
-		token: login.Token{Access: value, Expires: r.ExpiresAt.UTC(), Claims: login.ReadClaims(value)}, resource: resource, claims: r.Claims,
+		token: login.Token{Access: value, Expires: r.ExpiresAt.UTC(), Claims: login.ReadClaims(value)}, target: t, claims: r.Claims,
 		gotAt: r.GotAt.UTC(), refreshAt: r.RefreshAt.UTC(), checked: st.read,
 	}
 	// While the service is left alone there is nothing to be had before its time.
@@ -219,7 +238,7 @@ func (s *Service) stored(ctx context.Context, st *standing, resource string) (*k
 // keepToken stores a token for the other replicas, in the transaction that stores
 // what came with it.
 func (s *Service) keepToken(ctx context.Context, tx *sqldb.Tx, st *standing, k *kept) error {
-	id := tokenID(st.ID, k.resource)
+	id := tokenID(st.ID, k.target)
 	sealed, err := s.Keys.Seal(ctx, tx, "access_tokens", id, "token", k.token.Access)
 	if err != nil {
 		return err

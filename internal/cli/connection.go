@@ -17,7 +17,7 @@ func newConnection(env Env) *cobra.Command {
 	cmd := noun("connection", "Look after connections", "  gatehouse connection list --verdict blocked",
 		newConnectionConvert(env), newConnectionSheet(env), newConnectionOwner(env), newConnectionNotes(env),
 		newConnectionList(env), newConnectionAdd(env), newConnectionChange(env), newConnectionCredential(env), newConnectionHistory(env), newConnectionRemove(env), newConnectionExport(env), newConnectionImport(env), newConnectionSchedule(env), newConnectionTag(env),
-		newConnectionSignIn(env), newConnectionSignOut(env), newConnectionSignIns(env),
+		newConnectionSignIn(env), newConnectionSignOut(env), newConnectionSignIns(env), newConnectionToken(env),
 		show.command(cobra.Command{Use: "show CONNECTION", Short: "Show a connection", Args: cobra.ExactArgs(1), Example: "  gatehouse connection show Backup"},
 			func(ctx context.Context, c *client.Client, args []string) error {
 				return show.oneConnection(c.Connection(ctx, args[0]))

@@ -40,10 +40,12 @@ func TestServerScripts(t *testing.T) {
 			s.Setenv("GATEHOUSE_LAB", ready)
 			s.Setenv("SERVER", e.URL)
 			s.Setenv("CA", e.Server.CAFile())
+			s.Setenv("APP", e.Lab.Tenant("tiertown").App("Lab administration").ClientID)
 			at := e.Lab.Tenant("defaultshield")
 			files := map[string]string{
 				"session.json": string(session), "connection.pw": *at.User("svc-connection").Password, "plain.pw": *at.User("svc-plain").Password,
 				"admin.token": adminToken(t, e.Lab, "azurequay"), "weak.token": appToken(t, e.Lab, "openharbour", "Backup app"),
+				"app.secret": *e.Lab.Tenant("tiertown").App("Lab administration").Secret,
 			}
 			for file, text := range files {
 				if err := os.WriteFile(filepath.Join(s.WorkDir, file), []byte(text), 0o600); err != nil {

@@ -51,6 +51,15 @@ func Correlated(h slog.Handler) slog.Handler { return correlated{h} }
 // Handler is what a server answers with.
 func Handler(s *Server) http.Handler { return s.http.Handler }
 
-// ServePlain serves on one more listener as behind a proxy that ends TLS, until the
-// server ends.
-func ServePlain(s *Server, l net.Listener) error { return s.http.Serve(l) }
+// Alike is another HTTP server with a server's settings, and how it listens: as behind
+// a proxy that ends TLS, or ending it itself with the server's own certificate.
+func Alike(s *Server, h http.Handler, l net.Listener, withTLS bool) (*http.Server, net.Listener) {
+	if withTLS {
+		l = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: s.authority.get})
+	}
+	of := s.http
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: of.ReadHeaderTimeout, ReadTimeout: of.ReadTimeout, WriteTimeout: of.WriteTimeout, IdleTimeout: of.IdleTimeout,
+		MaxHeaderBytes: of.MaxHeaderBytes, ErrorLog: of.ErrorLog,
+	}, l
+}

@@ -38,17 +38,22 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 // handler mounts the faces behind what holds for all of them.
 func (s *Server) handler() http.Handler {
 	open := operator.NewLimiter(operator.LimiterConfig{Every: 200 * time.Millisecond, Burst: 100})
-	mux := http.NewServeMux()
-	mux.Handle("/api/", api.New(api.Config{
+	programs, people := api.New(api.Config{
 		DB: s.db, Audit: s.audit, Keys: s.keys, Operators: s.operator, Tenants: s.tenants, Connections: s.connections, Runs: s.runs, Notices: s.notices, Hosts: s.sites, Conversions: s.conversions, Incidents: s.incidents, Batches: s.batches, Transfer: s.transfer, Search: s.search, Expiries: s.expiries, Rotations: s.rotations, Registrations: s.registrations, Sources: s.access.Sources, SignIns: s.access.SignIns, Tokens: s.access.Tokens, Consents: s.access.Consents, Campaigns: s.access.Campaigns, Jobs: s.queue, Live: s.hub, Backups: s.backups,
 		Doctor: s.Examine, Open: open, PublicURL: s.c.PublicURL, Version: s.c.Version, Log: s.log, Stopping: s.stopping,
-	}))
-	mux.Handle("/", s.console(open))
+	}), s.console(open)
+	face := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			programs.ServeHTTP(w, r)
+			return
+		}
+		people.ServeHTTP(w, r)
+	})
 	origins := http.NewCrossOriginProtection()
 	origins.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, http.StatusForbidden, client.ProblemRefused, "another site's page sent this request")
 	}))
-	faces := origins.Handler(s.hosts(mux))
+	faces := origins.Handler(s.hosts(face))
 
 	root := http.NewServeMux()
 	root.Handle("GET /healthz", limited(open, http.HandlerFunc(health)))

@@ -4,18 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
-	"os"
-	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -33,7 +30,11 @@ import (
 // "handler" is all that Gatehouse does itself, without net/http. "proxy" is the
 // server as it stands behind a proxy that ends TLS, "tls" one that ends it itself:
 // over connections that are there already, to callers in a process of their own,
-// whose work is in req/s, since they share the cores, and not in cpu-µs/op.
+// whose work is in req/s, since they share the cores, and in caller-cpu-µs/op.
+//
+// Each is held against a bare net/http server in turns: its settings, its way in and
+// its answers are the same, byte for byte, and it does nothing for them. What
+// Gatehouse adds is the difference.
 func BenchmarkToken(b *testing.B) {
 	e, id, key := tokenHouse(b, testenv.Options{Change: func(c *server.Config) {
 		c.Log = slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelInfo}))
@@ -42,20 +43,62 @@ func BenchmarkToken(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	plain, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	go func() { _ = server.ServePlain(e.Server, plain) }() // ends with the server
 	body := `{"service":"graph"}`
 	request := fmt.Appendf(nil, "POST /api/v1/connections/%s/token HTTP/1.1\r\nHost: %s\r\nUser-Agent: reports/1.0\r\nAuthorization: Bearer %s\r\nX-Forwarded-For: 198.51.100.7\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", id, u.Host, key, len(body), body)
 	if _, err := e.NewClient(client.WithToken(key)).NewToken(b.Context(), id, client.TokenRequest{Service: "graph"}); err != nil {
 		b.Fatal(err)
 	}
+	ours := server.Handler(e.Server)
+	bare := sayAgain(b, ours, request, body)
 
-	b.Run("handler", func(b *testing.B) { benchHandler(b, server.Handler(e.Server), request, body) })
-	b.Run("proxy", func(b *testing.B) { benchCallers(b, plain.Addr().String(), request) })
-	b.Run("tls", func(b *testing.B) { benchCallers(b, u.Host, request, "CALLERS_CA="+e.Server.CAFile()) })
+	b.Run("handler", func(b *testing.B) { benchHandler(b, ours, request, body) })
+	b.Run("proxy", func(b *testing.B) {
+		benchCallers(b, [2]string{serve(b, e.Server, ours, false), serve(b, e.Server, bare, false)}, request)
+	})
+	b.Run("tls", func(b *testing.B) {
+		benchCallers(b, [2]string{serve(b, e.Server, ours, true), serve(b, e.Server, bare, true)}, request, "CALLERS_CA="+e.Server.CAFile())
+	})
+}
+
+// serve serves on a listener of its own with the settings of a server, and gives its
+// address.
+func serve(b *testing.B, s *server.Server, h http.Handler, withTLS bool) string {
+	b.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	another, over := server.Alike(s, h, l, withTLS)
+	var done sync.WaitGroup
+	done.Go(func() { _ = another.Serve(over) }) // until it is closed
+	b.Cleanup(func() {
+		if err := another.Close(); err != nil {
+			b.Error(err)
+		}
+		done.Wait()
+	})
+	return l.Addr().String()
+}
+
+// sayAgain answers whatever comes as a handler answered once.
+func sayAgain(b *testing.B, h http.Handler, request []byte, body string) http.Handler {
+	b.Helper()
+	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(request)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	r.RemoteAddr, r.Body = "127.0.0.1:40000", io.NopCloser(strings.NewReader(body))
+	once := httptest.NewRecorder()
+	h.ServeHTTP(once, r)
+	header, answer := once.Result().Header, once.Body.Bytes()
+	if once.Code != http.StatusOK || header.Get("Content-Length") == "" {
+		b.Fatal("answered with ", once.Code, header)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		maps.Copy(w.Header(), header)
+		_, _ = w.Write(answer)
+	})
 }
 
 // benchHandler measures a handler alone.
@@ -84,9 +127,11 @@ func benchHandler(b *testing.B, h http.Handler, request []byte, body string) {
 }
 
 func report(b *testing.B, used, took time.Duration) {
-	b.ReportMetric(float64(used.Nanoseconds())/1000/float64(b.N), "cpu-µs/op")
+	b.ReportMetric(micros(used, b.N), "cpu-µs/op")
 	b.ReportMetric(float64(b.N)/took.Seconds(), "req/s")
 }
+
+func micros(d time.Duration, n int) float64 { return float64(d.Nanoseconds()) / 1000 / float64(n) }
 
 // answered counts what is answered.
 type answered struct {
@@ -103,126 +148,50 @@ func (w *answered) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// benchCallers measures this process while another one sends requests to it.
-func benchCallers(b *testing.B, address string, request []byte, env ...string) {
-	callers := dbtest.Start(b, "callers", append(env, "CALLERS_ADDRESS="+address, "CALLERS_REQUEST="+string(request), "CALLERS_REQUESTS="+strconv.Itoa(b.N))...)
+// rounds are how often the servers of [benchCallers] take turns.
+const rounds = 10
+
+// benchCallers measures this process while another one sends requests to a server and
+// to the bare one that it is held against, in turns.
+func benchCallers(b *testing.B, addresses [2]string, request []byte, env ...string) {
+	callers := dbtest.Start(b, "callers", append(env, "GOMAXPROCS=1", "CALLERS_ADDRESSES="+strings.Join(addresses[:], " "), "CALLERS_REQUEST="+string(request))...)
 	callers.Await(b, "connected")
-	before := processorTime(b)
+	var used, took [2]time.Duration
+	var callersUsed time.Duration
 	b.ResetTimer()
-	if _, err := io.WriteString(callers.Stdin, "go\n"); err != nil {
+	b.StopTimer()
+	for round := range rounds {
+		n := b.N/rounds + min(1, max(0, b.N%rounds-round))
+		for turn := range 2 {
+			which := (round + turn) % 2 // each is the first as often as the other
+			before, began := processorTime(b), time.Now()
+			if which == 0 {
+				b.StartTimer()
+			}
+			if _, err := fmt.Fprintln(callers.Stdin, which, n); err != nil {
+				b.Fatal(err)
+			}
+			spent := callers.Await(b, "done")
+			b.StopTimer()
+			used[which] += processorTime(b) - before
+			took[which] += time.Since(began)
+			if d, err := time.ParseDuration(spent); err != nil {
+				b.Fatal(err)
+			} else if which == 0 {
+				callersUsed += d
+			}
+		}
+	}
+	report(b, used[0], took[0])
+	b.ReportMetric(micros(used[1], b.N), "bare-cpu-µs/op")
+	b.ReportMetric(micros(used[0]-used[1], b.N), "added-cpu-µs/op")
+	b.ReportMetric(float64(b.N)/took[1].Seconds(), "bare-req/s")
+	b.ReportMetric(took[1].Seconds()/took[0].Seconds(), "of-bare-req/s")
+	b.ReportMetric(micros(callersUsed, b.N), "caller-cpu-µs/op")
+	if err := callers.Stdin.Close(); err != nil {
 		b.Fatal(err)
 	}
-	callers.Await(b, "done")
-	b.StopTimer()
-	report(b, processorTime(b)-before, b.Elapsed())
 	if err := callers.Wait(); err != nil {
 		b.Fatal(err)
 	}
-}
-
-// callersConnections is how many requests are under way at once.
-const callersConnections = 16
-
-// callers is the process of [benchCallers].
-func callers() {
-	if err := call(os.Getenv("CALLERS_ADDRESS"), []byte(os.Getenv("CALLERS_REQUEST"))); err != nil {
-		fmt.Fprintln(os.Stderr, "calling:", err)
-		os.Exit(1)
-	}
-}
-
-func call(address string, request []byte) error {
-	n, err := strconv.Atoi(os.Getenv("CALLERS_REQUESTS"))
-	if err != nil {
-		return err
-	}
-	conns := make([]net.Conn, min(n, callersConnections))
-	for i := range conns {
-		if conns[i], err = dialServer(address); err != nil {
-			return err
-		}
-		defer func() { _ = conns[i].Close() }()
-		if err := ask(conns[i], request, 1); err != nil {
-			return err
-		}
-	}
-	fmt.Println("connected")
-	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
-		return err
-	}
-	var wg sync.WaitGroup
-	errs := make([]error, len(conns))
-	for i, c := range conns {
-		part := n / len(conns)
-		if i < n%len(conns) {
-			part++
-		}
-		wg.Go(func() { errs[i] = ask(c, request, part) })
-	}
-	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	fmt.Println("done")
-	return nil
-}
-
-func dialServer(address string) (net.Conn, error) {
-	file := os.Getenv("CALLERS_CA")
-	if file == "" {
-		return net.Dial("tcp", address) //nolint:gosec // the address is the benchmark's
-	}
-	pem, err := os.ReadFile(file) //nolint:gosec // the test's
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
-	return tls.Dial("tcp", address, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13, ServerName: "localhost"})
-}
-
-// ask sends a request n times, each after the answer to the one before, and reads no
-// more of the answers than it must.
-func ask(c net.Conn, request []byte, n int) error {
-	in := make([]byte, 16<<10)
-	for range n {
-		if _, err := c.Write(request); err != nil {
-			return err
-		}
-		have, want := 0, -1
-		for want < 0 || have < want {
-			more, err := c.Read(in[have:])
-			if err != nil {
-				return err
-			}
-			if have += more; want < 0 {
-				want = length(in[:have])
-			}
-		}
-		if !bytes.HasPrefix(in, []byte("HTTP/1.1 200 ")) || have > want {
-			return fmt.Errorf("answered with %.200q", in[:have])
-		}
-	}
-	return nil
-}
-
-// length is that of an answer with this beginning, -1 if it does not say yet.
-func length(answer []byte) int {
-	head, _, ok := bytes.Cut(answer, []byte("\r\n\r\n"))
-	if !ok {
-		return -1
-	}
-	if bytes.Contains(head, []byte("\r\nTransfer-Encoding: chunked")) {
-		if bytes.HasSuffix(answer, []byte("\r\n0\r\n\r\n")) {
-			return len(answer)
-		}
-		return -1
-	}
-	_, rest, _ := bytes.Cut(head, []byte("\r\nContent-Length: "))
-	digits, _, _ := bytes.Cut(rest, []byte("\r\n"))
-	n, err := strconv.Atoi(string(digits))
-	if err != nil {
-		return 0 // which is too short
-	}
-	return len(head) + 4 + n
 }

@@ -506,7 +506,7 @@ func (r *run) withRule() diagnosis.Facts {
 func (r *run) authenticate(ctx context.Context, clientID, username string, c Credential, scope []string) (login.Token, error) {
 	switch {
 	case username != "":
-		return r.login.Password(ctx, r.Tenant, clientID, username, c.Password, scope)
+		return r.login.Password(ctx, r.Tenant, clientID, username, c.Password, scope, "")
 	case c.Certificate != nil:
 		return r.login.Certificate(ctx, r.Tenant, clientID, *c.Certificate, scope)
 	}

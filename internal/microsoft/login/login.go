@@ -164,10 +164,10 @@ type Token struct {
 // again for it.
 func (t Token) For(ctx context.Context, scopes []string) (Token, error) { return t.more(ctx, scopes) }
 
-// Password signs a user in with a password, once: nothing here retries. A
-// federated user's password is refused with code [CodeFederatedRealm] unless
+// Password signs a user in with a password, once: nothing here retries. The challenge
+// is a claims challenge, as JSON, or "". A federated user's password is refused with code [CodeFederatedRealm] unless
 // all hosts of the realm are allowed.
-func (c *Client) Password(ctx context.Context, tenant, clientID, username string, password secrets.Value, scopes []string) (Token, error) {
+func (c *Client) Password(ctx context.Context, tenant, clientID, username string, password secrets.Value, scopes []string, challenge string) (Token, error) {
 	realm, err := c.Realm(ctx, username)
 	if err != nil {
 		return Token{}, err
@@ -188,7 +188,7 @@ func (c *Client) Password(ctx context.Context, tenant, clientID, username string
 	if err != nil {
 		return Token{}, x.failure(err)
 	}
-	result, err := client.AcquireTokenByUsernamePassword(ctx, scopes, username, password.Reveal()) //nolint:staticcheck // deprecated for new software; telling why it fails is this package's work
+	result, err := client.AcquireTokenByUsernamePassword(ctx, scopes, username, password.Reveal(), public.WithClaims(challenge)) //nolint:staticcheck // deprecated for new software; telling why it fails is this package's work
 	if err != nil {
 		return Token{}, x.failure(err)
 	}

@@ -44,7 +44,7 @@ func client(status int, contentType, body string) *login.Client {
 }
 
 func password(ctx context.Context, c *login.Client) error {
-	_, err := c.Password(ctx, "t.example", "14d82eec-204b-4c2f-b7e8-296a70dab67e", "a@t.example", secrets.New("planted-password"), []string{"https://graph.microsoft.com/.default"})
+	_, err := c.Password(ctx, "t.example", "14d82eec-204b-4c2f-b7e8-296a70dab67e", "a@t.example", secrets.New("planted-password"), []string{"https://graph.microsoft.com/.default"}, "")
 	return err
 }
 
