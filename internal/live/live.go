@@ -72,6 +72,8 @@ const (
 	// overlap is how much longer than others a transaction may take from its
 	// publishing to its commit, without its event being missed when catching up.
 	overlap = 30 * time.Second
+	// leastRoom is how many ids of events are kept without looking for old ones.
+	leastRoom = 1000
 )
 
 // Config is what a [Hub] needs.
@@ -90,13 +92,14 @@ type Hub struct {
 	mu          sync.Mutex
 	subscribers map[*subscriber]bool
 	seen        map[string]time.Time // ids that were passed on lately
+	room        int                  // how many of them there may be before old ones are looked for
 	newest      time.Time            // of those, by the database's clock
 	listening   chan struct{}        // closed once notifications arrive
 }
 
 // New gives a hub.
 func New(cfg Config) *Hub {
-	h := &Hub{db: cfg.DB, log: cfg.Log, subscribers: map[*subscriber]bool{}, seen: map[string]time.Time{}, newest: time.Now(), listening: make(chan struct{})}
+	h := &Hub{db: cfg.DB, log: cfg.Log, subscribers: map[*subscriber]bool{}, seen: map[string]time.Time{}, room: leastRoom, newest: time.Now(), listening: make(chan struct{})}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
@@ -177,12 +180,14 @@ func (h *Hub) pass(events ...Event) {
 			}
 		}
 	}
-	if len(h.seen) > 1000 {
+	if len(h.seen) > h.room {
 		for id, at := range h.seen {
 			if at.Before(h.newest.Add(-2 * overlap)) {
 				delete(h.seen, id)
 			}
 		}
+		// Where many are lately, not each event looks through all of them.
+		h.room = max(leastRoom, 2*len(h.seen))
 	}
 }
 
