@@ -17,7 +17,7 @@ type Event struct {
 	ID       string          `json:"id"`
 	At       time.Time       `json:"at"`
 	Topic    string          `json:"topic"`
-	TenantID string          `json:"tenant_id"`
+	TenantID string          `json:"tenant_id" doc:"Empty for what belongs to none, or to several"`
 	Data     json.RawMessage `json:"data"`
 	// Reload is set on the last event of a stream that could not give all:
 	// read everything again and begin anew.

@@ -185,7 +185,7 @@ func signInOf(g registration.Registration) signin.Registration {
 }
 
 func (a *Access) forSignIn(ctx context.Context, id string) (signin.Registration, error) {
-	g, err := a.registrations.Get(registered(ctx), id)
+	g, err := a.registrations.Present(ctx, id)
 	return signInOf(g), err
 }
 
@@ -206,7 +206,7 @@ func consentOf(g registration.Registration) consent.Registration {
 }
 
 func (a *Access) forConsent(ctx context.Context, id string) (consent.Registration, error) {
-	g, err := a.registrations.Get(registered(ctx), id)
+	g, err := a.registrations.Present(ctx, id)
 	if errors.Is(err, registration.ErrMissing) {
 		err = consent.ErrMissing
 	}
@@ -290,21 +290,29 @@ func (a *Access) freshToken(ctx context.Context, tenantID, registrationID, resou
 	if len(m.Roles(resource)) > 0 {
 		return a.asApp(ctx, tenantID, registrationID, resource)
 	}
-	connections, _, err := a.connections.List(registered(ctx), connection.Filter{TenantID: tenantID, Kind: connection.Delegated}, connection.Page{Limit: 200})
+	g, err := a.registrations.Present(ctx, registrationID)
 	if err != nil {
 		return login.Token{}, err
 	}
-	for _, c := range connections {
-		if c.RegistrationID != registrationID || c.ObjectID == "" {
-			continue
+	for after := ""; ; {
+		var connections []connection.Connection
+		if connections, after, err = a.connections.List(registered(ctx), connection.Filter{TenantID: tenantID, Kind: connection.Delegated}, connection.Page{After: after, Limit: 200}); err != nil {
+			return login.Token{}, err
 		}
-		token, err := a.Tokens.Fresh(ctx, c.ID, resource)
-		if refused, is := errors.AsType[*broker.Refused](err); is && refused.Err == nil {
-			continue // nobody is signed in there
+		for _, c := range connections {
+			if c.RegistrationID != registrationID || c.ObjectID == "" || c.ClientID != g.ClientID {
+				continue // a token of the app before says nothing of the consent to this one
+			}
+			token, err := a.Tokens.Fresh(ctx, c.ID, resource)
+			if refused, is := errors.AsType[*broker.Refused](err); is && refused.Err == nil {
+				continue // nobody is signed in there
+			}
+			return token, err
 		}
-		return token, err
+		if after == "" {
+			return login.Token{}, consent.ErrNoToken
+		}
 	}
-	return login.Token{}, consent.ErrNoToken
 }
 
 func (a *Access) asApp(ctx context.Context, tenantID, registrationID, resource string) (login.Token, error) {

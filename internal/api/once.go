@@ -7,8 +7,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"path"
+	"regexp"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -23,7 +26,7 @@ import (
 const (
 	idempotencyHeader = "Idempotency-Key"
 	maxKey            = 200
-	maxOnceBody       = 256 << 10 // of a request with a key, in bytes
+	maxOnceBody       = 256 << 10 // of a request with a key, in bytes, unless its route takes more
 	keepAnswers       = 24 * time.Hour
 )
 
@@ -54,9 +57,10 @@ func (f *face) once(next http.Handler) http.Handler {
 			writeProblem(w, problem(http.StatusBadRequest, client.ProblemBadRequest, "the "+idempotencyHeader+" is longer than 200 characters"))
 			return
 		}
-		data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOnceBody))
+		most := f.most(r.URL.Path)
+		data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 		if err != nil {
-			writeProblem(w, problem(http.StatusRequestEntityTooLarge, client.ProblemBadRequest, "the request is larger than 256 kB, or broke off"))
+			writeProblem(w, problem(http.StatusRequestEntityTooLarge, client.ProblemBadRequest, fmt.Sprintf("the request is larger than %d kB, or broke off", most>>10)))
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(data))
@@ -80,6 +84,22 @@ func (f *face) once(next http.Handler) http.Handler {
 		}
 	})
 }
+
+// most bounds the body of a request with a key, in bytes: it is read whole, and may be
+// as large as its route takes it.
+func (f *face) most(address string) int64 {
+	for _, r := range f.routes {
+		if r.method != http.MethodPost || r.maxBody <= maxOnceBody {
+			continue
+		}
+		if fits, err := path.Match(placeholders.ReplaceAllString(prefix+r.path, "*"), address); err == nil && fits {
+			return r.maxBody
+		}
+	}
+	return maxOnceBody
+}
+
+var placeholders = regexp.MustCompile(`{[^}]+}`)
 
 func digest(parts ...string) string {
 	h := sha256.New()

@@ -267,7 +267,7 @@ func (s *Service) add(ctx context.Context, tx *sqldb.Tx, id string, p *plan) err
 	if err := recount(ctx, tx, id, ""); err != nil {
 		return err
 	}
-	return s.announce(ctx, tx, id, tenants[:min(len(tenants), mostAnnounced)]...)
+	return s.announce(ctx, tx, id, tenants...)
 }
 
 func (s *Service) insert(ctx context.Context, tx *sqldb.Tx, r *row, p *plan) error {

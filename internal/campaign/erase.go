@@ -3,26 +3,49 @@ package campaign
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
 
 	"gatehouse/internal/sqldb"
+	"gatehouse/internal/tenant"
 )
 
 // Erase takes a person out of campaigns: as who started them, and as one of those
-// who were asked to sign in, by object id, user name or name. That somebody signed
-// in stays. It is an [gatehouse/internal/operator.Eraser].
+// who were asked to sign in, by object id, user name, address or name, however these
+// are written. That somebody signed in stays. It is an
+// [gatehouse/internal/operator.Eraser].
 func (s *Service) Erase(ctx context.Context, tx *sqldb.Tx, id string, names []string) error {
-	if _, err := tx.NewRaw("UPDATE campaigns SET started_by = '' WHERE started_by IN (?)", bun.List(names)).Exec(ctx); err != nil {
+	names = lowered(names)
+	if _, err := tx.NewRaw("UPDATE campaigns SET started_by = '' WHERE lower(started_by) IN (?)", bun.List(names)).Exec(ctx); err != nil {
 		return fmt.Errorf("erasing a person from campaigns: %w", err)
 	}
-	_, err := tx.NewRaw(`UPDATE campaign_people SET username = '', object_id = '', name = '', email = '', search = '', remind_at = NULL, person_key = CASE WHEN connection_id = '' THEN id ELSE person_key END
-		WHERE object_id = ? AND object_id <> '' OR username IN (?) AND username <> '' OR name IN (?) AND name <> '' OR email IN (?) AND email <> ''`, id, bun.List(names), bun.List(names), bun.List(names)).Exec(ctx)
+	_, err := tx.NewRaw(`UPDATE campaign_people SET username = '', object_id = '', name = '', email = '', search = '', reason = '', mail_reason = '', remind_at = NULL, person_key = CASE WHEN connection_id = '' THEN id ELSE person_key END
+		WHERE object_id = ? AND object_id <> '' OR lower(username) IN (?) OR lower(name) IN (?) OR lower(email) IN (?)`, id, bun.List(names), bun.List(names), bun.List(names)).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("erasing a person from campaigns: %w", err)
 	}
+	// What kept another person from signing in may name this one.
+	for _, name := range names {
+		if !strings.Contains(name, "@") {
+			continue // people are called by their user names there
+		}
+		if _, err := tx.NewRaw("UPDATE campaign_people SET reason = '' WHERE lower(reason) LIKE ? ESCAPE '!'", tenant.Like(name)).Exec(ctx); err != nil {
+			return fmt.Errorf("erasing a person from campaigns: %w", err)
+		}
+	}
 	return nil
+}
+
+// lowered are names in lower case, but for empty ones, which would be everybody's.
+func lowered(names []string) (out []string) {
+	for _, n := range names {
+		if n != "" {
+			out = append(out, strings.ToLower(n))
+		}
+	}
+	return out
 }
 
 // forgetAtOnce is how many campaigns one transaction forgets.

@@ -139,7 +139,7 @@ func (s *Service) Granted(ctx context.Context, tx *sqldb.Tx, tenantID, registrat
 		if !r.campaign().Consents() {
 			continue
 		}
-		if err := s.consented(ctx, tx, &r, tenantID, ConsentNotRead, ""); err != nil {
+		if err := s.consented(ctx, tx, &r, tenantID, "", ConsentNotRead, ""); err != nil {
 			return err
 		}
 		// The next look reads it back.
@@ -150,9 +150,10 @@ func (s *Service) Granted(ctx context.Context, tx *sqldb.Tx, tenantID, registrat
 	return nil
 }
 
-// consented notes what is known of a tenant's consent. Where it was what kept people
-// from signing in, they are asked soon.
-func (s *Service) consented(ctx context.Context, tx *sqldb.Tx, r *row, tenantID string, state ConsentState, why string) error {
+// consented notes what is known of a tenant's consent, unless it is not any more as
+// it was when that was looked for; "" is any. Where it was what kept people from
+// signing in, they are asked soon.
+func (s *Service) consented(ctx context.Context, tx *sqldb.Tx, r *row, tenantID string, was, state ConsentState, why string) error {
 	if n, err := lock(ctx, tx, r.ID, tenantID); err != nil || n == 0 {
 		return err
 	}
@@ -160,6 +161,9 @@ func (s *Service) consented(ctx context.Context, tx *sqldb.Tx, r *row, tenantID 
 	var before ConsentState
 	if err := tx.NewRaw("SELECT consent FROM campaign_tenants WHERE campaign_id = ? AND tenant_id = ?", r.ID, tenantID).Scan(ctx, &before); err != nil {
 		return fmt.Errorf("reading a tenant's consent: %w", err)
+	}
+	if was != "" && before != was {
+		return nil // somebody consented, or was asked to, meanwhile
 	}
 	if state == ConsentMissing && before == ConsentAsked {
 		state = ConsentAsked

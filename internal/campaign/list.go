@@ -83,10 +83,13 @@ func (s *Service) List(ctx context.Context, state State, p Page) ([]Campaign, st
 	return out, next, err
 }
 
+// ConsentLacking stands in a filter for missing and asked.
+const ConsentLacking ConsentState = "lacking"
+
 // TenantFilter narrows the tenants of a campaign. Empty members do not.
 type TenantFilter struct {
 	TenantID string
-	Consent  ConsentState
+	Consent  ConsentState // or [ConsentLacking]
 	// Open: not everybody has signed in.
 	Open   bool
 	Search string // in the tenant's name and domains
@@ -108,7 +111,11 @@ func (s *Service) Tenants(ctx context.Context, id string, f TenantFilter, p Page
 	if f.TenantID != "" {
 		q.Where("t.tenant_id = ?", f.TenantID)
 	}
-	if f.Consent != "" {
+	switch f.Consent {
+	case "":
+	case ConsentLacking:
+		q.Where("t.consent IN (?)", bun.List([]ConsentState{ConsentMissing, ConsentAsked}))
+	default:
 		q.Where("t.consent = ?", f.Consent)
 	}
 	if f.Open {

@@ -255,25 +255,48 @@ func (s *Service) End(ctx context.Context, id, confirm string) (Campaign, error)
 	})
 }
 
-// Update changes name and settings; version is what was read.
-func (s *Service) Update(ctx context.Context, id string, version int64, name string, set Settings) (Campaign, error) {
+// Preview gives a campaign as [Service.Update] would leave it, and changes nothing.
+func (s *Service) Preview(ctx context.Context, id string, version int64, name string, set Settings) (Campaign, error) {
+	if err := s.Audit.Allow(ctx, audit.AllTenants, audit.ConnectionManage); err != nil {
+		return Campaign{}, err
+	}
+	c, err := s.Get(ctx, id)
+	if err != nil {
+		return Campaign{}, err
+	}
+	r, err := find(ctx, s.DB.Read(), id)
+	if err != nil {
+		return Campaign{}, err
+	}
+	if err := s.update(r, version, name, set); err != nil {
+		return Campaign{}, err
+	}
+	after := r.campaign()
+	c.Name, c.Settings = after.Name, after.Settings
+	return c, nil
+}
+
+// update puts name and settings into a row.
+func (s *Service) update(r *row, version int64, name string, set Settings) error {
 	var f fault.List
 	s.check(&f, name, &set)
+	switch {
+	case !r.State.open():
+		return ErrState
+	case r.Version != version:
+		return ErrConflict
+	case len(f) > 0:
+		return f.Err()
+	}
+	r.Name = name
+	return r.put(set)
+}
+
+// Update changes name and settings; version is what was read.
+func (s *Service) Update(ctx context.Context, id string, version int64, name string, set Settings) (Campaign, error) {
 	return s.change(ctx, id, "campaign.changed", func(ctx context.Context, tx *sqldb.Tx, r *row) error {
-		switch {
-		case !r.State.open():
-			return ErrState
-		case r.Version != version:
-			return ErrConflict
-		case len(f) > 0:
-			return f.Err()
-		}
-		r.Name = name
-		if err := r.put(set); err != nil {
+		if err := s.update(r, version, name, set); err != nil || r.State == Draft {
 			return err
-		}
-		if r.State == Draft {
-			return nil
 		}
 		return s.schedule(ctx, tx, r)
 	})

@@ -60,11 +60,12 @@ func (s *Service) move(ctx context.Context, tx *sqldb.Tx, id string) error {
 	if err := recount(ctx, tx, id, ""); err != nil {
 		return err
 	}
-	if _, err := tx.NewRaw("DELETE FROM campaign_tenants WHERE campaign_id = ? AND added = ? AND people = 0", id, false).Exec(ctx); err != nil {
-		return fmt.Errorf("letting tenants leave a campaign: %w", err)
-	}
+	// Those who watch a tenant that leaves hear of it, too.
 	if err := s.announceAll(ctx, tx, id); err != nil {
 		return err
+	}
+	if _, err := tx.NewRaw("DELETE FROM campaign_tenants WHERE campaign_id = ? AND added = ? AND people = 0", id, false).Exec(ctx); err != nil {
+		return fmt.Errorf("letting tenants leave a campaign: %w", err)
 	}
 	return s.settle(ctx, tx, r)
 }
@@ -116,16 +117,4 @@ func (s *Service) name(ctx context.Context, r *row) error {
 		}
 		return nil
 	})
-}
-
-// mostAnnounced bounds the tenants whose pages hear of one change by themselves:
-// those of a larger one are told by the people's own changes.
-const mostAnnounced = 100
-
-func (s *Service) announceAll(ctx context.Context, tx *sqldb.Tx, id string) error {
-	var tenants []string
-	if err := tx.NewRaw("SELECT tenant_id FROM campaign_tenants WHERE campaign_id = ? LIMIT ?", id, mostAnnounced).Scan(ctx, &tenants); err != nil {
-		return fmt.Errorf("reading the tenants of a campaign: %w", err)
-	}
-	return s.announce(ctx, tx, id, tenants...)
 }

@@ -83,10 +83,21 @@ func (s *Service) Report(ctx context.Context, id string, all []SignIn) (Reported
 			}
 			tenants[tenantID] = append(tenants[tenantID], i)
 		}
+		var changed []string
 		for _, t := range slices.Sorted(maps.Keys(tenants)) {
-			if err := s.reportTenant(ctx, tx, r, t, all, tenants[t], &out); err != nil {
+			moved, err := s.reportTenant(ctx, tx, r, t, all, tenants[t], &out)
+			if err != nil {
 				return err
 			}
+			if moved {
+				changed = append(changed, t)
+			}
+		}
+		if len(changed) == 0 {
+			return nil
+		}
+		if err := s.announce(ctx, tx, r.ID, changed...); err != nil {
+			return err
 		}
 		return s.settle(ctx, tx, r)
 	})
@@ -110,13 +121,15 @@ func (s *Service) mayReport(ctx context.Context, r *row) error {
 	return s.Audit.Allow(ctx, first, audit.CampaignReport)
 }
 
-func (s *Service) reportTenant(ctx context.Context, tx *sqldb.Tx, r *row, tenantID string, all []SignIn, which []int, out *Reported) error {
+// reportTenant notes the sign-ins in one tenant, and says whether any changed
+// something.
+func (s *Service) reportTenant(ctx context.Context, tx *sqldb.Tx, r *row, tenantID string, all []SignIn, which []int, out *Reported) (bool, error) {
 	if _, err := lock(ctx, tx, r.ID, tenantID); err != nil {
-		return err
+		return false, err
 	}
 	var people []personRow
 	if err := tx.NewSelect().Model(&people).Where("campaign_id = ? AND tenant_id = ? AND connection_id = ''", r.ID, tenantID).Scan(ctx); err != nil {
-		return fmt.Errorf("reading the people of a tenant: %w", err)
+		return false, fmt.Errorf("reading the people of a tenant: %w", err)
 	}
 	known := map[string]*personRow{}
 	for i := range people {
@@ -137,22 +150,19 @@ func (s *Service) reportTenant(ctx context.Context, tx *sqldb.Tx, r *row, tenant
 		}
 	}
 	if len(moved) == 0 {
-		return nil
+		return false, nil
 	}
 	e := r.entry(tenantID, "campaign.sign_ins_reported", map[string]any{"done": out.Done - before.Done, "failed": out.Failed - before.Failed, "on_old": out.OnOld - before.OnOld})
 	e.Permission = audit.CampaignReport
 	if err := s.Audit.Act(ctx, tx, e); err != nil {
-		return err
+		return false, err
 	}
 	for _, id := range slices.Sorted(maps.Keys(moved)) {
 		if _, err := tx.NewUpdate().Model(moved[id]).Column("client_id", "state", "reason", "changed_at", "remind_at").WherePK().Exec(ctx); err != nil {
-			return fmt.Errorf("noting a reported sign-in: %w", err)
+			return false, fmt.Errorf("noting a reported sign-in: %w", err)
 		}
 	}
-	if err := recount(ctx, tx, r.ID, tenantID); err != nil {
-		return err
-	}
-	return s.announce(ctx, tx, r.ID, tenantID)
+	return true, recount(ctx, tx, r.ID, tenantID)
 }
 
 // wrong is what is wrong with a report.

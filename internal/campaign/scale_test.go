@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"gatehouse/internal/campaign"
+	"gatehouse/internal/live"
 	"gatehouse/internal/sqldb"
 	"gatehouse/internal/sqldb/dbtest"
 )
@@ -196,4 +197,77 @@ func BenchmarkAdd(b *testing.B) {
 		}
 	}
 	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/19200")
+}
+
+// A change of a whole campaign reaches each page that shows one of its tenants, however
+// many they are, by an event or two, and no other page.
+func TestNewsOfFourHundredTenants(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.fill(manyTenants+1, 0)
+		hub, stop := context.WithCancel(t.Context())
+		var done sync.WaitGroup
+		done.Go(func() { h.Live.Run(hub) })
+		t.Cleanup(func() { stop(); done.Wait() })
+		<-h.Live.Listening()
+		c, err := h.Create(h.boss(), campaign.Request{Name: "Own", RegistrationID: jet, Reason: campaign.ByHand, Settings: campaign.Settings{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		watch := func(f live.Filter) <-chan live.Event {
+			t.Helper()
+			events, err := h.Live.Subscribe(t.Context(), f, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return events
+		}
+		topics := []string{campaign.Topic(c.ID), "marked"}
+		watchers := map[string]<-chan live.Event{"of all": watch(live.Filter{AllTenants: true, Topics: topics}), "elsewhere": watch(live.Filter{Tenants: []string{tenantID(manyTenants)}})}
+		for _, n := range []int{0, 100, manyTenants - 1} {
+			watchers[tenantID(n)] = watch(live.Filter{Tenants: []string{tenantID(n)}, Topics: topics})
+		}
+		heard := func(what string) {
+			t.Helper()
+			marked := []string{tenantID(0), tenantID(100), tenantID(manyTenants - 1), tenantID(manyTenants)}
+			h.change(func(ctx context.Context, tx *sqldb.Tx) error {
+				return h.Live.PublishAmong(ctx, tx, "marked", marked, what)
+			})
+			for who, events := range watchers {
+				n := 0
+				for e := range events {
+					if e.Reload {
+						t.Fatalf("%s: the watcher %s was given up", what, who)
+					}
+					if e.Topic == "marked" {
+						break
+					}
+					n++
+				}
+				if some := n > 0; some != (who != "elsewhere") || n > 2 {
+					t.Errorf("%s: the watcher %s heard of it %d times", what, who, n)
+				}
+			}
+		}
+		rows, faults := campaign.ReadPeople([]byte(manyRows()))
+		if got, err := h.Add(h.boss(), c.ID, rows, faults); err != nil || got.People == 0 {
+			t.Fatalf("%+v %v", got, err)
+		}
+		heard("people were added")
+		if _, err := h.Start(h.boss(), c.ID); err != nil {
+			t.Fatal(err)
+		}
+		heard("the start")
+		var all []campaign.SignIn
+		for n := range manyTenants {
+			all = append(all, campaign.SignIn{Tenant: tenantID(n), Person: fmt.Sprintf("own00@%s.example", tenantID(n)), ClientID: newApp, At: h.now()})
+		}
+		if got, err := h.Report(h.boss(), c.ID, all); err != nil || got.Done != manyTenants {
+			t.Fatalf("%+v %v", got, err)
+		}
+		heard("one report of sign-ins in all tenants")
+		if _, err := h.End(h.boss(), c.ID, "Own"); err != nil {
+			t.Fatal(err)
+		}
+		heard("the end")
+	})
 }

@@ -186,28 +186,40 @@ func lock(ctx context.Context, tx *sqldb.Tx, campaignID, tenantID string) (int64
 
 // recount counts the people of a tenant anew, "" for all tenants.
 func recount(ctx context.Context, tx *sqldb.Tx, campaignID, tenantID string) error {
-	const counted = `SELECT t.tenant_id, count(p.id) AS people,
+	one, args := "", []any{campaignID}
+	if tenantID != "" {
+		one, args = " AND t.tenant_id = ?", append(args, tenantID)
+	}
+	counted := `SELECT t.tenant_id, count(p.id) AS people,
 			sum(CASE WHEN p.state = 'pending' THEN 1 ELSE 0 END) AS pending, sum(CASE WHEN p.state = 'reminded' THEN 1 ELSE 0 END) AS reminded,
 			sum(CASE WHEN p.state = 'done' THEN 1 ELSE 0 END) AS done, sum(CASE WHEN p.state = 'failed' THEN 1 ELSE 0 END) AS failed,
 			sum(CASE WHEN p.state <> 'done' AND k.reason = 'client_id' AND k.old_value <> '' AND p.client_id = k.old_value THEN 1 ELSE 0 END) AS on_old
 		FROM campaign_tenants AS t JOIN campaigns AS k ON k.id = t.campaign_id LEFT JOIN campaign_people AS p ON p.campaign_id = t.campaign_id AND p.tenant_id = t.tenant_id
-		WHERE t.campaign_id = ? AND (? = '' OR t.tenant_id = ?) GROUP BY t.tenant_id`
+		WHERE t.campaign_id = ?` + one + ` GROUP BY t.tenant_id`
 	_, err := tx.NewRaw(`UPDATE campaign_tenants SET people = n.people, pending = n.pending, reminded = n.reminded, done = n.done, failed = n.failed, on_old = n.on_old,
 			worst = CASE WHEN consent IN ('missing', 'asked') THEN 1000000000000 ELSE 0 END + n.failed * 1000000 + n.people - n.done
 		FROM (`+counted+`) AS n WHERE campaign_tenants.campaign_id = ? AND campaign_tenants.tenant_id = n.tenant_id`,
-		campaignID, tenantID, tenantID, campaignID).Exec(ctx)
+		append(args, campaignID)...).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("counting the people of a campaign: %w", err)
 	}
 	return nil
 }
 
-// announce lets pages that show a campaign read it again.
+// announce lets the pages read a campaign again that show one of these tenants; with
+// none, those of whoever may see all.
 func (s *Service) announce(ctx context.Context, tx *sqldb.Tx, id string, tenants ...string) error {
-	for _, tenant := range append([]string{audit.AllTenants}, tenants...) {
-		if err := s.Live.Publish(ctx, tx, Topic(id), tenant, map[string]string{"campaign": id}); err != nil {
-			return err
-		}
+	if len(tenants) == 0 {
+		tenants = []string{audit.AllTenants}
 	}
-	return nil
+	return s.Live.PublishAmong(ctx, tx, Topic(id), tenants, map[string]string{"campaign": id})
+}
+
+// announceAll is announce for all tenants of a campaign.
+func (s *Service) announceAll(ctx context.Context, tx *sqldb.Tx, id string) error {
+	var tenants []string
+	if err := tx.NewRaw("SELECT tenant_id FROM campaign_tenants WHERE campaign_id = ?", id).Scan(ctx, &tenants); err != nil {
+		return fmt.Errorf("reading the tenants of a campaign: %w", err)
+	}
+	return s.announce(ctx, tx, id, tenants...)
 }

@@ -55,7 +55,7 @@ func (s *Service) readConsents(ctx context.Context, id string) error {
 	for _, t := range rows {
 		state, why := s.consentOf(ctx, r, t)
 		err := s.DB.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-			return s.consented(ctx, tx, r, t.TenantID, state, why)
+			return s.consented(ctx, tx, r, t.TenantID, t.Consent, state, why)
 		})
 		if err != nil {
 			return err

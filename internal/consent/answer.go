@@ -164,7 +164,7 @@ func (s *Service) take(ctx context.Context, tx *sqldb.Tx, r *requestRow, done Do
 		return fmt.Errorf("noting an answer: %w", err)
 	}
 	if done.Kind == Approved {
-		c, err := find(ctx, tx, r.TenantID, r.RegistrationID)
+		c, err := hold(ctx, tx, r.TenantID, r.RegistrationID)
 		if err != nil {
 			return err
 		}
@@ -173,7 +173,7 @@ func (s *Service) take(ctx context.Context, tx *sqldb.Tx, r *requestRow, done Do
 			return err
 		}
 	}
-	if err := s.beginFollowing(ctx, tx, r.TenantID, r.RegistrationID); err != nil {
+	if err := s.beginFollowing(ctx, tx, r.TenantID, r.RegistrationID, true); err != nil {
 		return err
 	}
 	return s.announce(ctx, tx, r.TenantID, r.RegistrationID)

@@ -86,14 +86,8 @@ func (s *Service) putRequest(ctx context.Context, tx *sqldb.Tx, r *requestRow) e
 	if _, err := tx.NewInsert().Model(r).Exec(ctx); err != nil {
 		return fmt.Errorf("making a page for an administrator: %w", err)
 	}
-	known, err := find(ctx, tx, r.TenantID, r.RegistrationID)
-	if err != nil {
+	if _, err := hold(ctx, tx, r.TenantID, r.RegistrationID); err != nil { // so that lists show it, and somebody looks how it stands
 		return err
-	}
-	if known.ReadAt == nil { // so that lists show it, and somebody looks how it stands
-		if err := known.save(ctx, tx); err != nil {
-			return err
-		}
 	}
 	if err := s.pend(ctx, tx, r.TenantID); err != nil {
 		return err

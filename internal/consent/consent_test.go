@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -422,4 +423,36 @@ func TestFollow(t *testing.T) {
 		}
 		h.ahead(next)
 	}
+}
+
+// Several that look at a consent at once, as jobs and people do, do not stand in each
+// other's way.
+func TestLooksAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		at := h.add("Lone Lake")
+		const looks = 8
+		var ready, all sync.WaitGroup
+		ready.Add(looks)
+		h.fresh = func(string, string, string) (login.Token, error) {
+			ready.Done()
+			ready.Wait() // all have read by now, and write it down
+			return login.Token{}, consent.ErrNoToken
+		}
+		errs := make(chan error, looks)
+		for range looks {
+			all.Go(func() {
+				_, err := h.Look(h.boss(), at.ID, feed)
+				errs <- err
+			})
+		}
+		all.Wait()
+		close(errs)
+		for err := range errs {
+			must(t, err)
+		}
+		list, _, err := h.List(h.boss(), consent.Filter{RegistrationID: feed}, consent.Page{})
+		if must(t, err); len(list) != 1 || list[0].State != consent.Unknown {
+			t.Errorf("%+v", list)
+		}
+	})
 }

@@ -57,15 +57,16 @@ func readOptions(tenantID string, at time.Time) jobs.Options {
 }
 
 // beginFollowing has a consent looked at every so often from now on. One that is
-// followed already is followed anew: somebody is at work on it.
-func (s *Service) beginFollowing(ctx context.Context, tx *sqldb.Tx, tenantID, registrationID string) error {
-	r, err := find(ctx, tx, tenantID, registrationID)
+// followed already is followed anew: somebody is at work on it. Unless it is certain
+// that something happened just now, one is not that was begun some seconds ago.
+func (s *Service) beginFollowing(ctx context.Context, tx *sqldb.Tx, tenantID, registrationID string, happened bool) error {
+	r, err := hold(ctx, tx, tenantID, registrationID)
 	if err != nil {
 		return err
 	}
 	now := s.time()
 	until := now.Add(followFor)
-	if r.FollowUntil != nil && until.Sub(*r.FollowUntil) < 10*time.Second {
+	if !happened && r.FollowUntil != nil && until.Sub(*r.FollowUntil) < 10*time.Second {
 		return nil
 	}
 	r.FollowUntil = &until
@@ -104,7 +105,10 @@ func (s *Service) followUp(ctx context.Context, a followArgs) error {
 
 // again plans the next look.
 func (s *Service) again(ctx context.Context, tx *sqldb.Tx, a followArgs) error {
-	r, err := find(ctx, tx, a.Tenant, a.Registration)
+	r, err := find(ctx, tx, a.Tenant, a.Registration) // it may have been forgotten meanwhile
+	if err == nil && r.FollowUntil != nil {
+		r, err = hold(ctx, tx, a.Tenant, a.Registration)
+	}
 	if err != nil || r.FollowUntil == nil || !r.FollowUntil.Equal(a.Began.Add(followFor)) {
 		return err
 	}

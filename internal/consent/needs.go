@@ -24,7 +24,7 @@ func (s *Service) NeedsConsent(ctx context.Context, tx *sqldb.Tx, connectionID s
 	if err != nil {
 		return fmt.Errorf("reading a connection: %w", err)
 	}
-	r, err := find(ctx, tx, of.TenantID, of.RegistrationID)
+	r, err := hold(ctx, tx, of.TenantID, of.RegistrationID)
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func (s *Service) lookAndNote(ctx context.Context, tenantID, registrationID stri
 
 // note keeps what was found: state, drift, the tenant's switch, who is to hear.
 func (s *Service) note(ctx context.Context, tx *sqldb.Tx, tenantID string, app Registration, f *findings) error {
-	r, err := find(ctx, tx, tenantID, app.ID)
+	r, err := hold(ctx, tx, tenantID, app.ID)
 	if err != nil {
 		return err
 	}

@@ -127,11 +127,11 @@ func (s *Service) noteOpened(ctx context.Context, tx *sqldb.Tx, r *requestRow) e
 	if _, err := tx.NewRaw("UPDATE consent_requests SET opened_at = ?, opened = opened + 1 WHERE id = ?", now, r.ID).Exec(ctx); err != nil {
 		return fmt.Errorf("noting that a page was opened: %w", err)
 	}
-	c, err := find(ctx, tx, r.TenantID, r.RegistrationID)
+	c, err := hold(ctx, tx, r.TenantID, r.RegistrationID)
 	if err != nil || c.State == Granted {
 		return err
 	}
-	return s.beginFollowing(ctx, tx, r.TenantID, r.RegistrationID)
+	return s.beginFollowing(ctx, tx, r.TenantID, r.RegistrationID, false)
 }
 
 // LookAgain reads how the consent of a page stands, for whoever has its address: at

@@ -72,13 +72,15 @@ func (r *requestRow) entry(action string, details map[string]any) audit.Entry {
 	return audit.Entry{Permission: audit.ConsentManage, TenantID: r.TenantID, Action: action, ObjectKind: "consent", ObjectID: r.ID, Details: details}
 }
 
+const unseen = "it was not looked at yet"
+
 // find reads how a consent stands; a row that says that nothing is known if nothing
 // was read yet.
 func find(ctx context.Context, db bun.IDB, tenantID, registrationID string) (*row, error) {
 	var r row
 	err := db.NewSelect().Model(&r).Where("tenant_id = ? AND registration_id = ?", tenantID, registrationID).Scan(ctx)
 	if sqldb.Missing(err) {
-		return &row{TenantID: tenantID, RegistrationID: registrationID, State: Unknown, Reason: "it was not looked at yet"}, nil
+		return &row{TenantID: tenantID, RegistrationID: registrationID, State: Unknown, Reason: unseen}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading a consent: %w", err)
@@ -86,12 +88,20 @@ func find(ctx context.Context, db bun.IDB, tenantID, registrationID string) (*ro
 	return &r, nil
 }
 
-// save writes a row.
-func (r *row) save(ctx context.Context, tx *sqldb.Tx) error {
-	if _, err := tx.NewDelete().Model((*row)(nil)).ModelTableExpr("consents").Where("tenant_id = ? AND registration_id = ?", r.TenantID, r.RegistrationID).Exec(ctx); err != nil {
-		return fmt.Errorf("noting a consent: %w", err)
+// hold is find for a change: nobody else changes what is known of the consent before
+// the transaction ends.
+func hold(ctx context.Context, tx *sqldb.Tx, tenantID, registrationID string) (*row, error) {
+	r := &row{TenantID: tenantID, RegistrationID: registrationID, State: Unknown, Reason: unseen}
+	_, err := tx.NewInsert().Model(r).On("CONFLICT (tenant_id, registration_id) DO UPDATE").Set("tenant_id = EXCLUDED.tenant_id").Returning("*").Exec(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading a consent: %w", err)
 	}
-	if _, err := tx.NewInsert().Model(r).Exec(ctx); err != nil {
+	return r, nil
+}
+
+// save writes a row down that is held.
+func (r *row) save(ctx context.Context, tx *sqldb.Tx) error {
+	if _, err := tx.NewUpdate().Model(r).WherePK().Exec(ctx); err != nil {
 		return fmt.Errorf("noting a consent: %w", err)
 	}
 	return nil

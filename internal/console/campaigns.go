@@ -46,6 +46,11 @@ type campaignView struct {
 	Form       *form
 }
 
+// narrowed reports whether some tenants are left out.
+func (v campaignView) narrowed() bool {
+	return v.Query.Get("tenant") != "" || v.Query.Get("in") != "" || v.Query.Get("consent") != ""
+}
+
 // tenantsShown is how many tenants stand on the page: those that need somebody most.
 const tenantsShown = 20
 
@@ -110,7 +115,7 @@ func (c *console) showNewCampaign(w http.ResponseWriter, r *http.Request, f *fra
 	for _, one := range all {
 		options = append(options, option{one.ID, one.Name})
 	}
-	f.Title, f.Noun = "New campaign", "campaigns"
+	f.Title, f.Noun, typed.Labels = "New campaign", "campaigns", campaignLabels
 	return show(w, r, status, newCampaignPage(f, typed, options))
 }
 
@@ -142,11 +147,7 @@ func campaignSettings(typed *form) campaign.Settings {
 		Days: typed.days("remind_days"), Before: typed.days("remind_before"), Zone: typed.text("zone"),
 	}
 	if text := typed.text("deadline"); text != "" {
-		zone, err := time.LoadLocation(s.Zone)
-		if err != nil {
-			zone = time.UTC // the zone is refused
-		}
-		day, err := time.ParseInLocation(time.DateOnly, text, zone)
+		day, err := time.ParseInLocation(time.DateOnly, text, zoneOf(s.Zone)) // one that is not known is refused
 		if err != nil {
 			typed.Faults.Add("deadline", "is no day", "write it as 2026-12-31")
 		}

@@ -3,9 +3,14 @@ package console_test
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"gatehouse/internal/audit"
 	"gatehouse/internal/campaign"
 	"gatehouse/internal/tenant"
 )
@@ -80,4 +85,93 @@ func TestCampaignPages(t *testing.T) {
 	v.get("/campaigns").has(t, "Autumn", "Ended early", "1 of 2")
 	v.get("/campaigns/nothing").has(t, "Not here")
 	v.post(made.Path+"/burn", nil).has(t, "Not here")
+}
+
+// The settings of a draft are stored at once, those of a campaign that runs after a
+// look at what changes; what is wrong is said by field, in the words of the page, and
+// nobody writes over what somebody else has stored meanwhile.
+func TestCampaignChange(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	cookie := h.administrator()
+	v := h.visitor(cookie)
+	at := h.add("Open Harbour")
+	asked := h.asking(at)
+	version := func(path string) string {
+		t.Helper()
+		one, err := h.campaigns.Get(h.boss(), strings.TrimPrefix(path, "/campaigns/"))
+		return strconv.FormatInt(must(t, one, err).Version, 10)
+	}
+	settings := func(path string, more ...string) url.Values {
+		out := url.Values{"version": {version(path)}, "name": {"Autumn"}, "zone": {"Europe/Berlin"}, "deadline": {"2099-12-31"}, "note": {"Call 4711."}, "remind": {"yes"}, "mail_usernames": {"yes"}, "remind_days": {"3, 7, 14"}, "remind_before": {"2"}}
+		for i := 0; i < len(more); i += 2 {
+			out.Set(more[i], more[i+1])
+		}
+		return out
+	}
+	v.get(asked.draft).has(t, `href="`+asked.draft+`/edit"`)
+	v.get(asked.draft+"/edit").has(t, "New permissions of Harbour Reports", "3, 7, 14", "Store")
+	v.post(asked.draft+"/edit", settings(asked.draft, "remind_days", "soon")).has(t, "1 field to correct", `href="#remind_days">Days after the start holds &#34;soon&#34;: write days as numbers`)
+	wrong := v.post(asked.draft+"/edit", settings(asked.draft, "name", "", "remind_before", "0", "sign_in_url", "http://app.example", "zone", "Nowhere/At all", "deadline", "2001-01-01"))
+	wrong.has(t, "5 fields to correct", ">Days before the deadline are no days that fit", ">Where people of other apps sign in is no address that begins with https://", ">Deadline has passed", ">Time zone is", ">Name is missing", "Call 4711.")
+	if wrong.Status != http.StatusUnprocessableEntity || strings.Contains(wrong.Text, ">Remind_") || strings.Contains(wrong.Text, ">Sign_in") {
+		t.Errorf("%d, with raw names: %s", wrong.Status, wrong.Text)
+	}
+	v.post(asked.draft+"/edit", settings(asked.draft)).has(t, "The campaign is changed", "<h1 id=\"what\">Autumn", "Call 4711.", "by 31 December 2099, 23:59 CET")
+
+	// One that runs.
+	v.get(asked.running+"/edit").has(t, "Look what changes")
+	before := version(asked.running)
+	look := v.post(asked.running+"/edit", settings(asked.running))
+	look.has(t, "Change the campaign?", "New app id of Harbour Reports", "Autumn", "31 December 2099, 23:59 CET", "The reminders of 2 people who have not signed in are planned anew", "Call 4711.")
+	if version(asked.running) != before {
+		t.Error("looking stored something")
+	}
+	v.post(asked.running+"/edit", settings(asked.running, "again", "yes")).has(t, "Look what changes", "Call 4711.", "2099-12-31")
+	v.post(asked.running+"/edit", settings(asked.running, "apply", "yes", "remind", "")).has(t, "The campaign is changed", "Autumn")
+	one, err := h.campaigns.Get(h.boss(), strings.TrimPrefix(asked.running, "/campaigns/"))
+	if must(t, one, err); one.Remind || one.Note != "Call 4711." || one.State != campaign.Running || len(one.Days) != 3 {
+		t.Errorf("%+v", one)
+	}
+	v.post(asked.running+"/edit", settings(asked.running, "remind", "")).has(t, "Nothing: all is as it was.")
+	// Somebody else was quicker: what was typed stays, and is stored if it is meant.
+	late := v.post(asked.running+"/edit", settings(asked.running, "version", before, "apply", "yes", "note", "Call 4712."))
+	late.has(t, "The campaign was changed meanwhile", "Call 4712.", `name="version" value="`+version(asked.running)+`"`)
+	if late.Status != http.StatusUnprocessableEntity {
+		t.Errorf("a conflict is answered %d", late.Status)
+	}
+	// Whoever may only look finds no form.
+	viewer := h.member(audit.Viewer, at.ID)
+	if got := viewer.get(asked.running); strings.Contains(got.Text, asked.running+"/edit") {
+		t.Error("a viewer is offered the form")
+	}
+	for _, got := range []page{viewer.get(asked.running + "/edit"), viewer.post(asked.running+"/edit", settings(asked.running, "apply", "yes"))} {
+		if got.Status != http.StatusForbidden {
+			t.Errorf("a viewer is answered %d", got.Status)
+		}
+	}
+
+	// With the keyboard, and as axe-core wants it.
+	b := h.browse(cookie)
+	b.open(asked.running + "/edit")
+	b.tabTo("remind_days")
+	evaluate[chromedp.Void](b, `document.activeElement.select()`)
+	b.keys("5", kb.Enter)
+	b.sees("What changes")
+	b.look(screen{"campaign-edit", asked.running + "/edit"})
+	b.size(1280, 900)
+	b.open(asked.running + "/edit")
+	b.fill("remind_days", "5")
+	b.press("Look what changes")
+	b.sees("What changes")
+	b.glance("campaign-change-1280-light")
+	b.size(390, 900)
+	b.clean("campaign-change")
+	b.tabTo("Change the campaign")
+	b.keys(kb.Enter)
+	b.sees("The campaign is changed")
+	v.post(asked.running+"/end", url.Values{"confirm": {"Autumn"}})
+	if got := v.get(asked.running + "/edit"); got.Status != http.StatusConflict {
+		t.Errorf("the form of a campaign that has ended is answered %d", got.Status)
+	}
 }

@@ -51,6 +51,18 @@ func campaignConsent(t campaign.Tenant) state {
 	}
 }
 
+var consentOptions = []option{
+	{"", "All"}, {string(campaign.ConsentLacking), "Missing or asked for"}, {string(campaign.ConsentMissing), "Missing"}, {string(campaign.ConsentAsked), "Asked for"}, {string(campaign.ConsentUnknown), "Unknown"}, {string(campaign.ConsentNotRead), "Approved, not read back"}, {string(campaign.ConsentGranted), "Granted"},
+}
+
+// unknownWords say why a tenant's consent is not known.
+func unknownWords(t campaign.Tenant) string {
+	if t.ConsentReason == "" {
+		return "It was not looked at yet."
+	}
+	return sentence(t.ConsentReason)
+}
+
 var reasonOptions = []option{
 	{string(campaign.NewClientID), "The app has a new client id"}, {string(campaign.NewManifest), "It needs other permissions"}, {string(campaign.NewCredential), "Its credential was replaced"},
 	{string(campaign.Revocation), "Sign-ins or consent were revoked"}, {string(campaign.ByHand), "Another reason"},

@@ -219,6 +219,8 @@ func (c *console) routes() http.Handler {
 	page("GET /campaigns/new", c.newCampaign)
 	page("POST /campaigns", c.createCampaign)
 	page("GET /campaigns/{id}", c.campaign)
+	page("GET /campaigns/{id}/edit", c.editCampaignPage)
+	page("POST /campaigns/{id}/edit", c.editCampaign)
 	page("GET /campaigns/{id}/export", c.exportCampaign)
 	page("GET /campaigns/{id}/people/add", c.campaignPeople)
 	page("POST /campaigns/{id}/people/add", c.addCampaignPeople)

@@ -15,6 +15,8 @@ type form struct {
 	url.Values
 	Faults  tenant.Faults
 	Problem string // what is wrong with the whole
+	// Labels are what fields are called on the page, where that is not their name.
+	Labels map[string]string
 }
 
 // maxForm bounds what a form may send.
@@ -55,6 +57,15 @@ func (f *form) fault(field string) *tenant.FieldError {
 		}
 	}
 	return nil
+}
+
+// summary is a fault in the list of all.
+func (f *form) summary(e *tenant.FieldError) string {
+	label := f.Labels[e.Field]
+	if label == "" {
+		label = strings.ReplaceAll(e.Field, "_", " ")
+	}
+	return faultWords(label, e)
 }
 
 // words of a fault, for below its field.

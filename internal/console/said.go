@@ -50,6 +50,7 @@ var said = map[string]string{
 	"campaign-pause":          "Reminders are paused. Sign-ins count nevertheless.",
 	"campaign-resume":         "Reminders go on.",
 	"campaign-end":            "The campaign has ended. No connection was changed.",
+	"campaign-changed":        "The campaign is changed.",
 	"campaign-people":         "The people were added.",
 	"campaign-dropped":        "The person was taken out of the campaign.",
 	"expiries-reading":        "The tenant is being read. The list shows what is found when it is there.",

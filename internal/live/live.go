@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,12 +32,14 @@ type Event struct {
 	ID     string
 	At     time.Time
 	Topic  string          // what kind of thing: "job", "connection"
-	Tenant string          // '' for what belongs to no tenant
+	Tenant string          // '' for what belongs to no tenant, or to several
 	Data   json.RawMessage // small: ids, a state
 
 	// Reload is set on the last event of a subscription that could not be given
 	// all: the page has to read everything again and subscribe anew.
 	Reload bool
+
+	tenants []string // to which it belongs, in order
 }
 
 // Filter chooses events.
@@ -49,7 +52,13 @@ type Filter struct {
 }
 
 func (f Filter) matches(e Event) bool {
-	return (f.AllTenants || e.Tenant != "" && slices.Contains(f.Tenants, e.Tenant)) && (len(f.Topics) == 0 || slices.Contains(f.Topics, e.Topic))
+	return (f.AllTenants || slices.ContainsFunc(f.Tenants, e.of)) && (len(f.Topics) == 0 || slices.Contains(f.Topics, e.Topic))
+}
+
+// of reports whether an event belongs to a tenant.
+func (e Event) of(tenant string) bool {
+	_, found := slices.BinarySearch(e.tenants, tenant)
+	return found
 }
 
 // Bounds.
@@ -63,6 +72,8 @@ const (
 	// overlap is how much longer than others a transaction may take from its
 	// publishing to its commit, without its event being missed when catching up.
 	overlap = 30 * time.Second
+	// leastRoom is how many ids of events are kept without looking for old ones.
+	leastRoom = 1000
 )
 
 // Config is what a [Hub] needs.
@@ -81,13 +92,14 @@ type Hub struct {
 	mu          sync.Mutex
 	subscribers map[*subscriber]bool
 	seen        map[string]time.Time // ids that were passed on lately
+	room        int                  // how many of them there may be before old ones are looked for
 	newest      time.Time            // of those, by the database's clock
 	listening   chan struct{}        // closed once notifications arrive
 }
 
 // New gives a hub.
 func New(cfg Config) *Hub {
-	h := &Hub{db: cfg.DB, log: cfg.Log, subscribers: map[*subscriber]bool{}, seen: map[string]time.Time{}, newest: time.Now(), listening: make(chan struct{})}
+	h := &Hub{db: cfg.DB, log: cfg.Log, subscribers: map[*subscriber]bool{}, seen: map[string]time.Time{}, room: leastRoom, newest: time.Now(), listening: make(chan struct{})}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
@@ -99,12 +111,16 @@ type row struct {
 	ID            string
 	At            time.Time
 	Topic         string
-	TenantID      string
+	TenantID      string // several with blanks between them, in order
 	Data          string
 }
 
 func (r row) event() Event {
-	return Event{ID: r.ID, At: r.At.UTC(), Topic: r.Topic, Tenant: r.TenantID, Data: json.RawMessage(r.Data)}
+	e := Event{ID: r.ID, At: r.At.UTC(), Topic: r.Topic, Data: json.RawMessage(r.Data), tenants: strings.Fields(r.TenantID)}
+	if len(e.tenants) == 1 {
+		e.Tenant = r.TenantID
+	}
+	return e
 }
 
 // channel is the name of PostgreSQL's notifications.
@@ -113,6 +129,12 @@ const channel = "gatehouse_live"
 // Publish announces a change in its own transaction. The data is encoded as
 // JSON and holds no secrets and nothing that who may see the tenant may not see.
 func (h *Hub) Publish(ctx context.Context, tx *sqldb.Tx, topic, tenant string, data any) error {
+	return h.PublishAmong(ctx, tx, topic, []string{tenant}, data)
+}
+
+// PublishAmong is [Hub.Publish] for what belongs to several tenants: whoever may see
+// one of them hears of it, once, and not of which the others are.
+func (h *Hub) PublishAmong(ctx context.Context, tx *sqldb.Tx, topic string, tenants []string, data any) error {
 	encoded, err := json.Marshal(data)
 	if err != nil {
 		return fmt.Errorf("publishing %s: %w", topic, err)
@@ -124,7 +146,8 @@ func (h *Hub) Publish(ctx context.Context, tx *sqldb.Tx, topic, tenant string, d
 	if err != nil {
 		return fmt.Errorf("publishing %s: %w", topic, err)
 	}
-	r := row{ID: id.String(), Topic: topic, TenantID: tenant, Data: string(encoded)}
+	tenants = slices.Sorted(slices.Values(tenants))
+	r := row{ID: id.String(), Topic: topic, TenantID: strings.Join(slices.Compact(tenants), " "), Data: string(encoded)}
 	if err := tx.NewRaw("INSERT INTO live_events (id, at, topic, tenant_id, data) VALUES (?, ?, ?, ?, ?) RETURNING at",
 		r.ID, h.db.Clock(time.Now, 0), r.Topic, r.TenantID, r.Data).Scan(ctx, &r.At); err != nil {
 		return fmt.Errorf("publishing %s: %w", topic, err)
@@ -157,12 +180,14 @@ func (h *Hub) pass(events ...Event) {
 			}
 		}
 	}
-	if len(h.seen) > 1000 {
+	if len(h.seen) > h.room {
 		for id, at := range h.seen {
 			if at.Before(h.newest.Add(-2 * overlap)) {
 				delete(h.seen, id)
 			}
 		}
+		// Where many are lately, not each event looks through all of them.
+		h.room = max(leastRoom, 2*len(h.seen))
 	}
 }
 

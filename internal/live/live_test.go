@@ -115,6 +115,32 @@ func TestPublish(t *testing.T) {
 		if len(nothing)+len(one)+len(jobs)+len(all) != 0 {
 			t.Errorf("more events than published: %d %d %d %d", len(nothing), len(one), len(jobs), len(all))
 		}
+		// What belongs to many tenants is one event, to whoever may see any of them.
+		many := []string{"t2"}
+		for n := range 500 {
+			many = append(many, fmt.Sprintf("of-many-%03d", n))
+		}
+		other := subscribe(t, there, live.Filter{Tenants: []string{"t3", many[400], many[7]}}, "")
+		for _, among := range [][]string{many, append([]string{"t1"}, many...)} {
+			if err := db.Change(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
+				return here.PublishAmong(ctx, tx, "campaign", among, len(among))
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for want, events := range map[string][]<-chan live.Event{"501": {all, other}, "502": {one}} {
+			for _, heard := range events {
+				if e := next(t, heard); string(e.Data) != want || e.Tenant != "" {
+					t.Errorf("%+v, want %s, and no tenant named", e, want)
+				}
+			}
+		}
+		if all, other := next(t, all), next(t, other); string(all.Data) != "502" || string(other.Data) != "502" {
+			t.Errorf("%s %s", all.Data, other.Data)
+		}
+		if len(nothing)+len(one)+len(jobs)+len(all)+len(other) != 0 {
+			t.Errorf("of what belongs to many: %d %d %d %d %d too many", len(nothing), len(one), len(jobs), len(all), len(other))
+		}
 		if err := db.Change(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
 			return here.Publish(ctx, tx, "job", "t1", strings.Repeat("x", 5000))
 		}); err == nil {

@@ -142,6 +142,21 @@ func (s *Service) load(ctx context.Context, id string) (Registration, error) {
 	return all[0], nil
 }
 
+// Present gives a registration without how many connections use it, which takes long
+// to count where they are many: for features that have authorised on an object of
+// theirs. [ErrMissing] if there is none.
+func (s *Service) Present(ctx context.Context, id string) (Registration, error) {
+	r, err := find(ctx, s.DB.Read(), id)
+	if err != nil {
+		return Registration{}, err
+	}
+	all, err := s.joined(ctx, []row{*r})
+	if err != nil {
+		return Registration{}, err
+	}
+	return all[0], nil
+}
+
 // Filter narrows a list. Empty members do not.
 type Filter struct {
 	Search string // in name and client ids
@@ -185,39 +200,58 @@ func (s *Service) List(ctx context.Context, f Filter, p Page) ([]Registration, s
 	return all, next, hide(ctx, all)
 }
 
-// whole adds to registrations what lies in other tables.
-func (s *Service) whole(ctx context.Context, rows []row) ([]Registration, error) {
-	if len(rows) == 0 {
-		return nil, nil
-	}
+// idsOf are the ids of rows, for a query.
+func idsOf(rows []row) bun.ListValues {
 	ids := make([]string, len(rows))
 	for i, r := range rows {
 		ids[i] = r.ID
 	}
-	var clients []clientRow
-	var credentials []credentialRow
-	var manifests []manifestRow
+	return bun.List(ids)
+}
+
+// whole adds to registrations what lies in other tables.
+func (s *Service) whole(ctx context.Context, rows []row) ([]Registration, error) {
+	out, err := s.joined(ctx, rows)
+	if err != nil || len(out) == 0 {
+		return nil, err
+	}
 	var uses []struct {
 		RegistrationID string
 		N              int
 	}
+	err = s.DB.Read().NewSelect().TableExpr("connections AS c").ColumnExpr("c.registration_id AS registration_id, count(*) AS n").Where("c.registration_id IN (?)", idsOf(rows)).GroupExpr("c.registration_id").Scan(ctx, &uses)
+	if err != nil {
+		return nil, fmt.Errorf("counting who uses app registrations: %w", err)
+	}
+	for _, u := range uses {
+		out[slices.IndexFunc(out, func(g Registration) bool { return g.ID == u.RegistrationID })].Connections = u.N
+	}
+	return out, nil
+}
+
+// joined is whole without the count of connections.
+func (s *Service) joined(ctx context.Context, rows []row) ([]Registration, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	ids := idsOf(rows)
+	var clients []clientRow
+	var credentials []credentialRow
+	var manifests []manifestRow
 	db := s.DB.Read()
 	for _, q := range []*bun.SelectQuery{
-		db.NewSelect().Model(&clients).Where("k.registration_id IN (?)", bun.List(ids)).OrderExpr("k.cloud, k.until IS NOT NULL, k.since DESC"),
-		db.NewSelect().Model(&credentials).ExcludeColumn("secret").Where("r.registration_id IN (?) AND r.cloud = ?", bun.List(ids), s.Cloud.Name).OrderExpr("r.added_at DESC, r.id DESC"),
-		db.NewSelect().Model(&manifests).Where("m.registration_id IN (?) AND m.version = (SELECT max(x.version) FROM registration_manifests AS x WHERE x.registration_id = m.registration_id)", bun.List(ids)),
+		db.NewSelect().Model(&clients).Where("k.registration_id IN (?)", ids).OrderExpr("k.cloud, k.until IS NOT NULL, k.since DESC"),
+		db.NewSelect().Model(&credentials).ExcludeColumn("secret").Where("r.registration_id IN (?) AND r.cloud = ?", ids, s.Cloud.Name).OrderExpr("r.added_at DESC, r.id DESC"),
+		db.NewSelect().Model(&manifests).Where("m.registration_id IN (?) AND m.version = (SELECT max(x.version) FROM registration_manifests AS x WHERE x.registration_id = m.registration_id)", ids),
 	} {
 		if err := q.Scan(ctx); err != nil {
 			return nil, fmt.Errorf("reading app registrations: %w", err)
 		}
 	}
-	err := db.NewSelect().TableExpr("connections AS c").ColumnExpr("c.registration_id AS registration_id, count(*) AS n").Where("c.registration_id IN (?)", bun.List(ids)).GroupExpr("c.registration_id").Scan(ctx, &uses)
-	if err != nil {
-		return nil, fmt.Errorf("counting who uses app registrations: %w", err)
-	}
 	out := make([]Registration, len(rows))
 	at := map[string]*Registration{}
 	for i, r := range rows {
+		var err error
 		if out[i], err = s.registration(r); err != nil {
 			return nil, err
 		}
@@ -234,12 +268,10 @@ func (s *Service) whole(ctx context.Context, rows []row) ([]Registration, error)
 		at[c.RegistrationID].Credentials = append(at[c.RegistrationID].Credentials, c.credential())
 	}
 	for _, m := range manifests {
+		var err error
 		if at[m.RegistrationID].Manifest, err = m.manifest(); err != nil {
 			return nil, err
 		}
-	}
-	for _, u := range uses {
-		at[u.RegistrationID].Connections = u.N
 	}
 	for i := range out {
 		out[i].Redirects = out[i].checked(s.needed())

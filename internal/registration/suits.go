@@ -16,7 +16,7 @@ func (s *Service) Suits(ctx context.Context, registrationID string, services []s
 	refuse := func(problem, way string) (string, error) {
 		return "", tenant.Fault("registration_id", problem, way)
 	}
-	g, err := s.load(ctx, registrationID)
+	g, err := s.Present(ctx, registrationID)
 	if errors.Is(err, ErrMissing) {
 		return refuse("names no app registration", "choose one of the list")
 	}

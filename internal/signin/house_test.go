@@ -59,6 +59,7 @@ type house struct {
 	db          *sqldb.DB
 	lab         *lab.Lab
 	queue       *jobs.Queue
+	log         *audit.Log
 	connections *connection.Service
 	signin      *signin.Service
 	wire        *wire
@@ -116,6 +117,7 @@ func open(t *testing.T, db *sqldb.DB, l *lab.Lab) *house {
 	t.Helper()
 	h := &house{t: t, db: db, lab: l, client: "Quay reports", permissions: []string{"User.Read"}}
 	log := audit.New(audit.Config{DB: db})
+	h.log = log
 	var columns []secrets.Column
 	for _, of := range [][]secrets.Column{tenant.Columns, connection.Columns, signin.Columns} {
 		columns = append(columns, of...)

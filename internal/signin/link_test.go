@@ -1,6 +1,7 @@
 package signin_test
 
 import (
+	"context"
 	"errors"
 	"net/url"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"gatehouse/internal/secrets"
 	"gatehouse/internal/signin"
+	"gatehouse/internal/sqldb"
 	"gatehouse/internal/testenv/pages"
 )
 
@@ -74,6 +76,70 @@ func TestLink(t *testing.T) {
 		h.refusedFor("used link", err, signin.LinkUsed)
 		if links, err := h.signin.Links(h.ada(), c.ID); err != nil || len(links) != 1 || links[0].State != signin.LinkDone {
 			t.Errorf("%+v %v", links, err)
+		}
+	})
+}
+
+// Whoever is erased is in nothing that is kept of sign-ins, however their name was
+// written: neither as who signed in, nor as whom others were taken for, nor in the
+// audit log as who opened a link. The log verifies, and others stay.
+func TestErase(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c := h.connect("")
+		l := h.link(c.ID, signin.LinkOptions{For: strings.ToUpper(ines[:1]) + ines[1:]})
+		a, err := h.signin.StartLink(h.nobody(), token(l), secrets.Value{}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = h.signin.Finish(h.nobody(), h.walk("olaf", a.URL), a.Cookie.Reveal())
+		h.refusedFor("swapped person", err, signin.OtherPerson)
+		if a, err = h.signin.StartLink(h.nobody(), token(l), a.Cookie, ""); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.signin.Finish(h.nobody(), h.walk("ines", a.URL), a.Cookie.Reveal()); err != nil {
+			t.Fatal(err)
+		}
+		object := h.get(c.ID).ObjectID
+		erase := func(names ...string) {
+			t.Helper()
+			if err := h.db.Change(h.ada(), func(ctx context.Context, tx *sqldb.Tx) error { return h.signin.Erase(ctx, tx, "", names) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		kept := func(gone string) (found []string) {
+			t.Helper()
+			for _, q := range []string{
+				"SELECT asked_by || person FROM signin_links", "SELECT actor_name || device FROM signin_attempts", "SELECT person || object_id || by_name || words || error FROM sign_ins", "SELECT actor_name FROM audit WHERE actor_kind = 'link'",
+			} {
+				var rows []string
+				if err := h.db.Read().NewRaw(q).Scan(t.Context(), &rows); err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range rows {
+					if strings.Contains(strings.ToLower(r), strings.ToLower(gone)) {
+						found = append(found, q)
+						break
+					}
+				}
+			}
+			return found
+		}
+		if got := kept(ines); len(got) != 4 || len(kept(object)) != 1 || len(kept(olaf)) != 1 {
+			t.Fatalf("before: %q", got)
+		}
+		erase("", "ines@QUIETQUAY.onmicrosoft.com")
+		if got := append(kept(ines), kept(object)...); len(got) > 0 {
+			t.Errorf("still in %q", got)
+		}
+		if len(kept(olaf)) != 1 || len(kept("Ada Person")) != 1 {
+			t.Error("others were erased as well")
+		}
+		erase(olaf)
+		if got := kept(olaf); len(got) > 0 {
+			t.Errorf("still in %q", got)
+		}
+		if r, err := h.log.Verify(h.ada(), nil); err != nil || r.Erased == 0 {
+			t.Errorf("%+v %v", r, err)
 		}
 	})
 }
