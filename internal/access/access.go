@@ -151,6 +151,10 @@ func (a *Access) changed(ctx context.Context, tx *sqldb.Tx, c registration.Chang
 		if err := a.Consents.Replaced(ctx, tx, c.RegistrationID); err != nil {
 			return err
 		}
+	case registration.ChangedManifest:
+		if err := a.Consents.Reasked(ctx, tx, c.RegistrationID); err != nil {
+			return err
+		}
 	}
 	return a.Campaigns.Changed(ctx, tx, campaign.Change(c))
 }

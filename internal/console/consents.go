@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/broker"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/consent"
 	"gatehouse/internal/microsoft"
@@ -285,22 +286,52 @@ func consentTrouble(err error) (trouble, bool) {
 
 // customersView is the page of a partner's customers.
 type customersView struct {
-	Query                   url.Values
-	Registrations, Partners []option
-	Customers               []consent.Customer
-	Asked                   bool
-	Next                    string
-	Problem                 string
+	Query     url.Values
+	Partners  []option // connections, with the registration that each signs in through
+	App       string   // name of the registration of the one that is chosen
+	Customers []consent.Customer
+	Asked     bool
+	Next      string
+	Problem   string
+	Link      string // where the problem is mended; ""
+}
+
+// registration of the connection that is chosen.
+func (v customersView) registration() string {
+	_, _, id := partnerOf(v.Query.Get("partner"))
+	return id
 }
 
 func (c *console) customers(w http.ResponseWriter, r *http.Request, f *frame) error {
 	return c.showCustomers(w, r, f, "", http.StatusOK)
 }
 
-// partnerOf takes the choice of a partner's connection apart: tenant and connection.
-func partnerOf(choice string) (tenantID, connectionID string) {
-	tenantID, connectionID, _ = strings.Cut(choice, " ")
-	return tenantID, connectionID
+// partnerOf takes the choice of a partner's connection apart.
+func partnerOf(choice string) (tenantID, connectionID, registrationID string) {
+	parts := strings.Fields(choice)
+	if len(parts) != 3 {
+		return "", "", ""
+	}
+	return parts[0], parts[1], parts[2]
+}
+
+// partners are the connections by which an operator may onboard customers.
+func (c *console) partners(r *http.Request, f *frame) (out []option, apps map[string]string, err error) {
+	list, err := c.Consents.Registrations(r.Context())
+	if err != nil {
+		return nil, nil, err
+	}
+	apps = map[string]string{}
+	for _, a := range list {
+		apps[a.ID] = a.Name
+	}
+	found, _, err := c.Connections.List(r.Context(), connection.Filter{Kind: connection.Delegated}, connection.Page{Limit: 200})
+	for _, one := range found {
+		if name := apps[one.RegistrationID]; name != "" && f.may(one.TenantID, audit.ConsentManage) {
+			out = append(out, option{one.TenantID + " " + one.ID + " " + one.RegistrationID, one.Name + " (" + one.TenantName + "), through " + name})
+		}
+	}
+	return out, apps, err
 }
 
 func (c *console) showCustomers(w http.ResponseWriter, r *http.Request, f *frame, problem string, status int) error {
@@ -308,35 +339,35 @@ func (c *console) showCustomers(w http.ResponseWriter, r *http.Request, f *frame
 		return errNoPage
 	}
 	v := customersView{Query: r.URL.Query(), Problem: problem}
-	apps, err := c.Consents.Registrations(r.Context())
+	partners, apps, err := c.partners(r, f)
 	if err != nil {
 		return err
 	}
-	for _, a := range apps {
-		v.Registrations = append(v.Registrations, option{a.ID, a.Name})
-	}
-	found, _, err := c.Connections.List(r.Context(), connection.Filter{Kind: connection.Delegated}, connection.Page{Limit: 200})
-	if err != nil {
-		return err
-	}
-	for _, one := range found {
-		if f.may(one.TenantID, audit.ConsentManage) {
-			v.Partners = append(v.Partners, option{one.TenantID + " " + one.ID, one.Name + " (" + one.TenantName + ")"})
+	v.Partners = partners
+	if tenantID, id, registrationID := partnerOf(v.Query.Get("partner")); id != "" {
+		v.App = apps[registrationID]
+		v.Customers, v.Next, err = c.Consents.Customers(r.Context(), tenantID, id, registrationID, v.Query.Get("after"))
+		if v.Asked = err == nil; err != nil {
+			if v.Problem, v.Link = noCustomers(err); v.Problem == "" {
+				return err
+			}
 		}
-	}
-	if tenantID, id := partnerOf(v.Query.Get("partner")); id != "" {
-		customers, next, err := c.Consents.Customers(r.Context(), tenantID, id, v.Query.Get("registration"), v.Query.Get("after"))
-		switch said, theirs := errors.AsType[*microsoft.Error](err); {
-		case theirs:
-			v.Problem = "Partner Center gave no list: " + said.Error()
-		case err != nil:
-			return err
-		default:
-			v.Customers, v.Asked, v.Next = customers, true, onward(r, next)
-		}
+		v.Next = onward(r, v.Next)
 	}
 	f.Title, f.Noun = "Onboard customers", "consents"
 	return show(w, r, status, customersPage(f, v))
+}
+
+// noCustomers words why Partner Center gave no list, and where that is mended; "" for
+// what is no fault of the connection's.
+func noCustomers(err error) (words, link string) {
+	if refused, ok := errors.AsType[*broker.Refused](err); ok {
+		return "The connection has no token for Partner Center: " + strings.TrimPrefix(refused.Error(), "giving a token: "), refused.Link
+	}
+	if said, ok := errors.AsType[*microsoft.Error](err); ok {
+		return "Partner Center gave no list: " + consent.PartnerTrouble(said), ""
+	}
+	return "", ""
 }
 
 func (c *console) onboardCustomers(w http.ResponseWriter, r *http.Request, f *frame) error {
@@ -344,8 +375,8 @@ func (c *console) onboardCustomers(w http.ResponseWriter, r *http.Request, f *fr
 	if err != nil {
 		return err
 	}
-	tenantID, connectionID := partnerOf(typed.Get("partner"))
-	in := consent.OnboardRequest{TenantID: tenantID, ConnectionID: connectionID, RegistrationID: typed.Get("registration"), Undo: typed.Get("do") == "undo"}
+	tenantID, connectionID, registrationID := partnerOf(typed.Get("partner"))
+	in := consent.OnboardRequest{TenantID: tenantID, ConnectionID: connectionID, RegistrationID: registrationID, Undo: typed.Get("do") == "undo"}
 	for _, chosen := range typed.Values["customer"] {
 		id, name, _ := strings.Cut(chosen, " ")
 		in.Customers = append(in.Customers, consent.CustomerRef{ID: id, Name: name})
@@ -355,7 +386,7 @@ func (c *console) onboardCustomers(w http.ResponseWriter, r *http.Request, f *fr
 		return err
 	}
 	if len(typed.Faults) > 0 {
-		r.URL.RawQuery = url.Values{"partner": {typed.Get("partner")}, "registration": {typed.Get("registration")}}.Encode()
+		r.URL.RawQuery = url.Values{"partner": {typed.Get("partner")}}.Encode()
 		return c.showCustomers(w, r, f, typed.Faults.Error(), http.StatusUnprocessableEntity)
 	}
 	return to(w, r, "/batches/"+started.ID)
