@@ -272,7 +272,7 @@ func (a *Access) consentsOf(ctx context.Context, id string) (out []registration.
 		var part []consent.Status
 		part, after, err = a.Consents.List(ctx, consent.Filter{RegistrationID: id}, consent.Page{After: after, Limit: 200})
 		for _, one := range part {
-			k := registration.Consent{TenantID: one.TenantID, TenantName: one.TenantName, State: string(one.State)}
+			k := registration.Consent{TenantID: one.TenantID, TenantName: one.TenantName, State: string(one.State), GrantedAt: one.GrantedAt}
 			if !one.At.IsZero() {
 				k.At = &one.At
 			}

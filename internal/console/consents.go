@@ -79,6 +79,15 @@ func consentState(s consent.State) state {
 	}
 }
 
+// consentStand is how a consent stands: what was never there is waited for, and what
+// was there and is not any more is broken.
+func consentStand(s consent.Status) state {
+	if s.GrantedAt == nil && (s.State == consent.Missing || s.State == consent.Partly) {
+		return state{warn, "half", consentState(s.State).Word}
+	}
+	return consentState(s.State)
+}
+
 func consentStates() []option {
 	out := []option{{"", "All"}}
 	for _, s := range consent.States {
@@ -101,6 +110,24 @@ func consentSentence(s consent.Status) string {
 	default:
 		return "It is not known how the consent stands: " + s.Reason + "."
 	}
+}
+
+// administratorSentence says to an administrator how things stand.
+func administratorSentence(s consent.Status) string {
+	missing := listWords(permissionNames(s.Missing), len(s.Missing))
+	switch {
+	case s.State == consent.Granted:
+		return "Everything that is asked is granted. There is nothing left to do."
+	case s.State == consent.ApprovedNotRead:
+		return "Approved. Thank you. It could not be read back here, which changes nothing for you."
+	case s.GrantedAt != nil && (s.State == consent.Partly || s.State == consent.Missing):
+		return "It was granted and is not whole any more: what needs it does not work. Missing: " + missing + ". Approve again, if that is not what you want."
+	case s.State == consent.Partly:
+		return "Part of it is granted. Waiting for your approval of the rest: " + missing + "."
+	case s.ApprovedAt != nil:
+		return "Approved at Microsoft. It is being read back, which can take a few minutes."
+	}
+	return "Waiting for your approval."
 }
 
 func isAre(n int) string {
@@ -223,6 +250,25 @@ func (c *console) consentBrowser(r *http.Request) (browser secrets.Value, token 
 	return secrets.New(secret), token
 }
 
+// administratorView is what the administrator's page shows.
+type administratorView struct {
+	consent.View
+	asker
+}
+
+// stand is how things stand for the administrator: until they have approved, it is
+// waited for them.
+func (v administratorView) stand() state {
+	s := consentStand(v.Status)
+	if v.Status.ApprovedAt != nil && v.Status.GrantedAt == nil && s.Tone != good {
+		return state{none, "half", "Approved"}
+	}
+	if v.Status.State == consent.Unknown {
+		return state{warn, "half", "Waiting"}
+	}
+	return s
+}
+
 // consentPage is the administrator's: it needs no sign-in.
 func (c *console) consentPage(w http.ResponseWriter, r *http.Request, f *frame) error {
 	browser, _ := c.consentBrowser(r)
@@ -239,7 +285,7 @@ func (c *console) consentPage(w http.ResponseWriter, r *http.Request, f *frame) 
 	w.Header().Set("Referrer-Policy", "no-referrer") // the address is a secret
 	w.Header().Set("X-Robots-Tag", "noindex")
 	f.Title, f.Here = "Approve "+v.App.Name+" for "+v.Tenant, "/consent/"+token
-	return show(w, r, http.StatusOK, administratorPage(f, v, c.PublicURL))
+	return show(w, r, http.StatusOK, administratorPage(f, administratorView{v, c.asker(v.Request.CreatedBy)}))
 }
 
 // consentLook has the consent read, for whoever has the page.

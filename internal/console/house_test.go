@@ -65,6 +65,7 @@ type house struct {
 	t             testing.TB
 	address       string // of the database; a new SQLite file if empty
 	demo          bool
+	organisation  string            // who runs the house; "" is not said
 	everywhere    bool              // SharePoint and Business Central are reached too
 	register      func(*jobs.Queue) // adds jobs of the test
 	tellCampaigns func(ctx context.Context, tx *sqldb.Tx, n campaign.News) error
@@ -106,6 +107,8 @@ func (h *house) in(t testing.TB) *house {
 }
 
 func (h *house) demonstrating() { h.demo = true }
+
+func (h *house) named() { h.organisation = "Harbour Help" }
 
 func newHouse(t testing.TB, options ...func(*house)) *house {
 	t.Helper()
@@ -190,7 +193,7 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 		Doctor: func(context.Context) []client.Finding {
 			return []client.Finding{{Name: "disk", State: "passed", Detail: "12.0 GB free"}, {Name: "clock", State: "failed", Detail: "90 s off Microsoft's", Way: "set the machine's clock"}, {Name: "dns", State: "unknown", Detail: "no answer"}}
 		},
-		Limiter: operator.NewLimiter(operator.LimiterConfig{Every: time.Millisecond, Burst: 1000}), PublicURL: address, Demo: h.demo,
+		Limiter: operator.NewLimiter(operator.LimiterConfig{Every: time.Millisecond, Burst: 1000}), PublicURL: address, Organisation: h.organisation, Demo: h.demo,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}))
 	h.server.Start()
