@@ -2,7 +2,6 @@ package console
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -104,7 +103,7 @@ func consentSentence(s consent.Status) string {
 	case consent.ApprovedNotRead:
 		return "An administrator approved. What was granted could not be read back: " + s.Reason + "."
 	case consent.Partly:
-		return count(len(s.Missing), "permission") + " of what " + s.Name + " asks for " + isAre(len(s.Missing)) + " missing."
+		return count(len(s.Missing), "permission") + " of what " + s.Name + " asks for " + isAre(len(s.Missing)) + " missing: the tenant's administrator has to consent to the rest."
 	case consent.Missing:
 		return "Nothing of what " + s.Name + " asks for is granted. The tenant's administrator has to consent."
 	default:
@@ -453,4 +452,14 @@ func customerState(c consent.Customer) state {
 	}
 }
 
-func pageLife(r consent.Request) string { return fmt.Sprintf("opened %d times", r.Opened) }
+// madeBy says who made a page, and how often it was opened.
+func madeBy(r consent.Request) string {
+	text := ""
+	if r.CreatedBy != "" {
+		text = "by " + r.CreatedBy + " "
+	}
+	if r.Opened == 0 {
+		return text + "(not opened yet)"
+	}
+	return text + "(opened " + count(r.Opened, "time") + ")"
+}

@@ -67,6 +67,7 @@ type house struct {
 	demo          bool
 	organisation  string            // who runs the house; "" is not said
 	everywhere    bool              // SharePoint and Business Central are reached too
+	partnered     bool              // Partner Center is, as it is everywhere
 	register      func(*jobs.Queue) // adds jobs of the test
 	tellCampaigns func(ctx context.Context, tx *sqldb.Tx, n campaign.News) error
 	signOn        func(address string) *sso.Provider
@@ -92,9 +93,10 @@ type house struct {
 	expiries      *expiry.Service
 	signIns       *signin.Service
 	tokens        *broker.Service
-	quayApp       string // registration of the tests of signing in
-	millApp       string // of those of consent
-	harbourApp    string // of those of campaigns
+	quayApp       string   // registration of the tests of signing in
+	millApp       string   // of those of consent
+	harbourApp    string   // of those of campaigns
+	outside       []screen // pages that need no sign-in
 	consents      *consent.Service
 	campaigns     *campaign.Service
 }
@@ -144,6 +146,9 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	cloud := microsoft.Cloud{Name: "lab", Login: h.lab.URL(), Graph: h.lab.URL(), GraphResource: "https://graph.microsoft.com", Roots: h.lab.Roots()}
 	if h.everywhere {
 		cloud = microsoft.At("lab", h.lab.URL(), h.lab.Roots())
+	}
+	if h.partnered {
+		cloud.PartnerCenter, cloud.PartnerCenterResource = h.lab.URL(), microsoft.At("lab", h.lab.URL(), nil).PartnerCenterResource
 	}
 	h.tenants = tenant.New(tenant.Config{DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud})
 	backups, err := backup.New(backup.Config{DB: db, Audit: h.log, Dir: t.TempDir(), Version: "test"})

@@ -50,6 +50,15 @@ const ridgeReader = `{"name":"Gatehouse reader","purpose":"reader","application_
 func ridgeHouse(t *testing.T, options ...func(*house)) (h *house, app registration.Registration, ada, abe connection.Connection) {
 	t.Helper()
 	h = newHouse(t, append(options, func(h *house) { h.everywhere = true })...)
+	app, ada, abe = h.ridge()
+	return h, app, ada, abe
+}
+
+// ridge adds the partner and its customers to the lab, and the partner's registration
+// and a connection for each of its agents here.
+func (h *house) ridge() (app registration.Registration, ada, abe connection.Connection) {
+	t := h.t
+	t.Helper()
 	if _, err := h.lab.AddTenants(strings.NewReader(strings.NewReplacer("REPLY", h.server.URL, "READER", ridgeReader).Replace(ridge))); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +71,41 @@ func ridgeHouse(t *testing.T, options ...func(*house)) (h *house, app registrati
 		made, err := h.connections.Create(h.boss(), connection.CreateRequest{TenantID: partner.ID, Kind: connection.Delegated, Profile: connection.Profile{Name: "Agent " + name, RegistrationID: app.ID, Username: name + "@resellerridge.onmicrosoft.com", Services: []string{connection.Graph}}})
 		return must(t, made, err)
 	}
-	return h, app, agent("ada"), agent("abe")
+	return app, agent("ada"), agent("abe")
+}
+
+// partnering onboards a partner's customers, and gives the pages about it: with what
+// Partner Center lists, and with why it lists nothing.
+func (h *house) partnering(cookie *http.Cookie) []screen {
+	h.t.Helper()
+	app, ada, abe := h.ridge()
+	h.add("Full Ferry")
+	h.inAs(ada, "ada")
+	h.onboarded(h.visitor(cookie), ada, "consent", "Full Ferry", "Bare Barn", "Closed Cove", "Done Dock")
+	chosen := func(c connection.Connection) string {
+		return "/consents/customers?" + url.Values{"partner": {c.TenantID + " " + c.ID + " " + app.ID}}.Encode()
+	}
+	return []screen{{"consents", "/consents"}, {"customers", chosen(ada)}, {"customers-refused", chosen(abe)}}
+}
+
+// consenting asks a tenant's administrator for consent and a person to sign in, and
+// gives the pages about it; those that need no sign-in are [house.outside].
+func (h *house) consenting(cookie *http.Cookie) []screen {
+	h.t.Helper()
+	found, _, err := h.connections.List(h.boss(), connection.Filter{Kind: connection.Delegated, Search: "Agent abe"}, connection.Page{})
+	path := "/connections/" + must(h.t, found, err)[0].ID // one that nobody is signed in for
+	at := h.mill()
+	ada := h.visitor(cookie)
+	made := ada.post("/tenants/"+at.ID+"/consents/"+h.millApp, url.Values{"why": {"Our price list reads your SharePoint sites."}, "days": {"30"}})
+	_, rest, _ := strings.Cut(made.Text, h.server.URL+"/consent/")
+	device := ada.post(path+"/sign-in/device", nil)
+	asked := ada.post(path+"/sign-in/link", url.Values{"why": {"The price list needs your sign-in."}, "days": {"7"}})
+	_, link, ok := strings.Cut(asked.Text, h.server.URL+signin.LinkPath)
+	if len(rest) < 43 || !ok || !strings.Contains(device.Path, "/sign-in/device/") {
+		h.t.Fatalf("asked, and there is no address: on %s, %s, %s", made.Path, asked.Path, device.Path)
+	}
+	h.outside = []screen{{"consent-asked", "/consent/" + rest[:43]}, {"consent-spent", "/consent/nothing"}, {"sign-in-asked", signin.LinkPath + link[:43]}}
+	return []screen{{"consent-waiting", "/tenants/" + at.ID + "/consents/" + h.millApp}, {"sign-in-choice", path + "/sign-in"}, {"sign-in-device", device.Path}}
 }
 
 // inAs signs an agent in by a personal link.
