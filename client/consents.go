@@ -126,12 +126,13 @@ type PartnerCustomer struct {
 	State    string     `json:"state" enum:",sending,done,failed,removing,removed" doc:"Of the consent through Partner Center, from here"`
 	Note     string     `json:"note,omitempty"`
 	At       *time.Time `json:"at,omitempty"`
+	Read     string     `json:"read,omitempty" enum:",unknown,missing,partly,granted,approved_not_read" doc:"How the consent stands as it was read from the customer's own directory; left out where it was not"`
 }
 
 // OnboardRequest asks for consent in the tenants of a partner's customers.
 type OnboardRequest struct {
 	ConnectionID   string        `json:"connection_id" maxLength:"64" doc:"Of the partner's tenant: of an admin agent"`
-	RegistrationID string        `json:"registration_id" maxLength:"64"`
+	RegistrationID string        `json:"registration_id" maxLength:"64" doc:"Through which the connection's person signs in: Partner Center takes a consent to an app from that app alone"`
 	Customers      []CustomerRef `json:"customers" nullable:"false" maxItems:"5000"`
 	Undo           bool          `json:"undo,omitempty" doc:"Take it back"`
 }

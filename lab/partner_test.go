@@ -42,7 +42,12 @@ func TestPartners(t *testing.T) {
 	if a := at("tina.tech"); a.code() != 700016 {
 		t.Errorf("before the consent the app is not in the tenant: %s", a.raw)
 	}
-	agent := person(partner.ID, "adam.agent", "https://api.partnercenter.microsoft.com/user_impersonation").text("access_token")
+	const impersonation = "https://api.partnercenter.microsoft.com/user_impersonation"
+	back, err := l.SignIn(authorizeAddress(l, partner.ID, console.ClientID, impersonation), lab.Person{UPN: "adam.agent@partnerpoint.example", Factor: true, Consent: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent := post(t, l, "/"+partner.ID+"/oauth2/v2.0/token", url.Values{"grant_type": {"authorization_code"}, "client_id": {console.ClientID}, "client_secret": {*console.Secret}, "redirect_uri": {"http://localhost"}, "code": {back.Query().Get("code")}, "scope": {impersonation}}).text("access_token")
 	for _, root := range []string{l.URL(), "https://api.partnercenter.microsoft.com"} {
 		a := get(t, l, root+"/v1/customers?size=10", agent)
 		if a.status != http.StatusOK || a.body["totalCount"] != 1.0 || !strings.Contains(a.raw, customer.ID) {
@@ -51,8 +56,8 @@ func TestPartners(t *testing.T) {
 	}
 	consents := l.URL() + "/v1/customers/" + customer.ID + "/applicationconsents"
 	grant := `{"applicationId":"` + console.ClientID + `","applicationGrants":[{"enterpriseApplicationId":"00000003-0000-0000-c000-000000000000","scope":"openid,profile,offline_access,User.Read"}]}`
-	if a := send(t, l, http.MethodPost, consents, person(partner.ID, "tina.tech", "https://api.partnercenter.microsoft.com/.default").text("access_token"), grant); a.status != http.StatusForbidden {
-		t.Errorf("somebody who is no admin agent: %d %s", a.status, a.raw)
+	if a := send(t, l, http.MethodPost, consents, person(partner.ID, "tina.tech", "https://api.partnercenter.microsoft.com/.default").text("access_token"), grant); a.status != http.StatusUnauthorized || !strings.Contains(a.raw, "MFA") {
+		t.Errorf("somebody without a second factor: %d %s", a.status, a.raw)
 	}
 	if a := send(t, l, http.MethodPost, consents, agent, grant); a.status != http.StatusCreated {
 		t.Fatalf("%d %s", a.status, a.raw)
@@ -138,7 +143,7 @@ func TestPartners(t *testing.T) {
 	}
 	// Consent is not theirs to give on the pages, by no address.
 	for _, address := range []string{"/adminconsent?", "/v2.0/adminconsent?scope=User.Read&"} {
-		_, err := l.SignIn(l.URL()+"/"+customer.ID+address+"redirect_uri=http://localhost&client_id="+console.ClientID, lab.Person{UPN: "adam.agent@partnerpoint.example", Consent: true})
+		_, err := l.SignIn(l.URL()+"/"+customer.ID+address+"redirect_uri=http://localhost&client_id="+console.ClientID, lab.Person{UPN: "adam.agent@partnerpoint.example", Factor: true, Consent: true})
 		if refused(err) != 90099 {
 			t.Errorf("%s: %v", address, err)
 		}

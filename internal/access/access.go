@@ -151,6 +151,10 @@ func (a *Access) changed(ctx context.Context, tx *sqldb.Tx, c registration.Chang
 		if err := a.Consents.Replaced(ctx, tx, c.RegistrationID); err != nil {
 			return err
 		}
+	case registration.ChangedManifest:
+		if err := a.Consents.Reasked(ctx, tx, c.RegistrationID); err != nil {
+			return err
+		}
 	}
 	return a.Campaigns.Changed(ctx, tx, campaign.Change(c))
 }
@@ -268,7 +272,7 @@ func (a *Access) consentsOf(ctx context.Context, id string) (out []registration.
 		var part []consent.Status
 		part, after, err = a.Consents.List(ctx, consent.Filter{RegistrationID: id}, consent.Page{After: after, Limit: 200})
 		for _, one := range part {
-			k := registration.Consent{TenantID: one.TenantID, TenantName: one.TenantName, State: string(one.State)}
+			k := registration.Consent{TenantID: one.TenantID, TenantName: one.TenantName, State: string(one.State), GrantedAt: one.GrantedAt}
 			if !one.At.IsZero() {
 				k.At = &one.At
 			}

@@ -150,10 +150,10 @@ type customerList struct {
 func (f *face) customers(ctx context.Context, in *customerList) (*body[client.List[client.PartnerCustomer]], error) {
 	all, next, err := f.Consents.Customers(ctx, in.ID, in.Connection, in.Registration, in.After)
 	if err != nil {
-		return nil, err
+		return nil, f.noToken(err)
 	}
 	return list(all, next, func(c consent.Customer) client.PartnerCustomer {
-		return client.PartnerCustomer{ID: c.ID, Name: c.Name, Domain: c.Domain, TenantID: c.TenantID, State: c.State, Note: c.Note, At: c.At}
+		return client.PartnerCustomer{ID: c.ID, Name: c.Name, Domain: c.Domain, TenantID: c.TenantID, State: c.State, Note: c.Note, At: c.At, Read: string(c.Read)}
 	}), nil
 }
 

@@ -147,7 +147,9 @@ func newConsentOnboard(env Env) *cobra.Command {
 		Use: "onboard PARTNER", Short: "Consent for a partner's customers through Partner Center", Args: cobra.ExactArgs(1),
 		Long: `Consents to the delegated permissions of an app registration in the tenants of a
 partner's customers, as a batch: gatehouse batch show tells of each how it went. Without
---customer or --all the customers are listed. --undo takes the consent back.`,
+--customer or --all the customers are listed. --undo takes the consent back. The
+registration is the one through which the connection's person signs in, with MFA:
+Partner Center takes a consent to an app from that app alone.`,
 		Example: "  gatehouse consent onboard Fabrikam --connection 0192… --registration 0192…\n  gatehouse consent onboard Fabrikam --connection 0192… --registration 0192… --customer 5f3c6c9e-0000-4000-8000-000000000001",
 	}, func(ctx context.Context, c *client.Client, args []string) error {
 		known, err := partnerCustomers(ctx, c, args[0], in, everybody || len(customers) == 0)
@@ -203,7 +205,7 @@ func listCustomers(r *remote, all []client.PartnerCustomer) error {
 	}
 	rows := [][]string{}
 	for _, one := range all {
-		rows = append(rows, []string{one.ID, one.Name, one.Domain, one.State, one.Note})
+		rows = append(rows, []string{one.ID, one.Name, one.Domain, one.State, one.Read, one.Note})
 	}
-	return table(r.env.Stdout, []string{"ID", "CUSTOMER", "DOMAIN", "STATE", "NOTE"}, rows)
+	return table(r.env.Stdout, []string{"ID", "CUSTOMER", "DOMAIN", "STATE", "READ BACK", "NOTE"}, rows)
 }

@@ -104,7 +104,7 @@ func demoServer(ctx context.Context, dir string, l *lab.Lab) (*server.Server, er
 	}
 	return server.New(ctx, server.Config{
 		Config: config.Config{
-			PublicURL: "http://localhost:" + port, DataDir: dir, Database: secrets.New(filepath.Join(dir, "gatehouse.db")), KeyFile: filepath.Join(dir, "master.key"),
+			PublicURL: "http://localhost:" + port, Organisation: "Gatehouse demo", DataDir: dir, Database: secrets.New(filepath.Join(dir, "gatehouse.db")), KeyFile: filepath.Join(dir, "master.key"),
 			TLS: config.TLS{Mode: config.TLSProxy}, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		},
 		Cloud: microsoft.At("lab", l.URL(), l.Roots()), Version: versionName(), Demo: true, Listener: listener,

@@ -20,6 +20,9 @@ type Config struct {
 	// PublicURL is the address under which browsers reach the server, without a
 	// path: "https://gatehouse.example". Links and passkeys carry it.
 	PublicURL string
+	// Organisation is the name of who runs the server. People who have no account here
+	// read it where they are asked for something; "" if it is not said.
+	Organisation string
 	// DataDir is the folder of the server's files.
 	DataDir string
 	// Database is the address of a PostgreSQL server or the path of a SQLite file.

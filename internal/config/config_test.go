@@ -46,6 +46,7 @@ func TestDefaults(t *testing.T) {
 	}
 	const want = `listen: "127.0.0.1:8443" # default
 public_url: "https://localhost:8443" # default
+organisation: "" # default
 data_dir: "gatehouse-data" # default
 database: "gatehouse-data/gatehouse.db" # default
 key_file: "gatehouse-data/master.key" # default
@@ -115,6 +116,7 @@ mail: {tls: tls}
 	out := printed(t, c)
 	want := fmt.Sprintf(`listen: ":9443" # %[1]s, line 2
 public_url: "https://localhost:9443" # default
+organisation: "" # default
 data_dir: "/var/lib/gatehouse" # GATEHOUSE_DATA_DIR
 database: "postgres://gate:••••••@db.example/gate?sslpassword=••••••" # GATEHOUSE_DATABASE_FILE
 key_file: "/var/lib/gatehouse/master.key" # default

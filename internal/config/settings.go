@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"gatehouse/internal/secrets"
 )
@@ -35,6 +36,7 @@ func (s setting) file() setting { return setting{name: s.name + "_file"} }
 var settings = []setting{
 	text("listen", "127.0.0.1:8443", func(c *Config) *string { return &c.Listen }, listenAddress),
 	text("public_url", "", func(c *Config) *string { return &c.PublicURL }, publicURL),
+	text("organisation", "", func(c *Config) *string { return &c.Organisation }, organisation),
 	text("data_dir", "gatehouse-data", func(c *Config) *string { return &c.DataDir }, nil),
 	{
 		name: "database", secret: true,
@@ -110,6 +112,14 @@ var settings = []setting{
 		},
 		get: func(c *Config) string { return strconv.Itoa(c.Broker.KeepAliveDays) },
 	},
+}
+
+// organisation demands a name that fits into a sentence.
+func organisation(v string) error {
+	if len(v) > 100 || v != strings.TrimSpace(v) || strings.ContainsFunc(v, unicode.IsControl) {
+		return fmt.Errorf("%.120q is no name of an organisation: write up to 100 characters in one line", v)
+	}
+	return nil
 }
 
 // maxKeepAlive leaves ten days to try again in.

@@ -168,7 +168,7 @@ func (s *Service) take(ctx context.Context, tx *sqldb.Tx, r *requestRow, done Do
 		if err != nil {
 			return err
 		}
-		c.ApprovedAt, c.Approved, c.Version = &now, m.Permissions, int64(m.Version)
+		c.ApprovedAt, c.Approved, c.Version = &now, c.asks(m).Permissions, int64(m.Version)
 		if err := c.save(ctx, tx); err != nil {
 			return err
 		}

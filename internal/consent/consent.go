@@ -219,7 +219,9 @@ func New(c Config) *Service {
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
 	s := &Service{Config: c}
 	s.follow = jobs.Register(c.Jobs, jobs.Kind[followArgs]{Name: "consent_follow", Work: s.followUp, Timeout: 2 * time.Minute, Attempts: 3, Unique: true})
-	s.read = jobs.Register(c.Jobs, jobs.Kind[readArgs]{Name: "consent_read", Work: s.reread, Timeout: 2 * time.Minute, Attempts: 3, Lane: jobs.Long, Unique: true})
+	// Not unique: whoever asks for a reading has changed something that one that is
+	// planned for later, or at work already, would not show.
+	s.read = jobs.Register(c.Jobs, jobs.Kind[readArgs]{Name: "consent_read", Work: s.reread, Timeout: 2 * time.Minute, Attempts: 3, Lane: jobs.Long})
 	s.registerBulk()
 	return s
 }

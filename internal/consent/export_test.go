@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"time"
 
+	"gatehouse/internal/jobs"
 	"gatehouse/internal/secrets"
 )
 
@@ -29,6 +30,11 @@ func (s *Service) Follow(ctx context.Context, tenantID, registrationID string, s
 // Reread looks as the daily job does.
 func (s *Service) Reread(ctx context.Context, tenantID, registrationID string) error {
 	return s.reread(ctx, readArgs{tenantID, registrationID})
+}
+
+// Plan plans the readings of a day from a moment on.
+func (s *Service) Plan(ctx context.Context, from time.Time) error {
+	return s.plan(ctx, jobs.Tick{Due: from})
 }
 
 // StateFor makes a state for a page and a browser at a time.

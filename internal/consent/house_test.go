@@ -2,6 +2,7 @@ package consent_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -97,6 +98,7 @@ type house struct {
 	manifests map[string]consent.Manifest
 	fresh     func(tenantID, registrationID, resource string) (login.Token, error)
 	partner   func() (login.Token, error)
+	clientID  string // of the first registration, once it was replaced
 }
 
 func each(t *testing.T, test func(t *testing.T, h *house)) {
@@ -123,7 +125,11 @@ func open(t *testing.T, db *sqldb.DB) *house {
 	queue, err := jobs.New(jobs.Config{DB: db, Replica: replica})
 	must(t, err)
 	h.tenants = tenant.New(tenant.Config{DB: db, Audit: h.log, Keys: keys, Jobs: queue, Live: hub, Pace: governor, Cloud: h.cloud, Now: h.clock})
-	h.connections = connection.New(connection.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Tenants: h.tenants, Now: h.clock})
+	h.connections = connection.New(connection.Config{DB: db, Audit: h.log, Keys: keys, Live: hub, Tenants: h.tenants, Now: h.clock,
+		Registration: func(ctx context.Context, id string, _ []string) (string, error) {
+			app, err := h.registration(ctx, id)
+			return app.ClientID, err
+		}})
 	h.queue, h.replica = queue, replica
 	h.batches = batch.New(batch.Config{DB: db, Audit: h.log, Jobs: queue, Live: hub})
 	h.Service = consent.New(consent.Config{
@@ -153,7 +159,7 @@ func (h *house) registration(_ context.Context, id string) (consent.Registration
 	at := h.lab.Tenant("makermill")
 	switch id {
 	case link:
-		return consent.Registration{ID: link, Name: "Mill Link", ClientID: at.App("Mill Link").ClientID, Publisher: "Maker Mill", Verified: &yes}, nil
+		return consent.Registration{ID: link, Name: "Mill Link", ClientID: cmp.Or(h.clientID, at.App("Mill Link").ClientID), Publisher: "Maker Mill", Verified: &yes}, nil
 	case feed:
 		return consent.Registration{ID: feed, Name: "Mill Feed", ClientID: at.App("Mill Feed").ClientID}, nil
 	}
@@ -328,7 +334,7 @@ func names(all []consent.Permission) string {
 
 // connectionOf is a connection of a tenant.
 func connectionOf(tenantID string) connection.CreateRequest {
-	return connection.CreateRequest{TenantID: tenantID, Kind: connection.App, Profile: connection.Profile{Name: "Agent", ClientID: "11111111-2222-3333-4444-555555555555", Services: []string{"graph"}, Consumer: connection.Consumer{HoldsCredential: connection.HeldByConsumer}}}
+	return connection.CreateRequest{TenantID: tenantID, Kind: connection.Delegated, Profile: connection.Profile{Name: "Agent", RegistrationID: link, Services: []string{"graph"}}}
 }
 
 // startQueue lets the queue work, once.

@@ -31,23 +31,57 @@ func (s *Service) Look(ctx context.Context, tenantID, registrationID string) (St
 	return s.StatusOf(ctx, tenantID, registrationID)
 }
 
-// lookAndNote reads and keeps how a consent stands.
+// asked is a registration with its newest manifest.
+type asked struct {
+	app Registration
+	m   Manifest
+}
+
+func (s *Service) asked(ctx context.Context, registrationID string) (a asked, err error) {
+	if a.app, err = s.Registration(ctx, registrationID); err != nil {
+		return a, err
+	}
+	a.m, err = s.Manifest(ctx, registrationID)
+	return a, err
+}
+
+// other reports whether something else is asked, or by another app.
+func (a asked) other(b asked) bool {
+	return a.app.ClientID != b.app.ClientID || a.m.Version != b.m.Version
+}
+
+// mostLooks bounds how often a reading begins anew because the registration has changed
+// under it.
+const mostLooks = 5
+
+// lookAndNote reads and keeps how a consent stands. What was read of an app that was
+// replaced meanwhile, or held against a manifest that was, is not kept; and what became
+// so while it was being kept is read anew.
 func (s *Service) lookAndNote(ctx context.Context, tenantID, registrationID string) error {
-	app, err := s.Registration(ctx, registrationID)
-	if err != nil {
-		return err
+	of, err := s.asked(ctx, registrationID)
+	for range mostLooks {
+		if err != nil {
+			return err
+		}
+		before := of
+		found, err := s.look(ctx, tenantID, before.app, before.m)
+		if err != nil {
+			return err
+		}
+		if of, err = s.asked(ctx, registrationID); err != nil || of.other(before) {
+			continue
+		}
+		err = s.DB.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+			return s.note(ctx, tx, tenantID, before.app, found)
+		})
+		if err != nil {
+			return err
+		}
+		if of, err = s.asked(ctx, registrationID); err != nil || !of.other(before) {
+			return err
+		}
 	}
-	m, err := s.Manifest(ctx, registrationID)
-	if err != nil {
-		return err
-	}
-	found, err := s.look(ctx, tenantID, app, m)
-	if err != nil {
-		return err
-	}
-	return s.DB.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		return s.note(ctx, tx, tenantID, app, found)
-	})
+	return errors.New("reading a consent: its app registration changed again and again meanwhile")
 }
 
 // note keeps what was found: state, drift, the tenant's switch, who is to hear.
@@ -152,7 +186,7 @@ func (s *Service) tellAll(ctx context.Context, tx *sqldb.Tx, app Registration, b
 			return err
 		}
 	}
-	if err := s.setSwitch(ctx, tx, r, app); err != nil {
+	if err := s.setSwitch(ctx, tx, r.TenantID, app); err != nil {
 		return err
 	}
 	done := func(state State) bool { return state == Granted || state == ApprovedNotRead }
@@ -200,10 +234,13 @@ func names(all []Permission) []string {
 }
 
 // setSwitch sets the tenant's switch by all its consents: broken if one that was
-// whole is not any more, on if one is whole.
-func (s *Service) setSwitch(ctx context.Context, tx *sqldb.Tx, r *row, app Registration) error {
+// whole is not any more, on if one is whole. Where none is and the switch was on, that
+// rested on an app that was replaced or removed: it is pending again, or off if nothing
+// is asked of the tenant any more.
+// app is the registration that the change was about; none if it is gone.
+func (s *Service) setSwitch(ctx context.Context, tx *sqldb.Tx, tenantID string, app Registration) error {
 	var rows []row
-	if err := tx.NewSelect().Model(&rows).Where("tenant_id = ?", r.TenantID).Scan(ctx); err != nil {
+	if err := tx.NewSelect().Model(&rows).Where("tenant_id = ?", tenantID).OrderExpr("registration_id").Scan(ctx); err != nil {
 		return fmt.Errorf("reading a tenant's consents: %w", err)
 	}
 	on := false
@@ -213,25 +250,39 @@ func (s *Service) setSwitch(ctx context.Context, tx *sqldb.Tx, r *row, app Regis
 			if one.RegistrationID != app.ID {
 				name = "another registration"
 			}
-			return s.Tenants.SetSwitch(ctx, tx, r.TenantID, tenant.Connect, tenant.Broken, "", fmt.Sprintf("The consent to %s is not whole any more: %s missing.", name, strings.Join(names(one.Missing), ", ")))
+			return s.Tenants.SetSwitch(ctx, tx, tenantID, tenant.Connect, tenant.Broken, "", fmt.Sprintf("The consent to %s is not whole any more: %s missing.", name, strings.Join(names(one.Missing), ", ")))
 		}
 		on = on || one.State == Granted || one.State == ApprovedNotRead
 	}
-	if on {
-		return s.Tenants.SetSwitch(ctx, tx, r.TenantID, tenant.Connect, tenant.On, "", "")
+	state, err := connectSwitch(ctx, tx, tenantID)
+	switch {
+	case err != nil:
+		return err
+	case on:
+		return s.Tenants.SetSwitch(ctx, tx, tenantID, tenant.Connect, tenant.On, "", "")
+	case len(rows) == 0:
+		return s.Tenants.SetSwitch(ctx, tx, tenantID, tenant.Connect, tenant.Off, "", "")
+	case state == tenant.On || state == tenant.Broken:
+		return s.Tenants.SetSwitch(ctx, tx, tenantID, tenant.Connect, tenant.Pending, "", "")
 	}
 	return nil
 }
 
-// pend shows that consent was asked for, where the switch was off.
-func (s *Service) pend(ctx context.Context, tx *sqldb.Tx, tenantID string) error {
-	var state tenant.SwitchState
+// connectSwitch is how the switch stands.
+func connectSwitch(ctx context.Context, tx *sqldb.Tx, tenantID string) (tenant.SwitchState, error) {
+	state := tenant.Off
 	err := tx.NewSelect().TableExpr("tenant_switches").Column("state").Where("tenant_id = ? AND name = ?", tenantID, tenant.Connect).Scan(ctx, &state)
 	if err != nil && !sqldb.Missing(err) {
-		return fmt.Errorf("reading a switch: %w", err)
+		return "", fmt.Errorf("reading a switch: %w", err)
 	}
-	if state != "" && state != tenant.Off {
-		return nil
+	return state, nil
+}
+
+// pend shows that consent was asked for, where the switch was off.
+func (s *Service) pend(ctx context.Context, tx *sqldb.Tx, tenantID string) error {
+	state, err := connectSwitch(ctx, tx, tenantID)
+	if err != nil || state != tenant.Off {
+		return err
 	}
 	return s.Tenants.SetSwitch(ctx, tx, tenantID, tenant.Connect, tenant.Pending, "", "")
 }

@@ -78,7 +78,7 @@ func (s *Service) Open(ctx context.Context, token string, browser secrets.Value,
 	if err != nil {
 		return View{}, err
 	}
-	return s.view(r, c, t, app, m, browser), nil
+	return s.view(r, c, t, app, c.asks(m), browser), nil
 }
 
 func (s *Service) view(r *requestRow, c *row, t tenant.Tenant, app Registration, m Manifest, browser secrets.Value) View {

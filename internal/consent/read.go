@@ -11,6 +11,7 @@ import (
 	"gatehouse/internal/microsoft"
 	"gatehouse/internal/microsoft/graph"
 	"gatehouse/internal/microsoft/login"
+	"gatehouse/internal/microsoft/partner"
 	"gatehouse/internal/tenant"
 )
 
@@ -137,6 +138,9 @@ func (s *Service) readDirectory(ctx context.Context, f *findings, at tenant.Dire
 	if err != nil {
 		return err
 	}
+	if apis[partner.ResourceID] == nil {
+		f.manifest.Permissions = withoutPartner(f.manifest.Permissions)
+	}
 	if own == nil {
 		f.cover(Application)
 		f.cover(Delegated)
@@ -192,7 +196,11 @@ func (s *Service) readAPIs(ctx context.Context, f *findings, client *graph.Clien
 		if err != nil {
 			return nil, err
 		}
-		if apis[id] = api; api == nil && !read {
+		apis[id] = api
+		if api == nil && id == partner.ResourceID {
+			continue // the tenant is no partner's, which is no fault
+		}
+		if api == nil && !read {
 			if licences, err = graph.List[graph.SubscribedSKU](ctx, client, "/v1.0/subscribedSkus"); err != nil {
 				licences = nil
 			}
@@ -203,6 +211,22 @@ func (s *Service) readAPIs(ctx context.Context, f *findings, client *graph.Clien
 		}
 	}
 	return apis, nil
+}
+
+// withoutPartner leaves out what an app asks of Partner Center: it concerns tenants of
+// partners, which have its service principal, and no others.
+func withoutPartner(all []Permission) []Permission {
+	return slices.DeleteFunc(slices.Clone(all), func(p Permission) bool { return strings.EqualFold(p.Resource, partner.ResourceID) })
+}
+
+// asks is what a manifest asks of the tenant of a row. What concerns Partner Center is
+// left out where a reading found that the tenant is no partner's.
+func (r *row) asks(m Manifest) Manifest {
+	ofPartner := func(p Permission) bool { return strings.EqualFold(p.Resource, partner.ResourceID) }
+	if r.ReadAt != nil && !slices.ContainsFunc(r.Held, ofPartner) && !slices.ContainsFunc(r.Missing, ofPartner) {
+		m.Permissions = withoutPartner(m.Permissions)
+	}
+	return m
 }
 
 // plans are the beginnings of the service plans that bring an API to a tenant

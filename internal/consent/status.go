@@ -121,9 +121,34 @@ func (s *Service) known(ctx context.Context, apps map[string]Registration, id st
 // Forget takes away what is known of a registration that is removed, in its
 // transaction.
 func (s *Service) Forget(ctx context.Context, tx *sqldb.Tx, registrationID string) error {
+	tenants, err := tenantsOf(ctx, tx, registrationID)
+	if err != nil {
+		return err
+	}
 	for _, table := range []string{"consents", "consent_requests", "consent_customers"} {
 		if _, err := tx.NewRaw("DELETE FROM "+table+" WHERE registration_id = ?", registrationID).Exec(ctx); err != nil {
 			return fmt.Errorf("forgetting a registration's consents: %w", err)
+		}
+	}
+	return s.setSwitches(ctx, tx, tenants)
+}
+
+// tenantsOf are the tenants whose consent to a registration is known of.
+func tenantsOf(ctx context.Context, tx *sqldb.Tx, registrationID string) (tenants []string, err error) {
+	if err := tx.NewSelect().TableExpr("consents").Column("tenant_id").Where("registration_id = ?", registrationID).OrderExpr("tenant_id").Scan(ctx, &tenants); err != nil {
+		return nil, fmt.Errorf("looking who consented to an app: %w", err)
+	}
+	return tenants, nil
+}
+
+// setSwitches sets tenants' switches after what they rested on has changed. Whoever
+// manages registrations need have no say about the tenants' consents: this follows from
+// what they did.
+func (s *Service) setSwitches(ctx context.Context, tx *sqldb.Tx, tenants []string) error {
+	ctx = audit.AsSystem(ctx, "registrations")
+	for _, id := range tenants {
+		if err := s.setSwitch(ctx, tx, id, Registration{}); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -131,19 +156,34 @@ func (s *Service) Forget(ctx context.Context, tx *sqldb.Tx, registrationID strin
 
 // Replaced is told, in the transaction of the change, that a registration has another
 // client id: what the tenants granted, they granted to the app before. Each of them is
-// looked at anew, and nothing of it counts as drift.
+// looked at anew, nothing of it counts as drift, and no switch stays on by it.
 func (s *Service) Replaced(ctx context.Context, tx *sqldb.Tx, registrationID string) error {
-	var tenants []string
-	if err := tx.NewSelect().TableExpr("consents").Column("tenant_id").Where("registration_id = ?", registrationID).OrderExpr("tenant_id").Scan(ctx, &tenants); err != nil {
-		return fmt.Errorf("looking who consented to the app before: %w", err)
+	tenants, err := tenantsOf(ctx, tx, registrationID)
+	if err != nil {
+		return err
 	}
-	_, err := tx.NewRaw(`UPDATE consents SET state = ?, reason = ?, read_from = '', held = '[]', missing = '[]', problems = '[]', approved = '[]', changes = '[]',
+	_, err = tx.NewRaw(`UPDATE consents SET state = ?, reason = ?, read_from = '', held = '[]', missing = '[]', problems = '[]', approved = '[]', changes = '[]',
 		approved_at = NULL, granted_at = NULL, read_at = NULL, changed_at = NULL, follow_until = NULL WHERE registration_id = ?`, Unknown, "the app has a new client id, and was not looked at yet", registrationID).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("setting aside the consents to the app before: %w", err)
 	}
 	for _, id := range tenants {
 		if err := errors.Join(s.lookSoon(ctx, tx, id, registrationID), s.announce(ctx, tx, id, registrationID)); err != nil {
+			return err
+		}
+	}
+	return s.setSwitches(ctx, tx, tenants)
+}
+
+// Reasked is told, in the transaction of the change, that a registration has a new
+// manifest: what the tenants granted is held against it in a moment.
+func (s *Service) Reasked(ctx context.Context, tx *sqldb.Tx, registrationID string) error {
+	tenants, err := tenantsOf(ctx, tx, registrationID)
+	if err != nil {
+		return err
+	}
+	for _, id := range tenants {
+		if err := s.lookSoon(ctx, tx, id, registrationID); err != nil {
 			return err
 		}
 	}
@@ -227,6 +267,7 @@ func (s *Service) Get(ctx context.Context, tenantID, registrationID string) (Det
 	if err != nil {
 		return Detail{}, err
 	}
+	m = r.asks(m)
 	requests, err := s.Requests(ctx, tenantID, registrationID)
 	if err != nil {
 		return Detail{}, err

@@ -2,7 +2,6 @@ package console
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/broker"
 	"gatehouse/internal/connection"
 	"gatehouse/internal/consent"
 	"gatehouse/internal/microsoft"
@@ -78,6 +78,15 @@ func consentState(s consent.State) state {
 	}
 }
 
+// consentStand is how a consent stands: what was never there is waited for, and what
+// was there and is not any more is broken.
+func consentStand(s consent.Status) state {
+	if s.GrantedAt == nil && (s.State == consent.Missing || s.State == consent.Partly) {
+		return state{warn, "half", consentState(s.State).Word}
+	}
+	return consentState(s.State)
+}
+
 func consentStates() []option {
 	out := []option{{"", "All"}}
 	for _, s := range consent.States {
@@ -94,12 +103,30 @@ func consentSentence(s consent.Status) string {
 	case consent.ApprovedNotRead:
 		return "An administrator approved. What was granted could not be read back: " + s.Reason + "."
 	case consent.Partly:
-		return count(len(s.Missing), "permission") + " of what " + s.Name + " asks for " + isAre(len(s.Missing)) + " missing."
+		return count(len(s.Missing), "permission") + " of what " + s.Name + " asks for " + isAre(len(s.Missing)) + " missing: the tenant's administrator has to consent to the rest."
 	case consent.Missing:
 		return "Nothing of what " + s.Name + " asks for is granted. The tenant's administrator has to consent."
 	default:
 		return "It is not known how the consent stands: " + s.Reason + "."
 	}
+}
+
+// administratorSentence says to an administrator how things stand.
+func administratorSentence(s consent.Status) string {
+	missing := listWords(permissionNames(s.Missing), len(s.Missing))
+	switch {
+	case s.State == consent.Granted:
+		return "Everything that is asked is granted. There is nothing left to do."
+	case s.State == consent.ApprovedNotRead:
+		return "Approved. Thank you. It could not be read back here, which changes nothing for you."
+	case s.GrantedAt != nil && (s.State == consent.Partly || s.State == consent.Missing):
+		return "It was granted and is not whole any more: what needs it does not work. Missing: " + missing + ". Approve again, if that is not what you want."
+	case s.State == consent.Partly:
+		return "Part of it is granted. Waiting for your approval of the rest: " + missing + "."
+	case s.ApprovedAt != nil:
+		return "Approved at Microsoft. It is being read back, which can take a few minutes."
+	}
+	return "Waiting for your approval."
 }
 
 func isAre(n int) string {
@@ -222,6 +249,25 @@ func (c *console) consentBrowser(r *http.Request) (browser secrets.Value, token 
 	return secrets.New(secret), token
 }
 
+// administratorView is what the administrator's page shows.
+type administratorView struct {
+	consent.View
+	asker
+}
+
+// stand is how things stand for the administrator: until they have approved, it is
+// waited for them.
+func (v administratorView) stand() state {
+	s := consentStand(v.Status)
+	if v.Status.ApprovedAt != nil && v.Status.GrantedAt == nil && s.Tone != good {
+		return state{none, "half", "Approved"}
+	}
+	if v.Status.State == consent.Unknown {
+		return state{warn, "half", "Waiting"}
+	}
+	return s
+}
+
 // consentPage is the administrator's: it needs no sign-in.
 func (c *console) consentPage(w http.ResponseWriter, r *http.Request, f *frame) error {
 	browser, _ := c.consentBrowser(r)
@@ -238,7 +284,7 @@ func (c *console) consentPage(w http.ResponseWriter, r *http.Request, f *frame) 
 	w.Header().Set("Referrer-Policy", "no-referrer") // the address is a secret
 	w.Header().Set("X-Robots-Tag", "noindex")
 	f.Title, f.Here = "Approve "+v.App.Name+" for "+v.Tenant, "/consent/"+token
-	return show(w, r, http.StatusOK, administratorPage(f, v, c.PublicURL))
+	return show(w, r, http.StatusOK, administratorPage(f, administratorView{v, c.asker(v.Request.CreatedBy)}))
 }
 
 // consentLook has the consent read, for whoever has the page.
@@ -285,22 +331,52 @@ func consentTrouble(err error) (trouble, bool) {
 
 // customersView is the page of a partner's customers.
 type customersView struct {
-	Query                   url.Values
-	Registrations, Partners []option
-	Customers               []consent.Customer
-	Asked                   bool
-	Next                    string
-	Problem                 string
+	Query     url.Values
+	Partners  []option // connections, with the registration that each signs in through
+	App       string   // name of the registration of the one that is chosen
+	Customers []consent.Customer
+	Asked     bool
+	Next      string
+	Problem   string
+	Link      string // where the problem is mended; ""
+}
+
+// registration of the connection that is chosen.
+func (v customersView) registration() string {
+	_, _, id := partnerOf(v.Query.Get("partner"))
+	return id
 }
 
 func (c *console) customers(w http.ResponseWriter, r *http.Request, f *frame) error {
 	return c.showCustomers(w, r, f, "", http.StatusOK)
 }
 
-// partnerOf takes the choice of a partner's connection apart: tenant and connection.
-func partnerOf(choice string) (tenantID, connectionID string) {
-	tenantID, connectionID, _ = strings.Cut(choice, " ")
-	return tenantID, connectionID
+// partnerOf takes the choice of a partner's connection apart.
+func partnerOf(choice string) (tenantID, connectionID, registrationID string) {
+	parts := strings.Fields(choice)
+	if len(parts) != 3 {
+		return "", "", ""
+	}
+	return parts[0], parts[1], parts[2]
+}
+
+// partners are the connections by which an operator may onboard customers.
+func (c *console) partners(r *http.Request, f *frame) (out []option, apps map[string]string, err error) {
+	list, err := c.Consents.Registrations(r.Context())
+	if err != nil {
+		return nil, nil, err
+	}
+	apps = map[string]string{}
+	for _, a := range list {
+		apps[a.ID] = a.Name
+	}
+	found, _, err := c.Connections.List(r.Context(), connection.Filter{Kind: connection.Delegated}, connection.Page{Limit: 200})
+	for _, one := range found {
+		if name := apps[one.RegistrationID]; name != "" && f.may(one.TenantID, audit.ConsentManage) {
+			out = append(out, option{one.TenantID + " " + one.ID + " " + one.RegistrationID, one.Name + " (" + one.TenantName + "), through " + name})
+		}
+	}
+	return out, apps, err
 }
 
 func (c *console) showCustomers(w http.ResponseWriter, r *http.Request, f *frame, problem string, status int) error {
@@ -308,35 +384,35 @@ func (c *console) showCustomers(w http.ResponseWriter, r *http.Request, f *frame
 		return errNoPage
 	}
 	v := customersView{Query: r.URL.Query(), Problem: problem}
-	apps, err := c.Consents.Registrations(r.Context())
+	partners, apps, err := c.partners(r, f)
 	if err != nil {
 		return err
 	}
-	for _, a := range apps {
-		v.Registrations = append(v.Registrations, option{a.ID, a.Name})
-	}
-	found, _, err := c.Connections.List(r.Context(), connection.Filter{Kind: connection.Delegated}, connection.Page{Limit: 200})
-	if err != nil {
-		return err
-	}
-	for _, one := range found {
-		if f.may(one.TenantID, audit.ConsentManage) {
-			v.Partners = append(v.Partners, option{one.TenantID + " " + one.ID, one.Name + " (" + one.TenantName + ")"})
+	v.Partners = partners
+	if tenantID, id, registrationID := partnerOf(v.Query.Get("partner")); id != "" {
+		v.App = apps[registrationID]
+		v.Customers, v.Next, err = c.Consents.Customers(r.Context(), tenantID, id, registrationID, v.Query.Get("after"))
+		if v.Asked = err == nil; err != nil {
+			if v.Problem, v.Link = noCustomers(err); v.Problem == "" {
+				return err
+			}
 		}
-	}
-	if tenantID, id := partnerOf(v.Query.Get("partner")); id != "" {
-		customers, next, err := c.Consents.Customers(r.Context(), tenantID, id, v.Query.Get("registration"), v.Query.Get("after"))
-		switch said, theirs := errors.AsType[*microsoft.Error](err); {
-		case theirs:
-			v.Problem = "Partner Center gave no list: " + said.Error()
-		case err != nil:
-			return err
-		default:
-			v.Customers, v.Asked, v.Next = customers, true, onward(r, next)
-		}
+		v.Next = onward(r, v.Next)
 	}
 	f.Title, f.Noun = "Onboard customers", "consents"
 	return show(w, r, status, customersPage(f, v))
+}
+
+// noCustomers words why Partner Center gave no list, and where that is mended; "" for
+// what is no fault of the connection's.
+func noCustomers(err error) (words, link string) {
+	if refused, ok := errors.AsType[*broker.Refused](err); ok {
+		return "The connection has no token for Partner Center: " + strings.TrimPrefix(refused.Error(), "giving a token: "), refused.Link
+	}
+	if said, ok := errors.AsType[*microsoft.Error](err); ok {
+		return "Partner Center gave no list: " + consent.PartnerTrouble(said), ""
+	}
+	return "", ""
 }
 
 func (c *console) onboardCustomers(w http.ResponseWriter, r *http.Request, f *frame) error {
@@ -344,8 +420,8 @@ func (c *console) onboardCustomers(w http.ResponseWriter, r *http.Request, f *fr
 	if err != nil {
 		return err
 	}
-	tenantID, connectionID := partnerOf(typed.Get("partner"))
-	in := consent.OnboardRequest{TenantID: tenantID, ConnectionID: connectionID, RegistrationID: typed.Get("registration"), Undo: typed.Get("do") == "undo"}
+	tenantID, connectionID, registrationID := partnerOf(typed.Get("partner"))
+	in := consent.OnboardRequest{TenantID: tenantID, ConnectionID: connectionID, RegistrationID: registrationID, Undo: typed.Get("do") == "undo"}
 	for _, chosen := range typed.Values["customer"] {
 		id, name, _ := strings.Cut(chosen, " ")
 		in.Customers = append(in.Customers, consent.CustomerRef{ID: id, Name: name})
@@ -355,7 +431,7 @@ func (c *console) onboardCustomers(w http.ResponseWriter, r *http.Request, f *fr
 		return err
 	}
 	if len(typed.Faults) > 0 {
-		r.URL.RawQuery = url.Values{"partner": {typed.Get("partner")}, "registration": {typed.Get("registration")}}.Encode()
+		r.URL.RawQuery = url.Values{"partner": {typed.Get("partner")}}.Encode()
 		return c.showCustomers(w, r, f, typed.Faults.Error(), http.StatusUnprocessableEntity)
 	}
 	return to(w, r, "/batches/"+started.ID)
@@ -376,4 +452,14 @@ func customerState(c consent.Customer) state {
 	}
 }
 
-func pageLife(r consent.Request) string { return fmt.Sprintf("opened %d times", r.Opened) }
+// madeBy says who made a page, and how often it was opened.
+func madeBy(r consent.Request) string {
+	text := ""
+	if r.CreatedBy != "" {
+		text = "by " + r.CreatedBy + " "
+	}
+	if r.Opened == 0 {
+		return text + "(not opened yet)"
+	}
+	return text + "(opened " + count(r.Opened, "time") + ")"
+}

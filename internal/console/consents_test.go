@@ -21,7 +21,7 @@ const mill = `{"tenants":[
   "apps":[
    {"name":"Gatehouse reader","purpose":"reader","application_permissions":{"graph":["Policy.Read.All","AuditLog.Read.All","UserAuthenticationMethod.Read.All","User.Read.All","GroupMember.Read.All","RoleManagement.Read.Directory","Application.Read.All","Organization.Read.All","DelegatedPermissionGrant.Read.All"]},
     "granted":{"graph":["Policy.Read.All","AuditLog.Read.All","UserAuthenticationMethod.Read.All","User.Read.All","GroupMember.Read.All","RoleManagement.Read.Directory","Application.Read.All","Organization.Read.All","DelegatedPermissionGrant.Read.All"]}},
-   {"name":"Lab administration","purpose":"admin","secret":true,"granted":{"graph":["Application.ReadWrite.All"]}}]}]}`
+   {"name":"Lab administration","purpose":"admin","secret":true,"granted":{"graph":["Application.ReadWrite.All","Directory.Read.All","DelegatedPermissionGrant.ReadWrite.All"]}}]}]}`
 
 // mill adds the vendor and its customer to the lab, and the vendor's registration
 // here.
@@ -45,13 +45,11 @@ func (h *house) mill() tenant.Tenant {
 // sign-in is kept by nobody.
 func TestConsentStory(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, (*house).browsable)
+	h := newHouse(t, (*house).browsable, (*house).named)
 	at := h.mill()
 	h.onboard(at)
 	cookie := h.administrator()
 	b, operator := h.browse(), h.browse(cookie)
-	b.look(screen{"consent-spent", "/consent/nothing"})
-	operator.look(screen{"consents-empty", "/consents"})
 
 	operator.open("/tenants/" + at.ID)
 	operator.press("Ask for Mill Link")
@@ -65,12 +63,19 @@ func TestConsentStory(t *testing.T) {
 	address := evaluate[string](operator, `document.querySelector("#address").textContent`)
 	path := strings.TrimPrefix(address, h.server.URL)
 
-	b.look(screen{"consent-administrator", path})
 	b.size(1280, 900)
 	b.open(path)
-	for _, text := range []string{"Approve Mill Link for Client Creek", "Our price list reads your SharePoint sites.", "to read the price list", h.at("Maker Mill").App("Mill Link").ClientID, "verified by Microsoft", "Cloud Application Administrator", "AADSTS90099", "Enterprise apps", "Waiting for your approval"} {
+	for _, text := range []string{"Approve Mill Link for Client Creek", "Our price list reads your SharePoint sites.", "to read the price list", h.at("Maker Mill").App("Mill Link").ClientID, "verified by Microsoft", "Cloud Application Administrator", "AADSTS90099", "Enterprise apps", "Waiting for your approval",
+		"Ada Person", "Harbour Help", "User consent is switched off", "Administrator only", "How to take it back later", h.signIns.MicrosoftHost()} {
 		b.sees(text)
 	}
+	stands := func(tone string) {
+		t.Helper()
+		if got := evaluate[string](b, `document.querySelector("main .verdict").className + " "`); !strings.Contains(got, " "+tone+" ") {
+			t.Errorf("the page's verdict looks %q, not %s", got, tone)
+		}
+	}
+	stands("warn") // nothing is broken: it is waited for
 	b.press("Go to Microsoft to approve")
 	b.fill("upn", "gina@clientcreek.onmicrosoft.com")
 	b.press("Next")
@@ -78,16 +83,30 @@ func TestConsentStory(t *testing.T) {
 	b.press("Sign in")
 	b.sees("for everybody in Client Creek")
 	b.photograph("consent-microsoft-1280-light")
-	b.press("Accept")
-	h.eventually("the browser did not come back", func() bool { return strings.HasPrefix(evaluate[string](b, `location.pathname`), "/consent/") })
-	h.eventually("it was not read back", func() bool {
-		b.open(path)
-		return evaluate[bool](b, `document.body.innerText.includes("Everything that is asked is granted")`)
-	})
+	accepted := func() {
+		t.Helper()
+		b.press("Accept")
+		h.eventually("the browser did not come back", func() bool { return strings.HasPrefix(evaluate[string](b, `location.pathname`), "/consent/") })
+		h.eventually("it was not read back", func() bool {
+			b.open(path)
+			return evaluate[bool](b, `document.body.innerText.includes("Everything that is asked is granted")`)
+		})
+	}
+	accepted()
 	b.look(screen{"consent-granted", path})
+	stands("good")
+	h.withdrawn("Client Creek", h.at("Maker Mill").App("Mill Link").ClientID)
+	operator.open("/tenants/" + at.ID + "/consents/" + h.millApp)
+	operator.press("Look again")
+	operator.sees("What changed by itself")
+	b.look(screen{"consent-not-whole", path})
+	b.sees("It was granted and is not whole any more")
+	stands("bad")
+	b.size(1280, 900)
+	b.press("Go to Microsoft to approve")
+	b.sees("for everybody in Client Creek")
+	accepted()
 	operator.look(screen{"consent", "/tenants/" + at.ID + "/consents/" + h.millApp})
-	operator.look(screen{"consents", "/consents"})
-	operator.look(screen{"tenant-consents", "/tenants/" + at.ID})
 	operator.size(1280, 900)
 	operator.open("/tenants/" + at.ID + "/consents/" + h.millApp)
 	operator.sees("Everything that Mill Link asks for is granted.")
@@ -97,6 +116,19 @@ func TestConsentStory(t *testing.T) {
 	b.sees("This page does not open (any more)")
 	if n, err := h.db.Read().NewSelect().TableExpr("connections").Count(t.Context()); err != nil || n != 0 {
 		t.Errorf("%d connections, %v: the administrator's sign-in was kept", n, err)
+	}
+}
+
+// withdrawn takes back in a tenant's directory what it granted to an app for everybody,
+// but for the first API.
+func (h *house) withdrawn(tenantName, clientID string) {
+	h.t.Helper()
+	var apps, grants struct{ Value []struct{ ID string } }
+	a := h.administration(tenantName)
+	a.call(http.MethodGet, "/servicePrincipals?"+url.Values{"$filter": {"appId eq '" + clientID + "'"}}.Encode(), nil, &apps)
+	a.call(http.MethodGet, "/servicePrincipals/"+apps.Value[0].ID+"/oauth2PermissionGrants", nil, &grants)
+	for _, g := range grants.Value[1:] {
+		a.call(http.MethodDelete, "/oauth2PermissionGrants/"+g.ID, nil, nil)
 	}
 }
 
@@ -121,7 +153,12 @@ func TestConsentPages(t *testing.T) {
 
 	out := h.visitor()
 	page := out.get("/consent/" + token)
-	page.has(t, "Approve Mill Link for Client Creek", "v2.0/adminconsent", "offline_access")
+	page.has(t, "Approve Mill Link for Client Creek", "v2.0/adminconsent", "offline_access", `card verdict warn`, "Waiting for your approval", "Of which organisation is not said here")
+	if strings.Contains(page.Text, "What users may consent to themselves") || strings.Contains(page.Text, "everything that the app") {
+		t.Error("the page tells of a setting that was not read, or of more than is asked")
+	}
+	_, old, _ := strings.Cut(boss.post("/tenants/"+at.ID+"/consents/"+h.millApp, url.Values{"days": {"7"}, "endpoint": {"v1"}}).Text, h.server.URL+"/consent/")
+	h.visitor().get("/consent/"+old[:43]).has(t, h.lab.URL()+"/"+at.DirectoryID+"/adminconsent?", "page will ask for everything")
 	if page.Header.Get("Referrer-Policy") != "no-referrer" || page.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("the page's headers: %v", page.Header)
 	}

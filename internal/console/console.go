@@ -68,8 +68,10 @@ type Config struct {
 	// PublicURL is where browsers find the console, for example
 	// "https://gatehouse.contoso.example". With https the cookie is Secure.
 	PublicURL string
-	Demo      bool // says on every page that this is a demo
-	Log       *slog.Logger
+	// Organisation is the name of who runs the server; "" if it is not said.
+	Organisation string
+	Demo         bool // says on every page that this is a demo
+	Log          *slog.Logger
 	// Stopping is closed when the server stops: streams end then.
 	Stopping <-chan struct{}
 	Now      func() time.Time // time.Now if nil

@@ -112,6 +112,12 @@ func (b *tab) signsIn(user string) {
 // gives the page at the end.
 func (h *house) byLink(user, link string) page {
 	h.t.Helper()
+	return h.byLinkAt("tallytrade", user, link)
+}
+
+// byLinkAt is byLink for somebody of a tenant of the lab.
+func (h *house) byLinkAt(tenantName, user, link string) page {
+	h.t.Helper()
 	jar, err := cookiejar.New(nil)
 	v := &visitor{h, &http.Client{Jar: must(h.t, jar, err), CheckRedirect: func(r *http.Request, _ []*http.Request) error {
 		if r.URL.Scheme == "https" { // Microsoft's pages are walked below
@@ -122,7 +128,7 @@ func (h *house) byLink(user, link string) page {
 	path := strings.TrimPrefix(link, h.server.URL)
 	v.get(path).has(h.t, "asks you to sign in")
 	sent := v.post(path, nil)
-	answer, stuck := pages.Of(h.t, h.lab, "tallytrade", user).Follow(sent.Header.Get("Location"))
+	answer, stuck := pages.Of(h.t, h.lab, tenantName, user).Follow(sent.Header.Get("Location"))
 	if answer == nil {
 		h.t.Fatalf("%s is stuck: %s", user, stuck)
 	}

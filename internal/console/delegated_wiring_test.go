@@ -9,6 +9,7 @@ import (
 	"gatehouse/internal/consent"
 	"gatehouse/internal/registration"
 	"gatehouse/internal/signin"
+	"gatehouse/internal/tenant"
 	"gatehouse/internal/testenv/pages"
 )
 
@@ -29,6 +30,13 @@ func TestDelegatedWiring(t *testing.T) {
 	bens := must(t, made, err)
 	link, err := h.signIns.NewLink(h.boss(), bens.ID, signin.LinkOptions{})
 	h.byLink("ben", must(t, link, err).URL.Reveal()).has(t, "You are signed in")
+	connect := func(want tenant.SwitchState) {
+		t.Helper()
+		now, err := h.tenants.Get(h.boss(), at.ID)
+		if got := must(t, now, err).Switch(tenant.Connect).State; got != want {
+			t.Errorf("the switch connect is %s, not %s", got, want)
+		}
+	}
 	standing := func() consent.Status {
 		status, err := h.consents.StatusOf(h.boss(), at.ID, app.ID)
 		return must(t, status, err)
@@ -37,6 +45,7 @@ func TestDelegatedWiring(t *testing.T) {
 	if got := must(t, looked, err); got.State != consent.Granted {
 		t.Fatalf("the consent to the old app is %s: %s", got.State, got.Reason)
 	}
+	connect(tenant.On)
 
 	_, _, err = h.registrations.SetManifest(h.boss(), app.ID, registration.ManifestRequest{Version: 1, Permissions: append(registration.SignInPermissions(), asks, registration.Permission{Resource: "graph", Name: "User.Read", Kind: registration.DelegatedPermission})})
 	must(t, 0, err)
@@ -44,9 +53,12 @@ func TestDelegatedWiring(t *testing.T) {
 		t.Errorf("after the new manifest the newest campaign is %s, %s", got.Reason, got.State)
 	}
 
+	h.eventually("the new manifest is not held against what is granted", func() bool { return standing().State == consent.Partly })
+
 	now, err := h.registrations.Get(h.boss(), app.ID)
 	_, err = h.registrations.Update(h.boss(), app.ID, registration.UpdateRequest{Version: must(t, now, err).Version, Details: registration.Details{Name: "Tally Sheets", Clients: map[string]string{"lab": after}}})
 	must(t, 0, err)
+	connect(tenant.Pending) // at once
 	proposed := h.newest()
 	if proposed.Reason != campaign.NewClientID || proposed.State != campaign.Draft || proposed.Old != before || proposed.ClientID != after {
 		t.Errorf("the newest campaign is %+v", proposed)
@@ -73,6 +85,7 @@ func TestDelegatedWiring(t *testing.T) {
 	if got := must(t, looked, err); got.State != consent.Granted {
 		t.Fatalf("the consent to the new app is %s: %s", got.State, got.Missing)
 	}
+	connect(tenant.On)
 	if got := inCampaign(); got != campaign.ConsentNotRead {
 		t.Errorf("the campaign was told %s", got)
 	}
@@ -85,4 +98,5 @@ func TestDelegatedWiring(t *testing.T) {
 	if all := must(t, left, err); len(all) != 0 {
 		t.Errorf("the consents of a removed registration are there: %v", all)
 	}
+	connect(tenant.Off)
 }

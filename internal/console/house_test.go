@@ -65,7 +65,9 @@ type house struct {
 	t             testing.TB
 	address       string // of the database; a new SQLite file if empty
 	demo          bool
+	organisation  string            // who runs the house; "" is not said
 	everywhere    bool              // SharePoint and Business Central are reached too
+	partnered     bool              // Partner Center is, as it is everywhere
 	register      func(*jobs.Queue) // adds jobs of the test
 	tellCampaigns func(ctx context.Context, tx *sqldb.Tx, n campaign.News) error
 	signOn        func(address string) *sso.Provider
@@ -91,9 +93,10 @@ type house struct {
 	expiries      *expiry.Service
 	signIns       *signin.Service
 	tokens        *broker.Service
-	quayApp       string // registration of the tests of signing in
-	millApp       string // of those of consent
-	harbourApp    string // of those of campaigns
+	quayApp       string   // registration of the tests of signing in
+	millApp       string   // of those of consent
+	harbourApp    string   // of those of campaigns
+	outside       []screen // pages that need no sign-in
 	consents      *consent.Service
 	campaigns     *campaign.Service
 }
@@ -106,6 +109,8 @@ func (h *house) in(t testing.TB) *house {
 }
 
 func (h *house) demonstrating() { h.demo = true }
+
+func (h *house) named() { h.organisation = "Harbour Help" }
 
 func newHouse(t testing.TB, options ...func(*house)) *house {
 	t.Helper()
@@ -141,6 +146,9 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 	cloud := microsoft.Cloud{Name: "lab", Login: h.lab.URL(), Graph: h.lab.URL(), GraphResource: "https://graph.microsoft.com", Roots: h.lab.Roots()}
 	if h.everywhere {
 		cloud = microsoft.At("lab", h.lab.URL(), h.lab.Roots())
+	}
+	if h.partnered {
+		cloud.PartnerCenter, cloud.PartnerCenterResource = h.lab.URL(), microsoft.At("lab", h.lab.URL(), nil).PartnerCenterResource
 	}
 	h.tenants = tenant.New(tenant.Config{DB: db, Audit: h.log, Keys: keys, Jobs: queue.Queue, Live: hub, Pace: governor, Cloud: cloud})
 	backups, err := backup.New(backup.Config{DB: db, Audit: h.log, Dir: t.TempDir(), Version: "test"})
@@ -190,7 +198,7 @@ func newHouse(t testing.TB, options ...func(*house)) *house {
 		Doctor: func(context.Context) []client.Finding {
 			return []client.Finding{{Name: "disk", State: "passed", Detail: "12.0 GB free"}, {Name: "clock", State: "failed", Detail: "90 s off Microsoft's", Way: "set the machine's clock"}, {Name: "dns", State: "unknown", Detail: "no answer"}}
 		},
-		Limiter: operator.NewLimiter(operator.LimiterConfig{Every: time.Millisecond, Burst: 1000}), PublicURL: address, Demo: h.demo,
+		Limiter: operator.NewLimiter(operator.LimiterConfig{Every: time.Millisecond, Burst: 1000}), PublicURL: address, Organisation: h.organisation, Demo: h.demo,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}))
 	h.server.Start()

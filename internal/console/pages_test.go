@@ -20,7 +20,7 @@ type screen struct{ name, path string }
 
 // furnished is a house with something on every page, and its screens.
 func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
-	h := newHouse(t, (*house).throughTheLab)
+	h := newHouse(t, (*house).throughTheLab, func(h *house) { h.partnered = true })
 	cookie := h.administrator()
 	shown := map[string]connection.Connection{}
 	tenants := map[string]tenant.Tenant{}
@@ -69,6 +69,7 @@ func furnished(t testing.TB) (*house, *http.Cookie, []screen) {
 	h.drifted(first)
 	registered := h.registered(tenants["Open Harbour"])
 	asked := h.asking(first)
+	registered = append(registered, append(h.partnering(cookie), h.consenting(cookie)...)...)
 	account, app, off := "/connections/"+shown["Admin tool"].ID, "/connections/"+made.ID, "/tenants/"+tenants["Azure Quay"].ID
 	return h, cookie, append([]screen{
 		{"overview", "/"}, {"tenants", "/tenants"}, {"tenants-none-fit", "/tenants?search=zzz"}, {"tenant-new", "/tenants/new"}, {"tenant", "/tenants/" + first.ID}, {"tenant-without-rules", off},
@@ -114,6 +115,9 @@ func TestScreens(t *testing.T) {
 		outside.look(screen{"setup-spent", "/setup/nothing"})
 		outside.look(screen{"sign-in-local", "/sign-in?local=1"})
 		outside.look(screen{"sso-refused", "/sign-in/sso/callback?code=x&state=y"})
+		for _, s := range h.outside {
+			outside.look(s)
+		}
 	})
 }
 
@@ -121,14 +125,14 @@ func TestScreens(t *testing.T) {
 // each teaches the first step.
 func TestEmpty(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, (*house).demonstrating)
+	h := newHouse(t, (*house).demonstrating, func(h *house) { h.partnered = true })
 	b := h.browse(h.administrator())
 	for _, s := range []struct {
 		screen
 		teaches string
 	}{
 		{screen{"empty-overview", "/"}, "Three steps to the first answer"}, {screen{"empty-tenants", "/tenants"}, "Add the first tenant"}, {screen{"empty-connections", "/connections"}, "First add a tenant"},
-		{screen{"empty-expiries", "/expiries"}, "Nothing to forecast yet"}, {screen{"empty-campaigns", "/campaigns"}, "No campaign yet"}, {screen{"empty-jobs", "/jobs"}, "No job"}, {screen{"empty-registrations", "/registrations"}, "Add the first app registration"}, {screen{"empty-notices", "/settings/notices"}, "Nothing was told yet"}, {screen{"empty-webhooks", "/settings/webhooks"}, "Add the first webhook"}, {screen{"empty-incidents", "/incidents"}, "Nothing is wrong that is known here"}, {screen{"empty-connection-new", "/connections/new"}, "First add a tenant"},
+		{screen{"empty-expiries", "/expiries"}, "Nothing to forecast yet"}, {screen{"empty-campaigns", "/campaigns"}, "No campaign yet"}, {screen{"empty-consents", "/consents"}, "No consent was asked for yet"}, {screen{"empty-customers", "/consents/customers"}, "No connection of a partner yet"}, {screen{"empty-jobs", "/jobs"}, "No job"}, {screen{"empty-registrations", "/registrations"}, "Add the first app registration"}, {screen{"empty-notices", "/settings/notices"}, "Nothing was told yet"}, {screen{"empty-webhooks", "/settings/webhooks"}, "Add the first webhook"}, {screen{"empty-incidents", "/incidents"}, "Nothing is wrong that is known here"}, {screen{"empty-connection-new", "/connections/new"}, "First add a tenant"},
 	} {
 		b.look(s.screen)
 		b.sees(s.teaches)

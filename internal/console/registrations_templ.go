@@ -1549,7 +1549,7 @@ func consents(f *frame, v registrationView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = stateWord(consentState(consent.State(k.State))).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = stateWord(consentStand(consent.Status{State: consent.State(k.State), GrantedAt: k.GrantedAt})).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -113,19 +114,47 @@ func (c *console) stop(w http.ResponseWriter, r *http.Request, f *frame, err err
 // linkView is what the page of a personal link shows.
 type linkView struct {
 	signin.Opening
+	asker
 	Token string
-	Here  string // host of this server
+}
+
+// resultView is what the page after a sign-in shows.
+type resultView struct {
+	signin.Result
+	asker
+}
+
+// asker is who asks something of people who have no account here.
+type asker struct {
+	Name         string // of an operator; "" if nobody did but Gatehouse itself
+	Organisation string // that runs the server; "" if it is not said
+	Here         string // host of the server
+}
+
+func (c *console) asker(name string) asker {
+	here, _ := url.Parse(c.PublicURL)
+	return asker{name, c.Organisation, here.Host}
+}
+
+// Who names the asker in a sentence.
+func (a asker) Who() string {
+	switch {
+	case a.Name == "":
+		return cmp.Or(a.Organisation, a.Here)
+	case a.Organisation == "":
+		return a.Name
+	}
+	return a.Name + " of " + a.Organisation
 }
 
 func (c *console) linkPage(w http.ResponseWriter, r *http.Request, f *frame) error {
 	f.Here = "/"
 	o, err := c.SignIns.Opened(asVisitor(r), secrets.New(r.PathValue("token")), c.browser(r))
 	if err != nil {
-		return c.stop(w, r, f, err, o.AskedBy)
+		return c.stop(w, r, f, err, c.asker(o.AskedBy).Who())
 	}
 	f.Title = "Sign in for " + o.Connection
-	here, _ := url.Parse(c.PublicURL)
-	return show(w, r, http.StatusOK, signInLinkPage(f, linkView{o, r.PathValue("token"), here.Host}))
+	return show(w, r, http.StatusOK, signInLinkPage(f, linkView{o, c.asker(o.AskedBy), r.PathValue("token")}))
 }
 
 func (c *console) startLink(w http.ResponseWriter, r *http.Request, f *frame) error {
@@ -172,7 +201,11 @@ func (c *console) signInResult(w http.ResponseWriter, r *http.Request, f *frame)
 	if v.Outcome != signin.SignedIn {
 		f.Title = "The sign-in did not work"
 	}
-	return show(w, r, http.StatusOK, signInResultPage(f, v))
+	by := v.By
+	if v.Link != nil {
+		by = v.Link.AskedBy // the person began it, whom somebody had asked
+	}
+	return show(w, r, http.StatusOK, signInResultPage(f, resultView{v, c.asker(by)}))
 }
 
 func (c *console) signInAgain(w http.ResponseWriter, r *http.Request, f *frame) error {

@@ -147,6 +147,7 @@ type Consent struct {
 	TenantID, TenantName string
 	State                string // unknown, missing, partly, granted, approved_not_read
 	At                   *time.Time
+	GrantedAt            *time.Time // since when it was whole, or was it before something went
 }
 
 // Config is what the service needs; all but Changed, Consents, Transport and Now must

@@ -204,7 +204,7 @@ func (s *Service) List(ctx context.Context, connectionID string, p tenant.Page) 
 type Result struct {
 	Event
 	Connection, Tenant string
-	Link               *LinkInfo // nil for an operator's own
+	Link               *LinkInfo // nil for an operator's own; AskedBy as in [Opening]
 	Expected           string    // who was to sign in; "" for anybody
 	Retry              bool      // it can be begun anew in this browser
 }
@@ -238,7 +238,7 @@ func (s *Service) Result(ctx context.Context, attemptID string, browser secrets.
 		if err != nil {
 			return Result{}, err
 		}
-		info := l.info(s.time())
+		info := l.shown(s.time())
 		out.Link, out.Expected = &info, orElse(c.Username, l.Person)
 		out.Retry = out.Retry && l.usable(s.time(), hash(browser)) == nil
 	}

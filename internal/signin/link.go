@@ -87,6 +87,15 @@ func (l *linkRow) info(now time.Time) LinkInfo {
 	return out
 }
 
+// shown is info for the person of the link, who has heard of operators at most.
+func (l *linkRow) shown(now time.Time) LinkInfo {
+	out := l.info(now)
+	if l.AskedKind == audit.System {
+		out.AskedBy = ""
+	}
+	return out
+}
+
 // NewLink makes a personal link for a connection. Its address is given once.
 func (s *Service) NewLink(ctx context.Context, connectionID string, o LinkOptions) (Link, error) {
 	c, err := s.manageable(ctx, connectionID)
@@ -185,7 +194,8 @@ func (s *Service) Withdraw(ctx context.Context, connectionID, linkID string) err
 	})
 }
 
-// Opening is what the page of a personal link shows.
+// Opening is what the page of a personal link shows. AskedBy is "" if nobody asked but
+// Gatehouse itself.
 type Opening struct {
 	LinkInfo
 	Connection  string // its name
@@ -205,7 +215,7 @@ func (s *Service) Opened(ctx context.Context, token, browser secrets.Value) (Ope
 	if err != nil {
 		return Opening{}, err
 	}
-	out := Opening{LinkInfo: l.info(s.time()), Host: s.MicrosoftHost()}
+	out := Opening{LinkInfo: l.shown(s.time()), Host: s.MicrosoftHost()}
 	c, err := s.Connections.Get(ctx, l.ConnectionID)
 	if err != nil {
 		return Opening{}, err

@@ -124,21 +124,19 @@ type Grant struct {
 	Scopes   []string
 }
 
-// Consent consents for everybody of a customer to delegated permissions of an app.
-// What is there already is answered with status 409: see [Exists].
-func (c *Client) Consent(ctx context.Context, customerID, clientID, name string, grants []Grant) error {
+// Consent consents for everybody of a customer to delegated permissions of an app on
+// one API: Partner Center wants a call for each (GDAP frequently asked questions), by a
+// token of that same app. What is there already is answered with status 409: see
+// [Exists].
+func (c *Client) Consent(ctx context.Context, customerID, clientID string, g Grant) error {
 	type grant struct {
 		ID    string `json:"enterpriseApplicationId"`
 		Scope string `json:"scope"`
 	}
 	body := struct {
 		ID     string  `json:"applicationId"`
-		Name   string  `json:"displayName"`
 		Grants []grant `json:"applicationGrants"`
-	}{clientID, name, []grant{}}
-	for _, g := range grants {
-		body.Grants = append(body.Grants, grant{g.Resource, strings.Join(g.Scopes, ",")})
-	}
+	}{clientID, []grant{{g.Resource, strings.Join(g.Scopes, ", ")}}}
 	return c.call(ctx, "consenting for the customer", http.MethodPost, "/v1/customers/"+url.PathEscape(customerID)+"/applicationconsents", nil, body, nil)
 }
 
@@ -153,6 +151,13 @@ func (c *Client) Withdraw(ctx context.Context, customerID, clientID string) erro
 func Exists(err error) bool {
 	e, ok := errors.AsType[*microsoft.Error](err)
 	return ok && (e.Status == http.StatusConflict || e.Status == http.StatusBadRequest && strings.Contains(strings.ToLower(e.Message), "permission entry already exists"))
+}
+
+// OfOne reports whether an error concerns the one API that a call was for, so that
+// another may go well: a bad request, which a missing service principal is.
+func OfOne(err error) bool {
+	e, ok := errors.AsType[*microsoft.Error](err)
+	return ok && e.Status == http.StatusBadRequest
 }
 
 // Gone reports whether an error says that there is nothing to take back.

@@ -11,9 +11,9 @@ import (
 )
 
 // consenting are the roles in the customer's tenant of which the caller needs
-// one (entra-sign-in §9.4): Global, Privileged Role and Cloud Application
-// Administrator.
-var consenting = []string{"62e90394-69f5-4237-9190-012177145e10", "e8611ab8-c189-46e8-94e1-60213ab1f814", "158c047a-c907-4556-b7ef-446551a6b5f7"}
+// one (entra-sign-in §9.4; GDAP frequently asked questions): Global, Privileged
+// Role, Cloud Application and Application Administrator.
+var consenting = []string{"62e90394-69f5-4237-9190-012177145e10", "e8611ab8-c189-46e8-94e1-60213ab1f814", "158c047a-c907-4556-b7ef-446551a6b5f7", "9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3"}
 
 // most is how many APIs one consent may name.
 const most = 50
@@ -40,6 +40,9 @@ func (r *request) consent(customer string) (int, map[string]any, *fault) {
 	}
 	if refused := r.mayConsent(customer); refused != nil {
 		return 0, nil, refused
+	}
+	if !strings.EqualFold(body.ApplicationID, r.claims.AppID) { // GDAP frequently asked questions
+		return 0, nil, refuse(http.StatusBadRequest, 400, "applicationId must be the application that the access token was issued to.")
 	}
 	now := r.server.cfg.Store.Now()
 	var refused *fault

@@ -20,12 +20,13 @@ const (
 	agentID   = "0a0a0a0a-0000-4000-8000-000000000001"
 	helperID  = "0a0a0a0a-0000-4000-8000-000000000002"
 	appID     = "11111111-2222-4333-8444-555555555555"
+	nobodysID = "99999999-2222-4333-8444-555555555555"
 	bookID    = "21111111-2222-4333-8444-555555555555"
 	target    = "c0c0c0c0-0000-4000-8000-000000000000" // the first customer
 )
 
 // file has a partner with 11 customers: the third lets nobody consent, the
-// fourth's relationship ends in a day.
+// fourth's relationship ends in a day, the fifth names the other role that may.
 func file() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `{"tenants":[{"name":"Partner","domain":"partner.onmicrosoft.com","id":%q,
@@ -34,8 +35,11 @@ func file() string {
 	 "apps":[{"name":"Console","client_id":%q,"multi_tenant":true},{"name":"Own","client_id":%q}]}`, partnerID, agentID, helperID, appID, bookID)
 	for i := range 11 {
 		role, until := "Cloud Application Administrator", ""
-		if i == 2 {
+		switch i {
+		case 2:
 			role = "Helpdesk Administrator"
+		case 4:
+			role = "Application Administrator"
 		}
 		if i == 3 {
 			until = `,"until":"24h"`
@@ -61,7 +65,7 @@ func newWorld(t testing.TB, hostile bool) *world {
 
 func (w *world) bearer(t testing.TB, change func(*token.Claims)) string {
 	now := w.clock.Now().Unix()
-	c := &token.Claims{Audience: "https://api.partnercenter.microsoft.com", TenantID: partnerID, ObjectID: agentID, IDType: "user", Scopes: "user_impersonation", IssuedAt: now, NotBefore: now, Expires: now + 3600}
+	c := &token.Claims{Audience: "https://api.partnercenter.microsoft.com", TenantID: partnerID, ObjectID: agentID, IDType: "user", AppID: appID, AMR: []string{"pwd", "mfa"}, Scopes: "user_impersonation", IssuedAt: now, NotBefore: now, Expires: now + 3600}
 	if change != nil {
 		change(c)
 	}
@@ -167,6 +171,8 @@ func TestConsents(t *testing.T) {
 		"token of Graph":       {target, good, w.bearer(t, func(c *token.Claims) { c.Audience = "https://graph.microsoft.com" }), 401},
 		"old token":            {target, good, w.bearer(t, func(c *token.Claims) { c.Expires -= 7200; c.NotBefore -= 7200 }), 401},
 		"an app alone":         {target, good, w.bearer(t, func(c *token.Claims) { c.IDType, c.Scopes = "app", "" }), 403},
+		"no second factor":     {target, good, w.bearer(t, func(c *token.Claims) { c.AMR = []string{"pwd"} }), 401},
+		"another app's token":  {target, good, w.bearer(t, func(c *token.Claims) { c.AppID = bookID }), 400},
 		"no admin agent":       {target, good, w.bearer(t, func(c *token.Claims) { c.ObjectID = helperID }), 403},
 		"another's agent":      {target, good, w.bearer(t, func(c *token.Claims) { c.TenantID = target }), 403},
 		"no role that may":     {"c0c0c0c0-0000-4000-8000-000000000002", good, agent, 403},
@@ -174,11 +180,11 @@ func TestConsents(t *testing.T) {
 		"by domain":            {"c0.onmicrosoft.com", good, agent, 404},
 		"no JSON":              {target, "{", agent, 400},
 		"no grants":            {target, `{"applicationId":"` + appID + `"}`, agent, 400},
-		"single-tenant app":    {target, body(bookID, directory.GraphID, "User.Read"), agent, 400},
+		"single-tenant app":    {target, body(bookID, directory.GraphID, "User.Read"), w.bearer(t, func(c *token.Claims) { c.AppID = bookID }), 400},
 		"missing resource":     {target, body(appID, directory.BusinessCentralID, "user_impersonation"), agent, 400},
 		"unknown permission":   {target, body(appID, directory.GraphID, "User.Read,Magic.Do"), agent, 400},
 		"no scope":             {target, body(appID, directory.GraphID, " ,"), agent, 400},
-		"nobody's application": {target, body("99999999-2222-4333-8444-555555555555", directory.GraphID, "User.Read"), agent, 400},
+		"nobody's application": {target, body(nobodysID, directory.GraphID, "User.Read"), w.bearer(t, func(c *token.Claims) { c.AppID = nobodysID }), 400},
 	} {
 		if status, got := w.call(t, http.MethodPost, "/v1/customers/"+test.customer+"/applicationconsents", test.body, test.bearer); status != test.want || got["description"] == "" {
 			t.Errorf("%s: %d %v", name, status, got)
@@ -202,6 +208,9 @@ func TestConsents(t *testing.T) {
 	}
 	if status, _ := w.call(t, http.MethodDelete, at+"/"+appID, "", agent); status != http.StatusNotFound {
 		t.Errorf("taken back twice: %d", status)
+	}
+	if status, got := w.call(t, http.MethodPost, "/v1/customers/c0c0c0c0-0000-4000-8000-000000000004/applicationconsents", good, agent); status != http.StatusCreated {
+		t.Errorf("as an Application Administrator: %d %v", status, got)
 	}
 	if status, _ := w.call(t, http.MethodPut, at, "", agent); status != http.StatusMethodNotAllowed {
 		t.Errorf("PUT: %d", status)

@@ -125,7 +125,8 @@ func (r *request) serve() (int, map[string]any, *fault) {
 }
 
 // authenticate reads the token: a person's of the partner's own tenant ("App +
-// User"), for this API.
+// User"), for this API, who passed a second factor (demanded of all such calls
+// since April 2026: Partner Center authentication).
 func (r *request) authenticate() *fault {
 	scheme, compact, _ := strings.Cut(r.http.Header.Get("Authorization"), " ")
 	unauthorised := refuse(http.StatusUnauthorized, 401, "The access token is missing, has expired or is for another audience.")
@@ -141,6 +142,9 @@ func (r *request) authenticate() *fault {
 	}
 	if claims.IDType == "app" || !slices.Contains(strings.Fields(claims.Scopes), scope) {
 		return refuse(http.StatusForbidden, 403, "Application consents are for a user together with an app (App + User), with the permission user_impersonation.")
+	}
+	if !slices.Contains(claims.AMR, "mfa") {
+		return refuse(http.StatusUnauthorized, 401, "Unauthorized - MFA required")
 	}
 	r.claims, r.partner = claims, claims.TenantID
 	return nil
