@@ -80,6 +80,9 @@ func (s *Service) join(ctx context.Context, tx *sqldb.Tx, c connection.Connectio
 		return err // its failures are nobody's concern until it is resumed
 	}
 	cause, at := causeOf(c, f), s.time()
+	if err := nameApp(ctx, tx, c, &cause); err != nil {
+		return err
+	}
 	if err := unproved(ctx, tx, c.ID); err != nil {
 		return err
 	}
@@ -109,6 +112,20 @@ func (s *Service) join(ctx context.Context, tx *sqldb.Tx, c connection.Connectio
 		return s.enter(ctx, tx, i, cause, m)
 	}
 	return errors.New("finding an incident for a connection: others keep ending it")
+}
+
+// nameApp puts the name of the app registration before what people are refused for.
+func nameApp(ctx context.Context, tx *sqldb.Tx, c connection.Connection, cause *Cause) error {
+	if cause.Kind != KindSignIns {
+		return nil
+	}
+	name := c.ClientID
+	err := tx.NewSelect().TableExpr("registrations").ColumnExpr("name").Where("id = ?", c.RegistrationID).Scan(ctx, &name)
+	if err != nil && !sqldb.Missing(err) {
+		return fmt.Errorf("reading an app registration's name: %w", err)
+	}
+	cause.Subject = name + ": " + cause.Subject
+	return nil
 }
 
 // describe notes what was found out of a connection.
