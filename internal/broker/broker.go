@@ -31,6 +31,13 @@ const (
 	Parked       = "parked"        // an operator or administrator has to act first
 )
 
+// What is written down about refreshes, beside the sums of uses.
+const (
+	ActionRefreshed = "token.refreshed"
+	ActionRefused   = "token.refused"   // with the state that the connection came to
+	ActionRecovered = "token.recovered" // the first refresh after such a refusal
+)
+
 // Grant is what a person's sign-in earned for a delegated connection.
 type Grant struct {
 	ConnectionID   string

@@ -69,6 +69,10 @@ func TestSuddenlyMFA(t *testing.T) {
 	if s := h.state(); s.State != broker.Ready || h.news[len(h.news)-1].What != "works" {
 		t.Errorf("%+v", s)
 	}
+	told, err := h.audit.List(boss(t.Context()), audit.Filter{ObjectID: h.id, Among: []string{broker.ActionRecovered, broker.ActionRefused}})
+	if err != nil || len(told) < 10 || told[0].Action != broker.ActionRecovered || told[1].Action != broker.ActionRefused {
+		t.Errorf("in the log: %d %v", len(told), err)
+	}
 	// And a sign-in with a second factor holds under the rule.
 	h.patch(`{"per_user_mfa":"enforced"}`)
 	h.signIn()
