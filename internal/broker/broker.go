@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -112,7 +111,10 @@ func (r *Refused) Error() string {
 	if text == "" {
 		text = "there is no token"
 	}
-	return fmt.Sprintf("giving a token: %s (%s)", text, r.State)
+	if words := inWords[r.State]; r.State != Ready && words != "" {
+		text += " (" + words + ")"
+	}
+	return "giving a token: " + text
 }
 
 // Unwrap is what the service said.

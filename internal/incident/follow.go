@@ -114,9 +114,10 @@ func (s *Service) join(ctx context.Context, tx *sqldb.Tx, c connection.Connectio
 	return errors.New("finding an incident for a connection: others keep ending it")
 }
 
-// nameApp puts the name of the app registration before what people are refused for.
+// nameApp calls the app of a person by the name of its registration: it stands alone,
+// or before what people are refused for.
 func nameApp(ctx context.Context, tx *sqldb.Tx, c connection.Connection, cause *Cause) error {
-	if cause.Kind != KindSignIns {
+	if c.RegistrationID == "" || cause.Kind != KindSignIns && cause.Kind != KindApp && cause.Kind != KindExpiry {
 		return nil
 	}
 	name := c.ClientID
@@ -124,7 +125,10 @@ func nameApp(ctx context.Context, tx *sqldb.Tx, c connection.Connection, cause *
 	if err != nil && !sqldb.Missing(err) {
 		return fmt.Errorf("reading an app registration's name: %w", err)
 	}
-	cause.Subject = name + ": " + cause.Subject
+	if cause.Kind == KindSignIns {
+		name += ": " + cause.Subject
+	}
+	cause.Subject = name
 	return nil
 }
 

@@ -91,7 +91,7 @@ func (r *Runs) enqueue(ctx context.Context, tx *sqldb.Tx, id, tenantID, name, by
 
 // SignInBy is who asks for validations of people's sign-ins that stopped or work
 // again.
-const SignInBy = "token_broker"
+const SignInBy = "token broker"
 
 // Again begins a validation of a delegated connection, in the transaction that notes
 // that its sign-in stopped or works again, so that its verdict and its incident do
@@ -108,5 +108,5 @@ func (r *Runs) Again(ctx context.Context, tx *sqldb.Tx, connectionID string) err
 	if err != nil {
 		return fmt.Errorf("looking for a connection to validate: %w", err)
 	}
-	return r.enqueue(audit.AsSystem(ctx, SignInBy), tx, connectionID, c.TenantID, c.Name, SignInBy)
+	return r.enqueue(audit.AsSystem(ctx, "token_broker"), tx, connectionID, c.TenantID, c.Name, SignInBy)
 }
