@@ -112,7 +112,10 @@ func ruleWords(r *diagnosis.Rule) string {
 	if r.Name != nil && *r.Name != "" {
 		return *r.Name
 	}
-	return posture.Sentence(posture.Finding{Rule: *r})
+	if words := posture.Sentence(posture.Finding{Rule: *r}); words != "" {
+		return words
+	}
+	return sentenceCase(strings.ReplaceAll(string(r.Kind), "_", " "))
 }
 
 func factorWords(kind string) string {
