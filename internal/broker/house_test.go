@@ -283,7 +283,13 @@ func (h *house) state() broker.State {
 // patch changes the person in the lab.
 func (h *house) patch(body string) {
 	h.t.Helper()
-	address := h.lab.Ready().ControlURL + "/tenants/" + h.at.Domain + "/users/ines@quietquay.onmicrosoft.com"
+	h.patchAt("/users/ines@quietquay.onmicrosoft.com", body)
+}
+
+// patchAt changes something of the tenant in the lab; "" is the tenant itself.
+func (h *house) patchAt(path, body string) {
+	h.t.Helper()
+	address := h.lab.Ready().ControlURL + "/tenants/" + h.at.Domain + path
 	r, err := http.NewRequestWithContext(h.t.Context(), http.MethodPatch, address, bytes.NewBufferString(body))
 	must(h.t, err)
 	r.Header.Set("Content-Type", "application/json")
