@@ -44,7 +44,7 @@ const tenants = `{"tenants":[
  "users":[{"upn":"ines@quietquay.onmicrosoft.com","name":"Ines Person","methods":[{"type":"oath"}]},{"upn":"svc-report@quietquay.onmicrosoft.com","name":"Report service"}],
  "apps":[
  {"name":"Quay reports","secret":true,"certificate":true,"redirect_uris":["http://localhost/back"],"delegated_permissions":{"graph":["openid","profile","offline_access","User.Read"]},"application_permissions":{"graph":["User.Read.All"]},"granted":{"graph":["User.Read.All"]}}],
- "grants":[{"app":"Quay reports","scopes":["openid","profile","offline_access","User.Read"]}]},
+ "grants":[{"app":"Quay reports","scopes":["openid","profile","offline_access","User.Read"]},{"app":"Microsoft Graph Command Line Tools","resource":"graph","scopes":["openid","profile","User.Read"]}]},
 {"name":"Tidal Tower","domain":"tidaltower.onmicrosoft.com","mandatory_mfa":false,"licences":["SPE_E5"],
  "conditional_access":[{"displayName":"CA007 - Sign in each half day","state":"enabled","conditions":{"users":{"includeUsers":["All"]},"applications":{"includeApplications":["All"]},"clientAppTypes":["all"]},"sessionControls":{"signInFrequency":{"value":12,"type":"hours","frequencyInterval":"timeBased","authenticationType":"primaryAndSecondaryAuthentication","isEnabled":true}}}],
  "users":[{"upn":"ines@tidaltower.onmicrosoft.com","name":"Ines Person","methods":[{"type":"oath"}]}],
@@ -113,6 +113,7 @@ type house struct {
 type wire struct {
 	http.RoundTripper
 	mu      sync.Mutex
+	first   func() // called when a token request leaves
 	instead func(*http.Request) *http.Response
 	asked   int // token requests
 }
@@ -122,6 +123,9 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	instead := w.instead
 	if strings.HasSuffix(r.URL.Path, "/oauth2/v2.0/token") {
 		w.asked++
+		if w.first != nil {
+			w.first()
+		}
 	}
 	w.mu.Unlock()
 	if instead != nil {
@@ -148,6 +152,13 @@ func (w *wire) say(status int, kind, body string, header ...string) {
 	}
 }
 
+// before has something done when a token request leaves.
+func (w *wire) before(do func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.first = do
+}
+
 // since gives how many token requests there were since it was asked last.
 func (w *wire) since() int {
 	w.mu.Lock()
@@ -162,6 +173,14 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// exec changes the database behind everybody's back.
+func (h *house) exec(query string, args ...any) error {
+	return h.db.Change(h.t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
+		_, err := tx.NewRaw(query, args...).Exec(ctx)
+		return err
+	})
 }
 
 func boss(ctx context.Context) context.Context { return audit.AsSystem(ctx, "test") }

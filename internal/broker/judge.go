@@ -40,6 +40,9 @@ type verdict struct {
 func (s *Service) judge(st *standing, err error, e *microsoft.Error) verdict {
 	d := diagnosis.Of(err, diagnosis.Facts{Account: st.Login, Unattended: st.Kind == connection.ServiceAccount, AppOnly: st.Kind == connection.App, ClientName: "", TenantID: st.Directory, Login: s.Cloud.Login})
 	v := verdict{passing: passing(e), state: stateOf(e, d), diagnosis: d, reason: d.Title}
+	if v.state == NeedsSignIn && st.Kind != connection.Delegated {
+		v.state = Parked // nobody signs in for it: an operator has to act
+	}
 	if revoked := revocation(e); revoked != "" {
 		v.reason = revoked
 	}
