@@ -284,6 +284,15 @@ func TestEndedToken(t *testing.T) {
 		h.lab.Advance(time.Hour)
 	}
 	h.wire.say(0, "", "")
+	// One that will have ended before anybody can use it.
+	last := h.token()
+	h.lab.Advance(last.Expires.Sub(h.lab.Now()) - 5*time.Second)
+	h.wire.say(http.StatusOK, "application/json", fmt.Sprintf(`{"token_type":"Bearer","access_token":%q,"expires_in":5,"refresh_token":"1.Anew"}`, last.Access.Reveal()), "Date", h.lab.Now().UTC().Format(http.TimeFormat))
+	if r := h.refused(broker.Ready); r.Err == nil || r.Err.Status != http.StatusOK {
+		t.Errorf("%+v", r)
+	}
+	h.lab.Advance(time.Hour)
+	h.wire.say(0, "", "")
 	h.token()
 }
 
