@@ -1,8 +1,14 @@
 package broker_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +18,7 @@ import (
 	"gatehouse/internal/connection"
 	"gatehouse/internal/microsoft/login"
 	"gatehouse/internal/secrets"
+	"gatehouse/internal/sqldb/dbtest"
 	"gatehouse/lab"
 )
 
@@ -178,4 +185,79 @@ func TestServiceAccount(t *testing.T) {
 			t.Errorf("a try that nobody knows the outcome of: %v, sent %d times", err, sent()-before)
 		}
 	})
+}
+
+// What a sign-in earned is given to nobody but who asks for a token: no state, refusal,
+// notice, line of the log or live event holds it, and the database has it sealed. The
+// refresh token is given to nobody at all.
+func TestTokensStay(t *testing.T) {
+	t.Parallel()
+	file := dbtest.SQLite(t)
+	h := open(t, dbtest.Open(t, file), "quietquay", nil)
+	g := h.earn()
+	must(t, h.keep(g))
+	hidden := []string{g.Refresh.Reveal(), g.Access.Access.Reveal()}
+	h.lab.Advance(3 * hour)
+	var renewed string // the refresh token that takes the first one's place
+	h.wire.RoundTripper = reading{h.wire.RoundTripper, func(body []byte) {
+		var answer struct {
+			Refresh string `json:"refresh_token"`
+		}
+		if json.Unmarshal(body, &answer) == nil && answer.Refresh != "" {
+			renewed = answer.Refresh
+		}
+	}}
+	hidden = append(hidden, h.token().Access.Reveal(), renewed)
+	h.lab.Advance(2 * time.Second)
+	h.patch(`{"revoke_sessions":true}`)
+	h.lab.Advance(3 * hour)
+	r := h.refused(broker.NeedsSignIn)
+	must(t, h.audit.Flush(boss(t.Context())))
+	log, err := h.audit.List(boss(t.Context()), audit.Filter{ObjectID: h.id})
+	must(t, err)
+	var events []struct{ Data string }
+	must(t, h.db.Read().NewRaw("SELECT data FROM live_events").Scan(t.Context(), &events))
+	said, err := json.Marshal([]any{h.state(), r, log, h.news, events})
+	must(t, err)
+	text := string(said) + fmt.Sprintf("%+v %+v %v %s", h.state(), r, r, g.Refresh)
+	if !strings.Contains(text, "token.refused") || !strings.Contains(text, "needs_sign_in") {
+		t.Fatal(text)
+	}
+	var stored []byte
+	for _, name := range []string{file, file + "-wal"} {
+		data, err := os.ReadFile(name)
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		stored = append(stored, data...)
+	}
+	if !strings.Contains(string(stored), "token.refused") {
+		t.Fatal("the database was not read")
+	}
+	for i, secret := range hidden {
+		if len(secret) < 20 {
+			t.Fatalf("secret %d is %q", i, secret)
+		}
+		if strings.Contains(text, secret) || strings.Contains(string(stored), secret) {
+			t.Errorf("secret %d is told (%v) or stored open", i, strings.Contains(text, secret))
+		}
+	}
+}
+
+// reading is a way to the lab on which answers are looked at.
+type reading struct {
+	http.RoundTripper
+	look func([]byte)
+}
+
+func (r reading) RoundTrip(q *http.Request) (*http.Response, error) {
+	answer, err := r.RoundTripper.RoundTrip(q)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	r.look(body)
+	answer.Body = io.NopCloser(bytes.NewReader(body))
+	return answer, err
 }
