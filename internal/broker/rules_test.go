@@ -261,3 +261,36 @@ func (r reading) RoundTrip(q *http.Request) (*http.Response, error) {
 	answer.Body = io.NopCloser(bytes.NewReader(body))
 	return answer, err
 }
+
+// Of many processes that find the token ended at once, whoever comes to ask after
+// another has is content with what that one got.
+func TestLosersReadAgain(t *testing.T) {
+	t.Parallel()
+	h := one(t, "quietquay", nil)
+	must(t, h.lab.SetSettings(lab.Settings{SingleUse: true}))
+	all := []*ground{h.ground}
+	for range 7 {
+		g, err := stand(t.Context(), h.db, h.keyFile, h.cloud, h.app, h.lab.Now, nil)
+		must(t, err)
+		all = append(all, g)
+	}
+	for round := range 12 {
+		h.lab.Advance(3 * hour)
+		before := h.renewals()
+		begin, ended := make(chan struct{}), make(chan error, len(all))
+		for _, g := range all {
+			go func() {
+				<-begin
+				_, err := g.Token(h.caller(audit.ConnectionUse), h.id, "graph", "")
+				ended <- err
+			}()
+		}
+		close(begin)
+		for range all {
+			must(t, <-ended)
+		}
+		if n := h.renewals() - before; n != 1 {
+			t.Fatalf("round %d: %d refreshes", round, n)
+		}
+	}
+}
