@@ -129,7 +129,7 @@ func TestSlowAnswer(t *testing.T) {
 // One that was refused is parked, whoever asks, and so is one of which nobody knows
 // what became of it.
 func TestServiceAccount(t *testing.T) {
-	each(t, "quietquay", func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *house) {
 		user := h.at.User("svc-report")
 		account := func(name, password string) connection.Connection {
 			c, err := h.connections.Create(boss(t.Context()), connection.CreateRequest{TenantID: h.tenant.ID, Kind: connection.ServiceAccount, Profile: connection.Profile{Name: name, Username: user.UPN, Services: []string{connection.Graph}}, Credential: connection.CredentialRequest{Password: secrets.New(password)}})
@@ -293,4 +293,35 @@ func TestLosersReadAgain(t *testing.T) {
 			t.Fatalf("round %d: %d refreshes", round, n)
 		}
 	}
+}
+
+// Another credential of a connection ends what was got with the one before, as another
+// version of its settings does.
+func TestNewCredential(t *testing.T) {
+	t.Parallel()
+	h := one(t, "quietquay", nil)
+	credential := connection.CredentialRequest{Secret: h.app.Secret}
+	c, err := h.connections.Create(boss(t.Context()), connection.CreateRequest{TenantID: h.tenant.ID, Kind: connection.App, Profile: connection.Profile{Name: "Reports as an app", ClientID: h.app.ClientID, Services: []string{connection.Graph}}, Credential: credential})
+	must(t, err)
+	asked := func(want int, when string) {
+		t.Helper()
+		h.wire.since()
+		for range 2 {
+			_, err := h.Token(h.caller(audit.ConnectionUse), c.ID, "graph", "")
+			must(t, err)
+			h.Unremembered()
+		}
+		if n := h.wire.since(); n != want {
+			t.Errorf("%s: asked %d times, not %d", when, n, want)
+		}
+	}
+	asked(1, "at first")
+	_, err = h.connections.SetCredential(boss(t.Context()), c.ID, credential)
+	must(t, err)
+	asked(1, "with another credential")
+	now, err := h.connections.Get(boss(t.Context()), c.ID)
+	must(t, err)
+	_, err = h.connections.Update(boss(t.Context()), c.ID, connection.UpdateRequest{Version: now.Version, Profile: connection.Profile{Name: "Reports as an app", ClientID: h.app.ClientID, Services: []string{connection.Graph, connection.BusinessCentral}}})
+	must(t, err)
+	asked(1, "with other settings")
 }

@@ -31,7 +31,7 @@ func matches(t *testing.T, e *regexp.Regexp, files ...string) map[string][]strin
 			if strings.HasSuffix(name, "_test.go") {
 				continue
 			}
-			data, err := os.ReadFile(name) //nolint:gosec // of the repository
+			data, err := os.ReadFile(name)
 			if err != nil {
 				t.Fatal(err)
 			}
