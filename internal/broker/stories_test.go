@@ -350,4 +350,15 @@ func TestStates(t *testing.T) {
 			t.Errorf("%d: %+v", code, r)
 		}
 	}
+	// What the service says of itself is not blamed on the sign-in, whatever the status.
+	for _, trouble := range []struct {
+		status int
+		name   string
+	}{{http.StatusBadRequest, "temporarily_unavailable"}, {http.StatusBadRequest, "server_error"}, {http.StatusInternalServerError, "invalid_grant"}, {http.StatusTooManyRequests, "invalid_grant"}} {
+		h.wire.say(0, "", "")
+		h.signIn()
+		h.lab.Advance(3 * hour)
+		h.wire.say(trouble.status, "application/json", fmt.Sprintf(`{"error":%q,"error_description":"AADSTS90033: later","error_codes":[90033]}`, trouble.name))
+		_ = h.refused(broker.Ready)
+	}
 }
