@@ -10,7 +10,7 @@ import (
 // tenants.
 type Incident struct {
 	ID             string     `json:"id"`
-	Kind           string     `json:"kind" enum:"policy,rule,app,expiry,account,service,environment,connection" doc:"policy: a Conditional Access policy of one name, in whichever tenants; connection: what is wrong with one alone"`
+	Kind           string     `json:"kind" enum:"policy,rule,app,sign_ins,expiry,account,service,environment,connection" doc:"policy: a Conditional Access policy of one name, in whichever tenants; sign_ins: people of one tenant who are refused through one app for one reason; connection: what is wrong with one alone"`
 	State          string     `json:"state" enum:"open,acknowledged,ended"`
 	Headline       string     `json:"headline" doc:"It in a line"`
 	Subject        string     `json:"subject,omitempty" doc:"The policy, app, account or service"`

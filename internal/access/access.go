@@ -88,7 +88,7 @@ func New(c Config) *Access {
 	a := &Access{registrations: c.Registrations, connections: c.Connections, tenants: c.Tenants, login: login.New(login.Config{Cloud: c.Cloud, Pace: c.Pace})}
 	a.Tokens = broker.New(broker.Config{
 		DB: c.DB, Audit: c.Audit, Keys: c.Keys, Live: c.Live, Pace: c.Pace, Cloud: c.Cloud, Tenants: c.Tenants, Connections: c.Connections, Log: c.Log, KeepAlive: c.KeepAlive,
-		App: c.Registrations.App, Former: c.Registrations.AppOf, Tell: c.TellTokens,
+		App: c.Registrations.App, Former: c.Registrations.AppOf, Tell: tellTokens(c),
 		Host: func(ctx context.Context, tenantID string) (string, error) {
 			name, _, err := c.KnownHost(ctx, tenantID)
 			return name, err
@@ -124,8 +124,23 @@ func New(c Config) *Access {
 	})
 	a.Sources = datasource.New(datasource.Config{DB: c.DB, Audit: c.Audit, Connections: c.Connections, Tenants: c.Tenants, Cloud: c.Cloud, Pace: c.Pace, KnownHost: c.KnownHost, Token: a.Tokens.Serve})
 	c.Registrations.Changed, c.Registrations.Consents = a.changed, a.consentsOf
-	c.Runs.Token, c.Runs.Needs = a.Tokens.Serve, a.needs
+	c.Runs.Token, c.Runs.Needs = a.Tokens.Prove, a.needs
 	return a
+}
+
+// tellTokens is [broker.Config].Tell: what stopped, or works again, is validated.
+func tellTokens(c Config) func(context.Context, *sqldb.Tx, broker.News) error {
+	return func(ctx context.Context, tx *sqldb.Tx, n broker.News) error {
+		if n.What == "stopped" || n.What == "works" {
+			if err := c.Runs.Again(ctx, tx, n.ConnectionID); err != nil {
+				return err
+			}
+		}
+		if c.TellTokens == nil {
+			return nil
+		}
+		return c.TellTokens(ctx, tx, n)
+	}
 }
 
 // mail is [campaign.Config].Mail. A link without an end is an address that is no

@@ -17,6 +17,8 @@ type Filter struct {
 	ActorID  string
 	ObjectID string
 	Action   string
+	Among    []string // actions, one of which it has to be
+	Without  []string // actions that are left out
 	Outcome  Outcome
 	Search   string    // in action, and name of actor and object, of the newest [Searched] entries
 	From, To time.Time // from inclusive, to exclusive
@@ -85,6 +87,12 @@ func (l *Log) scoped(ctx context.Context, f Filter, at string, q *bun.SelectQuer
 		if c.value != "" {
 			q.Where("? = ?", bun.Ident(c.column), c.value)
 		}
+	}
+	if len(f.Among) > 0 {
+		q.Where("action IN (?)", bun.List(f.Among))
+	}
+	if len(f.Without) > 0 {
+		q.Where("action NOT IN (?)", bun.List(f.Without))
 	}
 	if !f.From.IsZero() {
 		q.Where("? >= ?", bun.Ident(at), f.From.UTC())

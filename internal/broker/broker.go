@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -29,6 +28,13 @@ const (
 	NeedsMFA     = "needs_mfa"     // the person has to show a second factor
 	NeedsConsent = "needs_consent" // the app lacks consent in the tenant
 	Parked       = "parked"        // an operator or administrator has to act first
+)
+
+// What is written down about refreshes, beside the sums of uses.
+const (
+	ActionRefreshed = "token.refreshed"
+	ActionRefused   = "token.refused"   // with the state that the connection came to
+	ActionRecovered = "token.recovered" // the first refresh after such a refusal
 )
 
 // Grant is what a person's sign-in earned for a delegated connection.
@@ -105,7 +111,10 @@ func (r *Refused) Error() string {
 	if text == "" {
 		text = "there is no token"
 	}
-	return fmt.Sprintf("giving a token: %s (%s)", text, r.State)
+	if words := inWords[r.State]; r.State != Ready && words != "" {
+		text += " (" + words + ")"
+	}
+	return "giving a token: " + text
 }
 
 // Unwrap is what the service said.

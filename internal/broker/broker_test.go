@@ -19,9 +19,22 @@ import (
 // A program is given tokens of a person's sign-in: for the connection's services, to
 // whoever may use it, the service asked once for as long as the token lasts.
 func TestToken(t *testing.T) {
-	each(t, "quietquay", func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *house) {
 		h.wire.since()
+		var no *audit.Refused
+		other := audit.With(t.Context(), audit.Actor{Kind: audit.Operator, ID: "o2", Roles: map[string]audit.Role{"elsewhere": audit.Administrator}})
+		refused := func(when string) {
+			t.Helper()
+			if _, err := h.Token(h.caller(audit.ConnectionView, audit.ConnectionValidate), h.id, "graph", ""); !errors.As(err, &no) {
+				t.Errorf("%s, without the permission: %v", when, err)
+			}
+			if _, err := h.Token(other, h.id, "graph", ""); !errors.As(err, &no) || !no.Hidden {
+				t.Errorf("%s, from another tenant: %v", when, err)
+			}
+		}
+		refused("read from the database")
 		first := h.token()
+		refused("read from memory")
 		if second := h.token(); second.Access.Reveal() != first.Access.Reveal() || h.wire.since() != 0 {
 			t.Error("the token that came with the sign-in is not given out")
 		}
@@ -44,16 +57,23 @@ func TestToken(t *testing.T) {
 				t.Errorf("%q is taken for a challenge", claims)
 			}
 		}
-		var no *audit.Refused
-		if _, err := h.Token(h.caller(audit.ConnectionView, audit.ConnectionValidate), h.id, "graph", ""); !errors.As(err, &no) {
-			t.Errorf("without the permission: %v", err)
-		}
-		other := audit.With(t.Context(), audit.Actor{Kind: audit.Operator, ID: "o2", Roles: map[string]audit.Role{"elsewhere": audit.Administrator}})
-		if _, err := h.Token(other, h.id, "graph", ""); !errors.As(err, &no) || !no.Hidden {
-			t.Errorf("from another tenant: %v", err)
-		}
-		if _, err := h.StateOf(other, h.id); !errors.As(err, &no) {
-			t.Errorf("the state, from another tenant: %v", err)
+		for what, ask := range map[string]func(context.Context) error{
+			"the state": func(ctx context.Context) error { _, err := h.StateOf(ctx, h.id); return err }, "a look": func(ctx context.Context) error { _, err := h.Look(ctx, h.id); return err },
+			"hearing of it": func(ctx context.Context) error { _, err := h.Watch(ctx, h.id); return err }, "another try": func(ctx context.Context) error { return h.TryAgain(ctx, h.id) },
+		} {
+			if err := ask(other); !errors.As(err, &no) || !no.Hidden {
+				t.Errorf("%s, from another tenant: %v", what, err)
+			}
+			only := h.caller(audit.ConnectionUse)
+			switch what {
+			case "another try":
+				only = h.caller(audit.ConnectionUse, audit.ConnectionView)
+			case "a look", "hearing of it":
+				only = h.caller(audit.ConnectionView)
+			}
+			if err := ask(only); !errors.As(err, &no) {
+				t.Errorf("%s, without the permission: %v", what, err)
+			}
 		}
 		if _, err := h.Token(h.caller(), "none", "graph", ""); !errors.Is(err, connection.ErrMissing) {
 			t.Error(err)
@@ -86,7 +106,7 @@ func TestToken(t *testing.T) {
 // What is said of a connection holds on every replica: signed out, paused, removed,
 // other services.
 func TestDropped(t *testing.T) {
-	each(t, "quietquay", func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *house) {
 		other, err := stand(t.Context(), h.db, h.keyFile, h.cloud, h.app, h.lab.Now, nil)
 		must(t, err)
 		const trust = 300 * time.Millisecond
@@ -156,7 +176,7 @@ func TestDropped(t *testing.T) {
 
 // A sign-in that earned nothing to go on with is not kept (story 9).
 func TestNothingToGoOnWith(t *testing.T) {
-	each(t, "quietquay", func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *house) {
 		g := h.earn()
 		g.Refresh = secrets.Value{}
 		if err := h.keep(g); !errors.Is(err, broker.ErrNoRefresh) || !strings.Contains(err.Error(), "offline_access") {

@@ -47,7 +47,7 @@ const tenants = `{"tenants":[
  "users":[{"upn":"ines@quietquay.onmicrosoft.com","name":"Ines Person","methods":[{"type":"oath"}]},{"upn":"svc-report@quietquay.onmicrosoft.com","name":"Report service"}],
  "apps":[
  {"name":"Quay reports","secret":true,"certificate":true,"redirect_uris":["http://localhost/back"],"delegated_permissions":{"graph":["openid","profile","offline_access","User.Read"]},"application_permissions":{"graph":["User.Read.All"]},"granted":{"graph":["User.Read.All"]}}],
- "grants":[{"app":"Quay reports","scopes":["openid","profile","offline_access","User.Read"]},{"app":"Quay reports","resource":"sharepoint","scopes":["AllSites.Read"]},{"app":"Microsoft Graph Command Line Tools","scopes":["User.Read"]}]},
+ "grants":[{"app":"Quay reports","scopes":["openid","profile","offline_access","User.Read"]},{"app":"Quay reports","resource":"sharepoint","scopes":["AllSites.Read"]},{"app":"Microsoft Graph Command Line Tools","resource":"graph","scopes":["openid","profile","User.Read"]}]},
 {"name":"Tidal Tower","domain":"tidaltower.onmicrosoft.com","mandatory_mfa":false,"licences":["SPE_E5"],
  "conditional_access":[{"displayName":"CA007 - Sign in each half day","state":"enabled","conditions":{"users":{"includeUsers":["All"]},"applications":{"includeApplications":["All"]},"clientAppTypes":["all"]},"sessionControls":{"signInFrequency":{"value":12,"type":"hours","frequencyInterval":"timeBased","authenticationType":"primaryAndSecondaryAuthentication","isEnabled":true}}}],
  "users":[{"upn":"ines@tidaltower.onmicrosoft.com","name":"Ines Person","methods":[{"type":"oath"}]}],
@@ -116,6 +116,7 @@ type house struct {
 type wire struct {
 	http.RoundTripper
 	mu      sync.Mutex
+	first   func() // called when a token request leaves
 	instead func(*http.Request) *http.Response
 	asked   int    // token requests
 	last    string // claims of the last one
@@ -127,6 +128,9 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if strings.HasSuffix(r.URL.Path, "/oauth2/v2.0/token") {
 		w.asked++
 		w.last = formOf(r).Get("claims")
+		if w.first != nil {
+			w.first()
+		}
 	}
 	w.mu.Unlock()
 	if instead != nil {
@@ -171,6 +175,13 @@ func (w *wire) say(status int, kind, body string, header ...string) {
 	}
 }
 
+// before has something done when a token request leaves.
+func (w *wire) before(do func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.first = do
+}
+
 // since gives how many token requests there were since it was asked last.
 func (w *wire) since() int {
 	w.mu.Lock()
@@ -187,12 +198,20 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// exec changes the database behind everybody's back.
+func (h *house) exec(query string, args ...any) error {
+	return h.db.Change(h.t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
+		_, err := tx.NewRaw(query, args...).Exec(ctx)
+		return err
+	})
+}
+
 func boss(ctx context.Context) context.Context { return audit.AsSystem(ctx, "test") }
 
-// each runs a test on each database, with a person of the tenant signed in.
-func each(t *testing.T, domain string, test func(t *testing.T, h *house)) {
+// each runs a test on each database, with a person of the quiet tenant signed in.
+func each(t *testing.T, test func(t *testing.T, h *house)) {
 	t.Helper()
-	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) { test(t, open(t, db, domain, nil)) })
+	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) { test(t, open(t, db, "quietquay", nil)) })
 }
 
 func open(t *testing.T, db *sqldb.DB, domain string, change func(*broker.Config)) *house {
@@ -306,12 +325,18 @@ func (h *house) state() broker.State {
 // patch changes the person in the lab.
 func (h *house) patch(body string) {
 	h.t.Helper()
-	h.patchUser("ines@quietquay.onmicrosoft.com", body)
+	h.patchAt("/users/ines@quietquay.onmicrosoft.com", body)
 }
 
 func (h *house) patchUser(upn, body string) {
 	h.t.Helper()
-	address := h.lab.Ready().ControlURL + "/tenants/" + h.at.Domain + "/users/" + upn
+	h.patchAt("/users/"+upn, body)
+}
+
+// patchAt changes something of the tenant in the lab; "" is the tenant itself.
+func (h *house) patchAt(path, body string) {
+	h.t.Helper()
+	address := h.lab.Ready().ControlURL + "/tenants/" + h.at.Domain + path
 	r, err := http.NewRequestWithContext(h.t.Context(), http.MethodPatch, address, bytes.NewBufferString(body))
 	must(h.t, err)
 	r.Header.Set("Content-Type", "application/json")

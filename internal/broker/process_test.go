@@ -122,11 +122,14 @@ func (h *house) renewals() (n int) {
 	return n
 }
 
-// 200 callers in each of two processes find the token ended: the service is asked
-// once, and all get the same new token.
+// Story 7: 200 callers in each of two processes find the token ended: the service is
+// asked once, and all get the same new token. A refresh token serves once only here,
+// which Entra ID does not demand: a second use of one, or one that was not stored,
+// would revoke the sign-in.
 func TestSingleFlight(t *testing.T) {
 	dbtest.EachAddress(t, func(t *testing.T, address string) {
 		h := open(t, dbtest.Open(t, address), "quietquay", nil)
+		must(t, h.lab.SetSettings(lab.Settings{SingleUse: true}))
 		for round := range 2 {
 			h.lab.Advance(3 * time.Hour)
 			a, b := h.start(address), h.start(address)
@@ -149,6 +152,11 @@ func TestSingleFlight(t *testing.T) {
 				}
 			}
 			_, _ = a.Stdin.Close(), b.Stdin.Close()
+		}
+		h.lab.Advance(3 * time.Hour)
+		h.token()
+		if s := h.state(); s.State != broker.Ready {
+			t.Errorf("%+v", s)
 		}
 	})
 }

@@ -156,7 +156,11 @@ func (s *Service) succeeded(ctx context.Context, st *standing, k *kept, refresh 
 		if k.cae {
 			details["cae"] = true
 		}
-		if err := s.Audit.Act(ourselves(ctx), tx, st.entry(audit.ConnectionUse, "token.refreshed", details)); err != nil {
+		action := ActionRefreshed
+		if before != Ready {
+			action = ActionRecovered
+		}
+		if err := s.Audit.Act(ourselves(ctx), tx, st.entry(audit.ConnectionUse, action, details)); err != nil {
 			return err
 		}
 		if before == Ready {
@@ -239,7 +243,7 @@ func (s *Service) failed(ctx context.Context, st *standing, uri, challenge strin
 		if err := after.write(ctx, tx, st.Turn, "state", "since", "diagnosis", "reason", "failure", "failures", "retry_at", "factor_lasted"); err != nil {
 			return err
 		}
-		entry := st.entry(audit.ConnectionUse, "token.refused", map[string]any{"resource": uri, "state": after.State, "code": e.Code, "status": e.Status, "correlation_id": e.CorrelationID, "retry_at": at})
+		entry := st.entry(audit.ConnectionUse, ActionRefused, map[string]any{"resource": uri, "state": after.State, "code": e.Code, "status": e.Status, "correlation_id": e.CorrelationID, "retry_at": at})
 		entry.Outcome = audit.OutcomeFailed
 		if err := s.Audit.Act(ourselves(ctx), tx, entry); err != nil {
 			return err

@@ -68,6 +68,26 @@ func (s *Service) Serve(ctx context.Context, connectionID, resource, claims stri
 	return given.Token, err
 }
 
+// Prove is [Service.Serve] for who wants to know whether a connection works: where the
+// service has refused the sign-in, the last token, which may be good for some minutes
+// more, does not count.
+func (s *Service) Prove(ctx context.Context, connectionID, resource, claims string) (login.Token, error) {
+	given, err := s.give(ctx, connectionID, Ask{Resource: resource, Claims: claims})
+	if err != nil || given.State == Ready {
+		return given.Token, err
+	}
+	st, err := s.load(ctx, connectionID)
+	if err != nil {
+		return login.Token{}, err
+	}
+	if st.State == Ready { // somebody signed in just now
+		return s.Serve(ctx, connectionID, resource, claims)
+	}
+	r := s.refuse(st, st.State, st.Reason, st.diagnosis())
+	r.Err = st.failure()
+	return login.Token{}, r
+}
+
 func (s *Service) give(ctx context.Context, connectionID string, a Ask) (Given, error) {
 	if err := checkClaims(a.Claims); err != nil {
 		return Given{}, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +70,10 @@ func TestSuddenlyMFA(t *testing.T) {
 	if s := h.state(); s.State != broker.Ready || h.news[len(h.news)-1].What != "works" {
 		t.Errorf("%+v", s)
 	}
+	told, err := h.audit.List(boss(t.Context()), audit.Filter{ObjectID: h.id, Among: []string{broker.ActionRecovered, broker.ActionRefused}})
+	if err != nil || len(told) < 10 || told[0].Action != broker.ActionRecovered || told[1].Action != broker.ActionRefused {
+		t.Errorf("in the log: %d %v", len(told), err)
+	}
 	// And a sign-in with a second factor holds under the rule.
 	h.patch(`{"per_user_mfa":"enforced"}`)
 	h.signIn()
@@ -97,11 +102,16 @@ func TestRememberedFactor(t *testing.T) {
 	if len(before) != 2 || before[1].At != nil || !strings.Contains(before[0].Text+before[1].Text, "Graph does not tell") {
 		t.Errorf("%+v", before)
 	}
-	const over = `{"error":"invalid_grant","error_description":"AADSTS50078: Presented multi-factor authentication has expired due to policies configured by your administrator.","error_codes":[50078],"suberror":"basic_action"}`
-	h.lab.Advance(14*day + hour)
-	h.wire.say(http.StatusBadRequest, "application/json", over)
-	_ = h.refused(broker.NeedsMFA)
-	h.wire.say(0, "", "")
+	h.patchAt("", `{"remember_mfa_days":14}`)
+	h.patch(`{"per_user_mfa":"enforced"}`)
+	h.signIn()
+	h.lab.Advance(13 * day)
+	h.token()
+	h.lab.Advance(day + hour)
+	h.lab.Advance(3 * hour) // the token of day 13 has ended
+	if r := h.refused(broker.NeedsMFA); r.Err.Code != "AADSTS50078" {
+		t.Errorf("%+v", r.Err)
+	}
 	h.signIn()
 	began := h.lab.Now()
 	f := h.state().Ends
@@ -199,14 +209,22 @@ func TestPasswordChanged(t *testing.T) {
 	issued := h.lab.Now().UTC()
 	h.lab.Advance(48 * hour)
 	changed := h.lab.Now().UTC()
-	h.patch(`{"revoke_sessions":true}`)
+	h.patch(`{"password":"an entirely new one 4711","reset_in":"entra_admin_centre"}`)
 	h.lab.Advance(3 * hour)
 	r := h.refused(broker.NeedsSignIn)
 	if r.Err.Code != "AADSTS50173" || r.Diagnosis.Category != "token_expired_or_revoked" || !strings.Contains(r.Reason, changed.Format("2 January 2006 15:04")) || !strings.Contains(r.Reason, issued.Format("2 January 2006")) || !strings.Contains(r.Reason, "password change") {
 		t.Errorf("%s %+v", r.Reason, r.Diagnosis)
 	}
-	if s := h.state(); s.State != broker.NeedsSignIn || s.Reason != r.Reason || len(s.Diagnosis.Remedies) == 0 {
+	s := h.state()
+	if s.State != broker.NeedsSignIn || s.Reason != r.Reason || s.Link != "/connections/"+h.id {
 		t.Errorf("%+v", s)
+	}
+	ways := []string{}
+	for _, remedy := range s.Diagnosis.Remedies {
+		ways = append(ways, remedy.ID)
+	}
+	if !slices.Contains(ways, "sign-in-again") || !slices.Contains(ways, "move-to-app-only") {
+		t.Errorf("the ways out are %v", ways)
 	}
 }
 
@@ -266,6 +284,15 @@ func TestEndedToken(t *testing.T) {
 		h.lab.Advance(time.Hour)
 	}
 	h.wire.say(0, "", "")
+	// One that will have ended before anybody can use it.
+	last := h.token()
+	h.lab.Advance(last.Expires.Sub(h.lab.Now()) - 5*time.Second)
+	h.wire.say(http.StatusOK, "application/json", fmt.Sprintf(`{"token_type":"Bearer","access_token":%q,"expires_in":5,"refresh_token":"1.Anew"}`, last.Access.Reveal()), "Date", h.lab.Now().UTC().Format(http.TimeFormat))
+	if r := h.refused(broker.Ready); r.Err == nil || r.Err.Status != http.StatusOK {
+		t.Errorf("%+v", r)
+	}
+	h.lab.Advance(time.Hour)
+	h.wire.say(0, "", "")
 	h.token()
 }
 
@@ -322,5 +349,16 @@ func TestStates(t *testing.T) {
 		if r := h.refused(want); r.Diagnosis == nil || r.Reason == "" || r.Diagnosis.Title == "" {
 			t.Errorf("%d: %+v", code, r)
 		}
+	}
+	// What the service says of itself is not blamed on the sign-in, whatever the status.
+	for _, trouble := range []struct {
+		status int
+		name   string
+	}{{http.StatusBadRequest, "temporarily_unavailable"}, {http.StatusBadRequest, "server_error"}, {http.StatusInternalServerError, "invalid_grant"}, {http.StatusTooManyRequests, "invalid_grant"}} {
+		h.wire.say(0, "", "")
+		h.signIn()
+		h.lab.Advance(3 * hour)
+		h.wire.say(trouble.status, "application/json", fmt.Sprintf(`{"error":%q,"error_description":"AADSTS90033: later","error_codes":[90033]}`, trouble.name))
+		_ = h.refused(broker.Ready)
 	}
 }

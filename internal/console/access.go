@@ -3,7 +3,10 @@ package console
 import (
 	"net/http"
 
+	"gatehouse/internal/audit"
 	"gatehouse/internal/broker"
+	"gatehouse/internal/connection"
+	"gatehouse/internal/diagnosis"
 )
 
 // mostCallers bounds how many callers the card names.
@@ -14,7 +17,47 @@ var accessStates = map[string]state{
 	broker.NeedsConsent: {bad, "cross", "Needs consent"}, broker.Parked: {bad, "cross", "Stands still"},
 }
 
-func accessState(name string) state { return accessStates[name] }
+// accessState is how a connection stands. That nobody has signed in yet is no failure.
+func accessState(s broker.State, person string) state {
+	if s.State == broker.NeedsSignIn && s.Diagnosis == nil && person == "" {
+		return state{none, "ring", "Not signed in yet"}
+	}
+	return accessStates[s.State]
+}
+
+// toldBeside reports whether the validation that the page shows found the same: then it
+// says what helps, and who acts, with more to go by.
+func toldBeside(v connectionView) bool {
+	d := v.Access.Diagnosis
+	return v.Run != nil && v.Run.Result != nil && v.Run.Result.Diagnosis != nil && d.Code != nil && v.Run.Result.Diagnosis.Code != nil && *v.Run.Result.Diagnosis.Code == *d.Code
+}
+
+// accessActor says who must act where nobody asked Microsoft; "" where nobody must.
+func accessActor(v connectionView) string {
+	switch {
+	case v.Access.State == broker.Ready:
+		return ""
+	case v.Kind == connection.Delegated && v.Access.State == broker.NeedsSignIn:
+		return actorWords(diagnosis.EndUser)
+	}
+	return actorWords(diagnosis.Operator)
+}
+
+// accessWay leads to where a connection is mended; nil where that is not in this house,
+// or not the person's to do.
+func accessWay(f *frame, v connectionView) *fix {
+	switch {
+	case v.Kind != connection.Delegated || !f.may(v.TenantID, audit.ConnectionManage):
+		return nil
+	case v.Access.State == broker.NeedsConsent:
+		return &fix{"Ask for consent", "/tenants/" + v.TenantID + "/consents/" + v.RegistrationID}
+	case v.Access.State == broker.NeedsSignIn && v.ObjectID == "":
+		return &fix{"Sign in", "/connections/" + v.ID + "/sign-in"}
+	case v.Access.State == broker.NeedsSignIn, v.Access.State == broker.NeedsMFA:
+		return &fix{"Sign in again", "/connections/" + v.ID + "/sign-in"}
+	}
+	return nil
+}
 
 func secondFactorWords(with *bool) string {
 	switch {

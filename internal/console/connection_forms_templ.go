@@ -562,7 +562,7 @@ func consumerFields(f *form) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = input(f, field{Name: "consumer.name", Label: "Its name", Placeholder: "Backup for Microsoft 365"}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = input(f, field{Name: "consumer.name", Label: "Name of the software", Placeholder: "Backup for Microsoft 365"}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"flag"
 	"net/http"
 	"net/url"
 	"strings"
@@ -46,6 +47,13 @@ func TestDataSource(t *testing.T) {
 	v.post(path+"/data/sample", url.Values{"service": {"business_central"}}).has(t, "It gets in: Customers of Ledger Works Holding in Production", "C00010")
 	v.post(path+"/data/sample", url.Values{"service": {"graph"}}).has(t, "What Microsoft Graph shows", "Organisation")
 	v.post(path+"/data/set-up", nil).has(t, "Every step that is needed is done", "Card in Microsoft Entra Applications", "not used")
+
+	if flag.Lookup("test.artifacts").Value.String() == "true" {
+		b := h.browse(cookie)
+		for _, s := range []screen{{"data", path + "/data"}, {"data-companies", path + "/data?environment=Production"}, {"data-refused", path + "/data?environment=Sandbox"}} {
+			b.look(s)
+		}
+	}
 
 	viewer := h.member(audit.Viewer, c.TenantID)
 	if p := viewer.get(path); strings.Contains(p.Text, path+"/data") {

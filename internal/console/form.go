@@ -63,9 +63,26 @@ func (f *form) fault(field string) *tenant.FieldError {
 func (f *form) summary(e *tenant.FieldError) string {
 	label := f.Labels[e.Field]
 	if label == "" {
-		label = strings.ReplaceAll(e.Field, "_", " ")
+		label = fieldWords(e.Field)
 	}
 	return faultWords(label, e)
+}
+
+// labels are what forms call members whose own names are no words. A test holds them
+// against the forms.
+var labels = map[string]string{
+	"admin_url": "SharePoint admin centre", "break_glass": "The choice", "client_id": "Client id", "client_ids": "Client ids", "consumer.accepts": "What it can be given", "consumer.addresses": "Addresses it calls from",
+	"consumer.holds_credential": "Who holds the credential", "consumer.name": "Name of the software", "key_id": "Secret id", "not_after": "It ends on", "publisher_name": "Name of the verified publisher",
+	"registration_id": "App registration", "remind_before": "Days before the deadline", "remind_days": "Days after the start", "secret_ends": "Ends on", "sign_in_url": "Where people of other apps sign in", "tenant_id": "In the tenant",
+}
+
+// fieldWords is what a member of a form is called where its label does not stand
+// beside it.
+func fieldWords(name string) string {
+	if label, ok := labels[name]; ok {
+		return label
+	}
+	return sentenceCase(strings.NewReplacer("_", " ", ".", ": ").Replace(name))
 }
 
 // words of a fault, for below its field.

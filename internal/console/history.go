@@ -1,11 +1,13 @@
 package console
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/diagnosis"
+	"gatehouse/internal/signin"
 	"gatehouse/internal/validation"
 )
 
@@ -36,12 +38,22 @@ func happenings(v connectionView, now time.Time) []happening {
 	for _, run := range v.History {
 		out = append(out, happening{state: verdict(run), At: run.CreatedAt, Href: "/connections/" + v.ID + "?run=" + run.ID, Shown: v.Run != nil && v.Run.ID == run.ID, By: run.RequestedBy})
 	}
+	for _, e := range v.SignIns.Events {
+		if within(v, e.At) {
+			note(signedState(e), e.At, signedBy(e))
+		}
+	}
+	for _, r := range renewals(v) {
+		if within(v, r.At) {
+			out = append(out, r)
+		}
+	}
 	created := false
 	for _, r := range v.Changes {
 		if r.Action == "connection.created" {
 			created = true
 		}
-		if r.Action != "validation.requested" && r.Outcome == audit.OutcomeDone && within(v, r.At) {
+		if r.Outcome == audit.OutcomeDone && within(v, r.At) {
 			note(state{none, "ring", actionWords(r.Action)}, r.At, who(r))
 		}
 	}
@@ -50,6 +62,17 @@ func happenings(v connectionView, now time.Time) []happening {
 	}
 	slices.SortStableFunc(out, func(a, b happening) int { return b.At.Compare(a.At) })
 	return out
+}
+
+// signedBy says by whose hand and on which way somebody signed in.
+func signedBy(e signin.Event) string {
+	switch {
+	case e.ByLink:
+		return cmp.Or(e.Person, "the person") + ", with a personal link"
+	case e.Flow == "device":
+		return e.By + ", with a device code"
+	}
+	return e.By
 }
 
 // within reports whether a change belongs to the part of the history that the

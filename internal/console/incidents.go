@@ -171,6 +171,10 @@ func fixes(f *frame, i incident.Incident) []fix {
 		if f.may(i.First.TenantID, audit.ConnectionManage) {
 			out = append(out, fix{"Enter the right password", of + "/credential"})
 		}
+	case incident.KindSignIns:
+		if i.Connections > 1 && f.may(audit.AllTenants, audit.ConnectionManage) {
+			out = append(out, fix{"Ask everybody to sign in again", "/campaigns/new"})
+		}
 	case incident.KindExpiry, incident.KindApp:
 		if f.may(i.First.TenantID, audit.ConnectionManage) {
 			out = append(out, fix{"Replace the credential", of + "/credential"})

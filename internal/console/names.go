@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"gatehouse/internal/audit"
@@ -86,14 +87,35 @@ func credentialWords(k connection.CredentialKind) string {
 // actorWords says who must act.
 func actorWords(a diagnosis.Actor) string { return a.Words() }
 
+// cloudWords is what one of Microsoft's clouds is called.
+func cloudWords(name string) string {
+	words := map[string]string{"public": "public cloud", "usgov": "US Government", "usgov-dod": "US Government (DoD)", "china": "China (21Vianet)", "lab": "the lab"}
+	if w := words[name]; w != "" {
+		return w
+	}
+	return name
+}
+
+// codeWords is a code as Microsoft gives it; "" for what Gatehouse itself found out
+// before Microsoft was asked.
+func codeWords(code *string) string {
+	if code == nil || slices.Contains(validation.OwnCodes, *code) {
+		return ""
+	}
+	return *code
+}
+
 func ruleWords(r *diagnosis.Rule) string {
 	if r == nil {
 		return ""
 	}
-	if r.Name != nil {
+	if r.Name != nil && *r.Name != "" {
 		return *r.Name
 	}
-	return posture.Sentence(posture.Finding{Rule: *r})
+	if words := posture.Sentence(posture.Finding{Rule: *r}); words != "" {
+		return words
+	}
+	return sentenceCase(strings.ReplaceAll(string(r.Kind), "_", " "))
 }
 
 func factorWords(kind string) string {

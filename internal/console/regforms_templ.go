@@ -120,7 +120,7 @@ func registrationFormPage(f *frame, v registrationForm) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = input(v.Form, field{Name: "client_" + v.Cloud, Label: "Client id in the cloud " + v.Cloud, Hint: clientHint(v)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = input(v.Form, field{Name: "client_" + v.Cloud, Label: "Client id, " + cloudWords(v.Cloud), Hint: clientHint(v)}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -144,7 +144,7 @@ func registrationFormPage(f *frame, v registrationForm) templ.Component {
 			}
 			for _, cloud := range registration.Clouds {
 				if cloud != v.Cloud {
-					templ_7745c5c3_Err = input(v.Form, field{Name: "client_" + cloud, Label: "Client id in the cloud " + cloud}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = input(v.Form, field{Name: "client_" + cloud, Label: "Client id, " + cloudWords(cloud)}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -405,9 +405,9 @@ func manifestPage(f *frame, v manifestView) templ.Component {
 				}
 				if m.By != "" {
 					var templ_7745c5c3_Var16 string
-					templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.JoinStringErrs(", " + m.By)
+					templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.JoinStringErrs(" · " + m.By)
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `regforms.templ`, Line: 85, Col: 22}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `regforms.templ`, Line: 85, Col: 24}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var16))
 					if templ_7745c5c3_Err != nil {
@@ -420,9 +420,9 @@ func manifestPage(f *frame, v manifestView) templ.Component {
 				}
 				if m.Reason != "" {
 					var templ_7745c5c3_Var17 string
-					templ_7745c5c3_Var17, templ_7745c5c3_Err = templ.JoinStringErrs(": " + m.Reason)
+					templ_7745c5c3_Var17, templ_7745c5c3_Err = templ.JoinStringErrs(" · " + m.Reason)
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `regforms.templ`, Line: 88, Col: 26}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `regforms.templ`, Line: 88, Col: 28}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var17))
 					if templ_7745c5c3_Err != nil {
@@ -1320,7 +1320,7 @@ func regCredentialFacts(f *frame, v regCredentialView) templ.Component {
 }
 
 func clientHint(v registrationForm) string {
-	hint := "The application (client) id from the registration's overview. This server serves the cloud " + v.Cloud + "."
+	hint := "The application (client) id from the registration's overview. This server serves " + cloudWords(v.Cloud) + "."
 	if v.Registration != nil && v.Registration.ClientID != "" {
 		hint += " With another one everybody signs in again; who signed in to the former one goes on with it until then."
 	}

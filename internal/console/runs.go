@@ -27,6 +27,7 @@ type connectionView struct {
 	Incident *incident.Incident // that it is part of; nil if none
 	Proof    *incident.Proof    // of the software itself; nil if nothing is to be proved
 	Changes  []audit.Record     // of it, for whom may see the log; newest first
+	Renewals []audit.Record     // refused ones, and the first that worked again, for whom may see the log; newest first
 	Profile  profile
 	SignIns  signIns       // of a delegated connection
 	Access   *broker.State // as a source of tokens
@@ -34,6 +35,14 @@ type connectionView struct {
 
 // historySize is how many validations the page lists.
 const historySize = 20
+
+// mostRenewals bounds the refusals of renewals that are read: a connection that is
+// asked for tokens all day is refused 24 times.
+const mostRenewals = 500
+
+// notChanges is what the log says of a connection without anything having changed, or
+// what its sign-ins tell better.
+var notChanges = []string{"validation.requested", broker.ActionRefreshed, broker.ActionRefused, broker.ActionRecovered, "connection.signed_in", "connection.signed_out", "connection.sign_in_begun", "connection.sign_in_declined"}
 
 func (c *console) connection(w http.ResponseWriter, r *http.Request, f *frame) error {
 	return c.showConnection(w, r, f, &form{}, http.StatusOK)
@@ -80,7 +89,10 @@ func (c *console) showConnection(w http.ResponseWriter, r *http.Request, f *fram
 	}
 	v.Without = of.Without()
 	if f.may(one.TenantID, audit.AuditView) {
-		if v.Changes, err = c.Audit.List(r.Context(), audit.Filter{TenantID: one.TenantID, ObjectID: one.ID, Limit: historySize}); err != nil {
+		if v.Changes, err = c.Audit.List(r.Context(), audit.Filter{TenantID: one.TenantID, ObjectID: one.ID, Without: notChanges, Limit: historySize}); err != nil {
+			return err
+		}
+		if v.Renewals, err = c.Audit.List(r.Context(), audit.Filter{TenantID: one.TenantID, ObjectID: one.ID, Among: []string{broker.ActionRefused, broker.ActionRecovered}, From: f.Now.Add(-mostBack), Limit: mostRenewals}); err != nil {
 			return err
 		}
 	}

@@ -373,11 +373,17 @@ type signIns struct {
 	Links  []signin.LinkInfo // that can still be used
 }
 
+// mostSignIns is how many sign-ins the timeline shows; the card lists the last few.
+const (
+	mostSignIns = 50
+	fewSignIns  = 10
+)
+
 func (c *console) signInsOf(ctx context.Context, one connection.Connection) (out signIns, err error) {
 	if one.Kind != connection.Delegated {
 		return out, nil
 	}
-	if out.Events, _, err = c.SignIns.List(ctx, one.ID, tenant.Page{Limit: 10}); err != nil {
+	if out.Events, _, err = c.SignIns.List(ctx, one.ID, tenant.Page{Limit: mostSignIns}); err != nil {
 		return out, err
 	}
 	all, err := c.SignIns.Links(ctx, one.ID)

@@ -1544,7 +1544,7 @@ func signInCard(f *frame, v connectionView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			for _, e := range v.SignIns.Events {
+			for _, e := range v.SignIns.Events[:min(len(v.SignIns.Events), fewSignIns)] {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 130, "<li>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err

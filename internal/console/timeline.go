@@ -1,6 +1,7 @@
 package console
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/broker"
 	"gatehouse/internal/validation"
 )
 
@@ -63,8 +65,14 @@ func timelineOf(v connectionView, now time.Time) timeline {
 	for _, s := range v.signIns() {
 		add(laneSignIns, signInState(s), s.At)
 	}
+	for _, e := range v.SignIns.Events {
+		add(laneSignIns, signedState(e), e.At)
+	}
+	for _, r := range renewals(v) {
+		add(laneSignIns, r.state, r.At)
+	}
 	for _, r := range v.Changes {
-		if r.Action != "validation.requested" && r.Outcome == audit.OutcomeDone {
+		if r.Outcome == audit.OutcomeDone {
 			add(laneChanges, state{none, "ring", actionWords(r.Action)}, r.At)
 		}
 	}
@@ -74,6 +82,38 @@ func timelineOf(v connectionView, now time.Time) timeline {
 	}
 	slices.SortStableFunc(t.Marks, func(a, b moment) int { return a.At.Compare(b.At) })
 	return t
+}
+
+// renewals are the refusals of the broker that stopped a connection, or met trouble of
+// the sign-in service, the first of each kind in a row, and when tokens came again; the
+// earliest first. That it is stopped now is known to whoever sees the connection.
+func renewals(v connectionView) (out []happening) {
+	last := ""
+	for _, r := range slices.Backward(v.Renewals) {
+		var d struct{ State, Code string }
+		if json.Unmarshal([]byte(r.Details), &d) != nil {
+			continue // erased
+		}
+		s := state{bad, "cross", "Renewal refused"}
+		switch {
+		case r.Action == broker.ActionRecovered:
+			d.State, s = "", state{good, "check", "Renewed again"}
+		case d.State == broker.Ready:
+			s = state{warn, "warning", "Renewal met trouble of the sign-in service"}
+		}
+		if r.Action == broker.ActionRefused && d.State == last {
+			continue
+		}
+		last = d.State
+		if d.Code != "" {
+			s.Word += " (" + d.Code + ")"
+		}
+		out = append(out, happening{state: s, At: r.At})
+	}
+	if a := v.Access; len(v.Renewals) == 0 && a != nil && a.Diagnosis != nil && a.State != broker.Ready {
+		out = append(out, happening{state: state{bad, "cross", "Renewal refused"}, At: a.Since})
+	}
+	return out
 }
 
 func endState(end, now time.Time) state {

@@ -6,7 +6,10 @@ import (
 	"time"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/broker"
 	"gatehouse/internal/connection"
+	"gatehouse/internal/diagnosis"
+	"gatehouse/internal/signin"
 	"gatehouse/internal/validation"
 )
 
@@ -36,7 +39,6 @@ func TestTimeline(t *testing.T) {
 	v.Profile.Look = &validation.Look{SignIns: []validation.SeenSignIn{{At: noon.Add(-time.Hour)}, {At: noon.Add(-2 * time.Hour), Code: 50076}}}
 	v.Changes = []audit.Record{
 		{At: noon.AddDate(0, 0, -5), Action: "connection.changed", Outcome: audit.OutcomeDone}, {At: noon.AddDate(0, 0, -5), Action: "connection.changed", Outcome: audit.OutcomeRefused},
-		{At: noon.AddDate(0, 0, -4), Action: "validation.requested", Outcome: audit.OutcomeDone},
 	}
 	line := timelineOf(v, noon)
 	var got []string
@@ -78,6 +80,62 @@ func TestTimeline(t *testing.T) {
 	}
 	if empty := timelineOf(connectionView{Connection: connection.Connection{CreatedAt: noon}}, noon); len(empty.Marks) != 1 || !empty.From.Equal(noon.Add(-leastBack)) || !empty.To.Equal(noon.Add(leastOn)) {
 		t.Errorf("of a new one: %+v", empty)
+	}
+}
+
+// Sign-ins of people stand on the timeline with how they came out, and so do refusals
+// of renewals: the first of each kind in a row, and the renewal that ended them. The
+// history says the same, with by whom.
+func TestTimelineOfPerson(t *testing.T) {
+	noon := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	v := viewAt(noon, nil)
+	v.SignIns.Events = []signin.Event{
+		{At: noon.Add(-time.Hour), Outcome: signin.SignedOut, By: "Ada"}, {At: noon.Add(-9 * time.Hour), Outcome: signin.SignedIn, Person: "ines@quay.example", ByLink: true},
+		{At: noon.Add(-10 * time.Hour), Outcome: signin.SaidNo, ByLink: true}, {At: noon.Add(-20 * time.Hour), Outcome: signin.SignedIn, By: "Ada", Flow: "device"}, {At: noon.Add(-21 * time.Hour), Outcome: signin.Refused, By: "Ada"},
+	}
+	line := func(ago int, action, details string) audit.Record {
+		return audit.Record{At: noon.Add(-time.Duration(ago) * time.Hour), Action: action, Details: details}
+	}
+	v.Renewals = []audit.Record{
+		line(2, broker.ActionRecovered, `{}`), line(3, broker.ActionRefused, `{"state":"needs_sign_in","code":"AADSTS50173"}`), line(4, broker.ActionRefused, `{"state":"needs_mfa","code":"AADSTS50076"}`), line(5, broker.ActionRefused, `{"state":"needs_mfa","code":"AADSTS50076"}`),
+		line(6, broker.ActionRefused, `{"state":"ready","code":""}`), line(7, broker.ActionRefused, ``), line(8, broker.ActionRefused, `{"state":"ready","code":""}`),
+	}
+	var got []string
+	for _, m := range timelineOf(v, noon).Marks {
+		if m.Lane == laneSignIns {
+			got = append(got, m.At.Format("02 15h ")+m.Word+" "+m.Tone)
+		}
+	}
+	want := `19 15h Refused bad
+19 16h Signed in good
+20 02h Declined warn
+20 03h Signed in good
+20 04h Renewal met trouble of the sign-in service warn
+20 07h Renewal refused (AADSTS50076) bad
+20 09h Renewal refused (AADSTS50173) bad
+20 10h Renewed again good
+20 11h Logged out none`
+	if text := strings.Join(got, "\n"); text != want {
+		t.Errorf("the marks are\n%s\nwant\n%s", text, want)
+	}
+	by := map[string]string{}
+	for _, h := range happenings(v, noon) {
+		by[h.At.Format("02 15h ")+h.Word] = h.By
+	}
+	for what, who := range map[string]string{"20 03h Signed in": "ines@quay.example, with a personal link", "20 02h Declined": "the person, with a personal link", "19 16h Signed in": "Ada, with a device code", "20 11h Logged out": "Ada", "20 10h Renewed again": ""} {
+		if got, ok := by[what]; !ok || got != who {
+			t.Errorf("%s by %q (%v), want %q", what, got, ok, who)
+		}
+	}
+
+	// Who may not see the log sees that it is stopped, as it is on the card.
+	v.Renewals, v.Access = nil, &broker.State{State: broker.NeedsMFA, Since: noon.Add(-4 * time.Hour), Diagnosis: &diagnosis.Diagnosis{}}
+	if all := renewals(v); len(all) != 1 || all[0].Word != "Renewal refused" || !all[0].At.Equal(noon.Add(-4*time.Hour)) {
+		t.Errorf("%+v", all)
+	}
+	v.Access = &broker.State{State: broker.NeedsSignIn, Since: noon} // nobody has signed in yet
+	if all := renewals(v); len(all) != 0 {
+		t.Errorf("%+v", all)
 	}
 }
 

@@ -38,7 +38,7 @@ func TestRegistrationEnds(t *testing.T) {
 		must(t, err)
 		ada, _, err := h.operators.Invite(h.boss(), "ada@gatehouse.example", "Ada Person", map[string]audit.Role{audit.AllTenants: audit.Engineer})
 		must(t, err)
-		h.audit.Count(audit.With(t.Context(), audit.Actor{Kind: audit.Operator, ID: ada.ID, Name: ada.Name}), "connection.token", c.ID, at.ID)
+		h.audit.Count(audit.With(t.Context(), audit.Actor{Kind: audit.Operator, ID: ada.ID, Name: ada.Name}), "token.used", c.ID, at.ID)
 		must(t, h.audit.Flush(t.Context()))
 
 		item, err := h.Get(h.boss(), "g-"+used.ID)

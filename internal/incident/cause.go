@@ -17,6 +17,7 @@ const (
 	KindPolicy      Kind = "policy"      // a Conditional Access policy, of that name in whichever tenants
 	KindRule        Kind = "rule"        // another rule of one tenant
 	KindApp         Kind = "app"         // an app, in whichever tenants
+	KindSignIns     Kind = "sign_ins"    // people of one tenant who are refused through one app for one reason
 	KindExpiry      Kind = "expiry"      // an app's credential that has ended
 	KindAccount     Kind = "account"     // an account whose password is tried no more
 	KindService     Kind = "service"     // trouble of one of Microsoft's services
@@ -85,7 +86,37 @@ func causeOf(c connection.Connection, f *connection.Found) Cause {
 		}
 		return Cause{Key: "rule:" + c.TenantID + ":" + string(r.Kind) + ":" + strings.ToLower(which), Kind: KindRule, Subject: ruleName(*r), Tenant: c.TenantID}
 	}
+	if cause, ok := peopleCause(c, d); ok {
+		return cause
+	}
 	return Cause{Key: "connection:" + c.ID, Kind: KindAlone, Tenant: c.TenantID}
+}
+
+// peopleCauses are the categories in which no rule is named and yet many people of a
+// tenant are refused for one reason: what was asked of them, or done to them. What is
+// wrong with one person's own account is not among them.
+var peopleCauses = map[string]string{
+	"reauth_required":            "people have to sign in again",
+	"token_expired_or_revoked":   "people's sign-ins were revoked or have ended",
+	"mfa_required":               "people have to sign in with a second factor",
+	"mfa_enrollment":             "people have to set up a second factor",
+	"conditional_access_block":   "a Conditional Access policy stops people",
+	"conditional_access_device":  "a Conditional Access policy demands another device of people",
+	"resource_principal_missing": "an API that people use is not in the tenant",
+}
+
+// peopleCause is why the sign-in of a person is refused: the same for all of a tenant
+// who are refused through the same app with the same code.
+func peopleCause(c connection.Connection, d diagnosis.Diagnosis) (Cause, bool) {
+	words, ok := peopleCauses[d.Category]
+	if !ok || c.Kind != connection.Delegated {
+		return Cause{}, false
+	}
+	app := c.RegistrationID
+	if app == "" {
+		app = c.ClientID
+	}
+	return Cause{Key: strings.ToLower(strings.Join([]string{"sign_ins", c.TenantID, app, d.Category, text(d.Code)}, ":")), Kind: KindSignIns, Subject: words, Tenant: c.TenantID}, true
 }
 
 // troubleOf is why it could not be found out whether a connection works.

@@ -32,6 +32,12 @@ func TestCauseOf(t *testing.T) {
 	ruled := func(tenant, name string, r *diagnosis.Rule) connection.Connection {
 		return with(account(tenant, name, "blocked"), func(c *connection.Connection) { c.Rule = r })
 	}
+	person := func(tenant, name, registration string) connection.Connection {
+		return connection.Connection{ID: tenant + name, TenantID: tenant, Kind: connection.Delegated, Username: name, RegistrationID: registration, ClientID: "C" + registration, Verdict: "blocked", ValidatedAt: &validated}
+	}
+	coded := func(category, code string) *connection.Found {
+		return &connection.Found{Diagnosis: &diagnosis.Diagnosis{Category: category, Code: &code}, Service: "login"}
+	}
 	parked := func(c *connection.Connection) { c.Parked = true }
 	for name, test := range map[string]struct {
 		c    connection.Connection
@@ -57,6 +63,17 @@ func TestCauseOf(t *testing.T) {
 		"a service is down":                 {account("a", "x", "unknown"), found("service_transient", "sharepoint"), KindService, "service:sharepoint"},
 		"throttled":                         {account("a", "x", "unknown"), found("throttled", "graph"), KindService, "throttled:graph:a"},
 		"the way there":                     {account("a", "x", "unknown"), found("other", "login"), KindEnvironment, "environment"},
+		"a person's sign-in was revoked":    {person("a", "x", "R1"), coded("token_expired_or_revoked", "AADSTS50173"), KindSignIns, "sign_ins:a:r1:token_expired_or_revoked:aadsts50173"},
+		"another's for the same reason":     {person("a", "y", "R1"), coded("token_expired_or_revoked", "AADSTS50173"), KindSignIns, "sign_ins:a:r1:token_expired_or_revoked:aadsts50173"},
+		"for another reason":                {person("a", "y", "R1"), coded("mfa_required", "AADSTS50076"), KindSignIns, "sign_ins:a:r1:mfa_required:aadsts50076"},
+		"through another app":               {person("a", "y", "R2"), coded("mfa_required", "AADSTS50076"), KindSignIns, "sign_ins:a:r2:mfa_required:aadsts50076"},
+		"of another tenant":                 {person("b", "y", "R1"), coded("mfa_required", "AADSTS50076"), KindSignIns, "sign_ins:b:r1:mfa_required:aadsts50076"},
+		"the app lacks consent":             {person("a", "y", "R1"), coded("consent_admin", "AADSTS65001"), KindApp, "app:cr1:consent_admin"},
+		"a person's policy by its name": {with(person("a", "x", "R1"), func(c *connection.Connection) {
+			c.Rule = rule(diagnosis.ConditionalAccess, some("1"), some("CA1 MFA"))
+		}), coded("mfa_required", "AADSTS50076"), KindPolicy, "policy:ca1 mfa"},
+		"a person's own account":         {person("a", "x", "R1"), coded("account_disabled", "AADSTS50057"), KindAlone, "connection:ax"},
+		"a service account's is its own": {account("a", "x", "failed"), coded("mfa_required", "AADSTS50076"), KindAlone, "connection:ax"},
 	} {
 		if !affected(test.c, test.f) {
 			t.Errorf("%s: it is not affected", name)

@@ -80,6 +80,9 @@ func (s *Service) join(ctx context.Context, tx *sqldb.Tx, c connection.Connectio
 		return err // its failures are nobody's concern until it is resumed
 	}
 	cause, at := causeOf(c, f), s.time()
+	if err := nameApp(ctx, tx, c, &cause); err != nil {
+		return err
+	}
 	if err := unproved(ctx, tx, c.ID); err != nil {
 		return err
 	}
@@ -109,6 +112,24 @@ func (s *Service) join(ctx context.Context, tx *sqldb.Tx, c connection.Connectio
 		return s.enter(ctx, tx, i, cause, m)
 	}
 	return errors.New("finding an incident for a connection: others keep ending it")
+}
+
+// nameApp calls the app of a person by the name of its registration: it stands alone,
+// or before what people are refused for.
+func nameApp(ctx context.Context, tx *sqldb.Tx, c connection.Connection, cause *Cause) error {
+	if c.RegistrationID == "" || cause.Kind != KindSignIns && cause.Kind != KindApp && cause.Kind != KindExpiry {
+		return nil
+	}
+	name := c.ClientID
+	err := tx.NewSelect().TableExpr("registrations").ColumnExpr("name").Where("id = ?", c.RegistrationID).Scan(ctx, &name)
+	if err != nil && !sqldb.Missing(err) {
+		return fmt.Errorf("reading an app registration's name: %w", err)
+	}
+	if cause.Kind == KindSignIns {
+		name += ": " + cause.Subject
+	}
+	cause.Subject = name
+	return nil
 }
 
 // describe notes what was found out of a connection.

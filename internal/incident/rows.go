@@ -122,7 +122,7 @@ func headline(kind Kind, subject, title string) string {
 		return serviceNames[subject] + " is in trouble"
 	case kind == KindEnvironment:
 		return "Gatehouse does not reach Microsoft"
-	case kind == KindRule:
+	case kind == KindRule, kind == KindSignIns:
 		return subject
 	case subject != "" && title != "":
 		return "App " + subject + ": " + lowerFirst(title)

@@ -39,6 +39,9 @@ const (
 	codeOther  = "token_of_other_person" // the token is somebody else's
 )
 
+// OwnCodes are codes that Microsoft does not know.
+var OwnCodes = []string{codeNobody, codeGone, codeOther}
+
 // delegated is the recipe for a connection that a person signs in for. Nothing in
 // it asks the person for anything.
 func (r *run) delegated(ctx context.Context) {
@@ -88,6 +91,10 @@ func (r *run) obtain(ctx context.Context) {
 		}
 		r.rule = ruleOfRefusal(r.tokenErr, r.facts.ClientName)
 		p.fail(r.tokenErr, r.withRule())
+		var e *microsoft.Error
+		if errors.As(r.tokenErr, &e) && e.Code == codeGone {
+			p.set(p.State, "%s", e.Message)
+		}
 	})
 }
 

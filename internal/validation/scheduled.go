@@ -64,18 +64,49 @@ func (r *Runs) beginScheduled(ctx context.Context, schedules connection.Schedule
 		if err != nil || open {
 			return err
 		}
-		row := &runRow{ID: uuid.Must(uuid.NewV7()).String(), ConnectionID: d.ID, TenantID: d.TenantID, State: Queued, RequestedBy: ScheduledBy, CreatedAt: r.time()}
-		job, err := r.job.Add(ctx, tx, runArgs{row.ID}, jobs.Options{Tenant: d.TenantID})
-		if err != nil {
-			return err
-		}
-		row.JobID = job.ID
-		if _, err := tx.NewInsert().Model(row).Exec(ctx); err != nil {
-			return fmt.Errorf("beginning a scheduled validation: %w", err)
-		}
-		if err := r.Audit.Act(ctx, tx, audit.Entry{Permission: audit.ConnectionValidate, TenantID: d.TenantID, Action: "validation.requested", ObjectKind: "connection", ObjectID: d.ID, ObjectName: d.Name}); err != nil {
-			return err
-		}
-		return r.announce(ctx, tx, row, nil)
+		return r.enqueue(ctx, tx, d.ID, d.TenantID, d.Name, ScheduledBy)
 	})
+}
+
+// enqueue adds a run that nobody waits for, unless one was added just now.
+func (r *Runs) enqueue(ctx context.Context, tx *sqldb.Tx, id, tenantID, name, by string) error {
+	row := &runRow{ID: uuid.Must(uuid.NewV7()).String(), ConnectionID: id, TenantID: tenantID, State: Queued, RequestedBy: by, CreatedAt: r.time()}
+	job, err := r.job.Add(ctx, tx, runArgs{row.ID}, jobs.Options{Tenant: tenantID})
+	if err != nil {
+		return err
+	}
+	row.JobID = job.ID
+	done, err := tx.NewInsert().Model(row).On("CONFLICT DO NOTHING").Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("beginning a validation: %w", err)
+	}
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		return err // somebody was first; the job finds nothing to do
+	}
+	if err := r.Audit.Act(ctx, tx, audit.Entry{Permission: audit.ConnectionValidate, TenantID: tenantID, Action: "validation.requested", ObjectKind: "connection", ObjectID: id, ObjectName: name}); err != nil {
+		return err
+	}
+	return r.announce(ctx, tx, row, nil)
+}
+
+// SignInBy is who asks for validations of people's sign-ins that stopped or work
+// again.
+const SignInBy = "token broker"
+
+// Again begins a validation of a delegated connection, in the transaction that notes
+// that its sign-in stopped or works again, so that its verdict and its incident do
+// not wait for the schedule. It does nothing where one is open, nobody ever signed in, or
+// the tenant is paused. It asks for no permission: whoever found out had it.
+func (r *Runs) Again(ctx context.Context, tx *sqldb.Tx, connectionID string) error {
+	var c struct{ TenantID, Name string }
+	err := tx.NewSelect().TableExpr("connections").ColumnExpr("tenant_id, name").Where("id = ? AND kind = ? AND object_id <> ''", connectionID, connection.Delegated).
+		Where("NOT EXISTS (SELECT 1 FROM tenants AS t WHERE t.id = connections.tenant_id AND t.paused)").
+		Where("NOT EXISTS (SELECT 1 FROM validations AS v WHERE v.connection_id = connections.id AND v.state IN (?, ?))", Queued, Running).Scan(ctx, &c)
+	if sqldb.Missing(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking for a connection to validate: %w", err)
+	}
+	return r.enqueue(audit.AsSystem(ctx, "token_broker"), tx, connectionID, c.TenantID, c.Name, SignInBy)
 }
