@@ -19,7 +19,7 @@ import (
 // A program is given tokens of a person's sign-in: for the connection's services, to
 // whoever may use it, the service asked once for as long as the token lasts.
 func TestToken(t *testing.T) {
-	each(t, "quietquay", func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *house) {
 		h.wire.since()
 		first := h.token()
 		if second := h.token(); second.Access.Reveal() != first.Access.Reveal() || h.wire.since() != 0 {
@@ -86,7 +86,7 @@ func TestToken(t *testing.T) {
 // What is said of a connection holds on every replica: signed out, paused, removed,
 // other services.
 func TestDropped(t *testing.T) {
-	each(t, "quietquay", func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *house) {
 		other, err := stand(t.Context(), h.db, h.keyFile, h.cloud, h.app, h.lab.Now, nil)
 		must(t, err)
 		const trust = 300 * time.Millisecond
@@ -156,7 +156,7 @@ func TestDropped(t *testing.T) {
 
 // A sign-in that earned nothing to go on with is not kept (story 9).
 func TestNothingToGoOnWith(t *testing.T) {
-	each(t, "quietquay", func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *house) {
 		g := h.earn()
 		g.Refresh = secrets.Value{}
 		if err := h.keep(g); !errors.Is(err, broker.ErrNoRefresh) || !strings.Contains(err.Error(), "offline_access") {

@@ -189,10 +189,10 @@ func must(t testing.TB, err error) {
 
 func boss(ctx context.Context) context.Context { return audit.AsSystem(ctx, "test") }
 
-// each runs a test on each database, with a person of the tenant signed in.
-func each(t *testing.T, domain string, test func(t *testing.T, h *house)) {
+// each runs a test on each database, with a person of Quiet Quay signed in.
+func each(t *testing.T, test func(t *testing.T, h *house)) {
 	t.Helper()
-	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) { test(t, open(t, db, domain, nil)) })
+	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) { test(t, open(t, db, "quietquay", nil)) })
 }
 
 func open(t *testing.T, db *sqldb.DB, domain string, change func(*broker.Config)) *house {

@@ -48,7 +48,7 @@ func (h *house) certificate() secrets.Value {
 // shared by all processes, fetched anew before they end. Nothing to go on with is
 // kept: each is asked for with the credential.
 func TestKinds(t *testing.T) {
-	each(t, "quietquay", func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *house) {
 		other, err := stand(t.Context(), h.db, h.keyFile, h.cloud, h.app, h.lab.Now, func(c *broker.Config) { c.Transport = h.wire })
 		must(t, err)
 		for name, of := range map[string]struct {
@@ -101,7 +101,7 @@ func TestKinds(t *testing.T) {
 // An app's wrong credential is refused with its state and diagnosis, the service left
 // alone, and the right one tried at once.
 func TestAppRefused(t *testing.T) {
-	each(t, "quietquay", func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *house) {
 		h.connect("app", connection.App, connection.CredentialRequest{Secret: secrets.New("not-the-secret")})
 		for range 5 {
 			r := h.refused(broker.Parked)
@@ -127,7 +127,7 @@ func TestAppRefused(t *testing.T) {
 // A service account's password that was refused, or of which nobody knows what became
 // of it, is never sent again; one that a rule stops is, after a while.
 func TestAccountRefused(t *testing.T) {
-	each(t, "quietquay", func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *house) {
 		right := secrets.New(*h.at.User("svc-report").Password)
 		h.connect("account", connection.ServiceAccount, connection.CredentialRequest{Password: secrets.New("not-the-password")})
 		r := h.refused(broker.Parked)
@@ -191,7 +191,7 @@ func TestAccountRefused(t *testing.T) {
 // Software that can answer claims challenges is given tokens that say so, kept apart
 // from those of software that cannot, whatever the kind of the connection.
 func TestCAE(t *testing.T) {
-	each(t, "quietquay", func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *house) {
 		other, err := stand(t.Context(), h.db, h.keyFile, h.cloud, h.app, h.lab.Now, func(c *broker.Config) { c.Transport = h.wire })
 		must(t, err)
 		ask := func(s *broker.Service, a broker.Ask) login.Token {
