@@ -208,7 +208,7 @@ func (h *house) exec(query string, args ...any) error {
 
 func boss(ctx context.Context) context.Context { return audit.AsSystem(ctx, "test") }
 
-// each runs a test on each database, with a person of the quiet tenant signed in.
+// each runs a test on each database, with a person of Quiet Quay signed in.
 func each(t *testing.T, test func(t *testing.T, h *house)) {
 	t.Helper()
 	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) { test(t, open(t, db, "quietquay", nil)) })
