@@ -229,3 +229,27 @@ func TestTenantsApart(t *testing.T) {
 
 func second[T any](_ T, err error) error          { return err }
 func second3[T, U any](_ T, _ U, err error) error { return err }
+
+// A consent that is noted while the watch looks for it is not overwritten by what was
+// known before.
+func TestConsentMeanwhile(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.fill(1, 1)
+		c := h.begin(nil)
+		if _, err := h.ConsentLink(h.boss(), c.ID, tenantID(0)); err != nil {
+			t.Fatal(err)
+		}
+		h.ConsentState = func(ctx context.Context, tenantID, registrationID string) (string, error) {
+			return "unknown", h.db.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error { return h.Granted(ctx, tx, tenantID, registrationID) })
+		}
+		h.pass(time.Hour)
+		h.watch()
+		ts, _, err := h.Tenants(h.boss(), c.ID, campaign.TenantFilter{}, campaign.Page{})
+		if err != nil || len(ts) != 1 || ts[0].Consent != campaign.ConsentNotRead {
+			t.Errorf("%+v %v", ts, err)
+		}
+		if ts, _, err = h.Tenants(h.boss(), c.ID, campaign.TenantFilter{Consent: campaign.ConsentLacking}, campaign.Page{}); err != nil || len(ts) != 0 {
+			t.Errorf("%+v %v", ts, err)
+		}
+	})
+}
