@@ -84,7 +84,7 @@ func TestToken(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 		// Most of its life over, it is still given, and another one fetched.
-		h.lab.Advance(time.Until(time.Now().Add(first.Expires.Sub(h.lab.Now()) * 9 / 10)))
+		h.advance(time.Until(time.Now().Add(first.Expires.Sub(h.lab.Now()) * 9 / 10)))
 		if token := h.token(); token.Access.Reveal() != first.Access.Reveal() {
 			t.Error("the caller waited although the token is still good")
 		}
@@ -95,7 +95,7 @@ func TestToken(t *testing.T) {
 			runtime.Gosched()
 		}
 		// It has ended: the caller waits for another one.
-		h.lab.Advance(3 * time.Hour)
+		h.advance(3 * time.Hour)
 		second := h.token()
 		if n := h.wire.since(); n != 1 || second.Access.Reveal() == first.Access.Reveal() {
 			t.Errorf("asked %d times", n)

@@ -198,6 +198,13 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// advance moves the clock, once no refresh is under way that nobody waits for: no
+// answer of a service is older by the jump when it arrives.
+func (h *house) advance(d time.Duration) {
+	h.Quiet()
+	h.lab.Advance(d)
+}
+
 // exec changes the database behind everybody's back.
 func (h *house) exec(query string, args ...any) error {
 	return h.db.Change(h.t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {

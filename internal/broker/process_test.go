@@ -131,7 +131,7 @@ func TestSingleFlight(t *testing.T) {
 		h := open(t, dbtest.Open(t, address), "quietquay", nil)
 		must(t, h.lab.SetSettings(lab.Settings{SingleUse: true}))
 		for round := range 2 {
-			h.lab.Advance(3 * time.Hour)
+			h.advance(3 * time.Hour)
 			a, b := h.start(address), h.start(address)
 			before := h.renewals()
 			for _, p := range []*dbtest.Process{a, b} {
@@ -153,7 +153,7 @@ func TestSingleFlight(t *testing.T) {
 			}
 			_, _ = a.Stdin.Close(), b.Stdin.Close()
 		}
-		h.lab.Advance(3 * time.Hour)
+		h.advance(3 * time.Hour)
 		h.token()
 		if s := h.state(); s.State != broker.Ready {
 			t.Errorf("%+v", s)
@@ -179,7 +179,7 @@ func TestKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		for round := range rounds {
-			h.lab.Advance(3 * time.Hour)
+			h.advance(3 * time.Hour)
 			p := h.start(address, "GATEHOUSE_TEST_CLAIM="+short)
 			before := h.renewals()
 			if _, err := fmt.Fprintln(p.Stdin, 5); err != nil {

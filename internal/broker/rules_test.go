@@ -30,7 +30,7 @@ func TestProve(t *testing.T) {
 	if _, err := h.Prove(t.Context(), h.id, "graph", ""); err != nil {
 		t.Error(err)
 	}
-	h.lab.Advance(2 * time.Second)
+	h.advance(2 * time.Second)
 	h.patch(`{"revoke_sessions":true}`)
 	if _, err := h.Fresh(t.Context(), h.id, "https://graph.microsoft.com"); err != nil {
 		t.Errorf("the last token is not given out: %v", err)
@@ -64,7 +64,7 @@ func TestFormerClient(t *testing.T) {
 	})
 	h.token()
 	replaced = true
-	h.lab.Advance(3 * hour)
+	h.advance(3 * hour)
 	h.wire.since()
 	if r := h.refused(broker.NeedsSignIn); r.Err != nil || !strings.Contains(r.Reason, h.app.ClientID) {
 		t.Errorf("%+v", r)
@@ -83,7 +83,7 @@ func TestCallerLeaves(t *testing.T) {
 	h := one(t, "quietquay", nil)
 	must(t, h.lab.SetSettings(lab.Settings{SingleUse: true}))
 	before := h.token().Access.Reveal()
-	h.lab.Advance(3 * hour)
+	h.advance(3 * hour)
 	leaving, leave := context.WithCancel(h.caller(audit.ConnectionUse))
 	h.wire.before(leave)
 	_, _ = h.Token(leaving, h.id, "graph", "")
@@ -92,7 +92,7 @@ func TestCallerLeaves(t *testing.T) {
 	if after := h.token(); after.Access.Reveal() == before || h.renewals() != n || n != 1 {
 		t.Errorf("%d refreshes, then %d", n, h.renewals())
 	}
-	h.lab.Advance(3 * hour)
+	h.advance(3 * hour)
 	h.token()
 }
 
@@ -108,7 +108,7 @@ func TestSlowAnswer(t *testing.T) {
 	if _, err := h.lab.AddFault(lab.Fault{Service: "login", Grant: "refresh_token", Kind: "latency", Delay: "900ms"}); err != nil {
 		t.Fatal(err)
 	}
-	h.lab.Advance(3 * hour)
+	h.advance(3 * hour)
 	given := make(chan string, 2)
 	for _, g := range []*ground{h.ground, other} {
 		go func() {
@@ -158,12 +158,12 @@ func TestServiceAccount(t *testing.T) {
 		if n := sent(); n != 1 {
 			t.Errorf("the password was sent %d times", n)
 		}
-		h.lab.Advance(3 * hour)
+		h.advance(3 * hour)
 		must(t, ask(right.ID))
 
 		wrong, before := account("Wrong", "surely not this one 17"), sent()
 		for range 3 {
-			h.lab.Advance(2 * hour)
+			h.advance(2 * hour)
 			var r *broker.Refused
 			if err := ask(wrong.ID); !errors.As(err, &r) || r.State != broker.Parked {
 				t.Errorf("a wrong password: %v", err)
@@ -178,7 +178,7 @@ func TestServiceAccount(t *testing.T) {
 		lost := account("Lost", *user.Password)
 		must(t, ask(lost.ID))
 		must(t, h.exec("UPDATE grants SET tried = 'sent' WHERE connection_id = ?", lost.ID))
-		h.lab.Advance(3 * hour)
+		h.advance(3 * hour)
 		before = sent()
 		var r *broker.Refused
 		if err := ask(lost.ID); !errors.As(err, &r) || r.State != broker.Parked || sent() != before {
@@ -197,7 +197,7 @@ func TestTokensStay(t *testing.T) {
 	g := h.earn()
 	must(t, h.keep(g))
 	hidden := []string{g.Refresh.Reveal(), g.Access.Access.Reveal()}
-	h.lab.Advance(3 * hour)
+	h.advance(3 * hour)
 	var renewed string // the refresh token that takes the first one's place
 	h.wire.RoundTripper = reading{h.wire.RoundTripper, func(body []byte) {
 		var answer struct {
@@ -208,9 +208,9 @@ func TestTokensStay(t *testing.T) {
 		}
 	}}
 	hidden = append(hidden, h.token().Access.Reveal(), renewed)
-	h.lab.Advance(2 * time.Second)
+	h.advance(2 * time.Second)
 	h.patch(`{"revoke_sessions":true}`)
-	h.lab.Advance(3 * hour)
+	h.advance(3 * hour)
 	r := h.refused(broker.NeedsSignIn)
 	must(t, h.audit.Flush(boss(t.Context())))
 	log, err := h.audit.List(boss(t.Context()), audit.Filter{ObjectID: h.id})
@@ -275,7 +275,7 @@ func TestLosersReadAgain(t *testing.T) {
 		all = append(all, g)
 	}
 	for round := range 12 {
-		h.lab.Advance(3 * hour)
+		h.advance(3 * hour)
 		before := h.renewals()
 		begin, ended := make(chan struct{}), make(chan error, len(all))
 		for _, g := range all {

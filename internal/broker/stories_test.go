@@ -38,7 +38,7 @@ func TestSuddenlyMFA(t *testing.T) {
 	h.patch(`{"per_user_mfa":"enforced"}`)
 	g := h.earnedWithoutFactor()
 	must(t, h.keep(g))
-	h.lab.Advance(3 * hour)
+	h.advance(3 * hour)
 	h.wire.since()
 	r := h.refused(broker.NeedsMFA)
 	if r.Err == nil || r.Err.Code != "AADSTS50076" || r.Diagnosis == nil || r.Diagnosis.Category != "mfa_required" || r.Link != "/connections/"+h.id || r.RetryAfter < time.Minute {
@@ -49,7 +49,7 @@ func TestSuddenlyMFA(t *testing.T) {
 		for range 10 {
 			_ = h.refused(broker.NeedsMFA)
 		}
-		h.lab.Advance(2 * time.Minute)
+		h.advance(2 * time.Minute)
 	}
 	if n := h.wire.since(); n < 10 || n > 35 {
 		t.Errorf("the service was asked %d times in a day", n)
@@ -77,7 +77,7 @@ func TestSuddenlyMFA(t *testing.T) {
 	// And a sign-in with a second factor holds under the rule.
 	h.patch(`{"per_user_mfa":"enforced"}`)
 	h.signIn()
-	h.lab.Advance(3 * hour)
+	h.advance(3 * hour)
 	h.token()
 	if s := h.state(); s.MFA == nil || !*s.MFA {
 		t.Errorf("%+v", s.MFA)
@@ -105,10 +105,10 @@ func TestRememberedFactor(t *testing.T) {
 	h.patchAt("", `{"remember_mfa_days":14}`)
 	h.patch(`{"per_user_mfa":"enforced"}`)
 	h.signIn()
-	h.lab.Advance(13 * day)
+	h.advance(13 * day)
 	h.token()
-	h.lab.Advance(day + hour)
-	h.lab.Advance(3 * hour) // the token of day 13 has ended
+	h.advance(day + hour)
+	h.advance(3 * hour) // the token of day 13 has ended
 	if r := h.refused(broker.NeedsMFA); r.Err.Code != "AADSTS50078" {
 		t.Errorf("%+v", r.Err)
 	}
@@ -121,7 +121,7 @@ func TestRememberedFactor(t *testing.T) {
 	// It is told a day ahead, once.
 	told := len(h.news)
 	for _, wait := range []time.Duration{12 * day, day + hour, hour} {
-		h.lab.Advance(wait)
+		h.advance(wait)
 		must(t, h.Warn(boss(t.Context())))
 	}
 	if len(h.news) != told+1 || h.news[told].What != "ends" {
@@ -155,7 +155,7 @@ func TestSignInFrequency(t *testing.T) {
 		t.Errorf("%+v", h.news)
 	}
 	for h.lab.Now().Before(f.At.Add(-10 * time.Minute)) {
-		h.lab.Advance(10 * time.Minute)
+		h.advance(10 * time.Minute)
 		h.token()
 	}
 	must(t, h.Warn(boss(t.Context())))
@@ -163,7 +163,7 @@ func TestSignInFrequency(t *testing.T) {
 		t.Errorf("%+v", h.news)
 	}
 	// What was issued before the end may last beyond it; no new one comes.
-	h.lab.Advance(3 * hour)
+	h.advance(3 * hour)
 	if r := h.refused(broker.NeedsSignIn); r.Err.Code != "AADSTS70043" || r.Diagnosis.Title == "" {
 		t.Errorf("%+v", r)
 	}
@@ -177,7 +177,7 @@ func TestIdle(t *testing.T) {
 		h := one(t, "quietquay", func(c *broker.Config) { c.KeepAlive = keep })
 		warned := 0
 		for d := range 100 {
-			h.lab.Advance(day)
+			h.advance(day)
 			must(t, h.StayAlive(boss(t.Context())))
 			must(t, h.Warn(boss(t.Context())))
 			if len(h.news) > 0 && warned == 0 {
@@ -207,10 +207,10 @@ func TestPasswordChanged(t *testing.T) {
 	t.Parallel()
 	h := one(t, "quietquay", nil)
 	issued := h.lab.Now().UTC()
-	h.lab.Advance(48 * hour)
+	h.advance(48 * hour)
 	changed := h.lab.Now().UTC()
 	h.patch(`{"password":"an entirely new one 4711","reset_in":"entra_admin_centre"}`)
-	h.lab.Advance(3 * hour)
+	h.advance(3 * hour)
 	r := h.refused(broker.NeedsSignIn)
 	if r.Err.Code != "AADSTS50173" || r.Diagnosis.Category != "token_expired_or_revoked" || !strings.Contains(r.Reason, changed.Format("2 January 2006 15:04")) || !strings.Contains(r.Reason, issued.Format("2 January 2006")) || !strings.Contains(r.Reason, "password change") {
 		t.Errorf("%s %+v", r.Reason, r.Diagnosis)
@@ -252,19 +252,19 @@ func TestDay(t *testing.T) {
 			h.wire.say(0, "", "")
 		}
 		tokens[h.token().Access.Reveal()] = true
-		h.lab.Advance(10 * time.Minute)
+		h.advance(10 * time.Minute)
 	}
 	if len(tokens) < 12 || len(tokens) > 40 {
 		t.Errorf("%d tokens in a day", len(tokens))
 	}
 	// Without a good token the trouble is told, and the sign-in not blamed.
-	h.lab.Advance(3 * hour)
+	h.advance(3 * hour)
 	troubles[3]()
 	if r := h.refused(broker.Ready); r.RetryAfter < 119*time.Second || r.Diagnosis == nil || h.state().State != broker.Ready {
 		t.Errorf("%+v", r)
 	}
 	h.wire.say(0, "", "")
-	h.lab.Advance(5 * time.Minute)
+	h.advance(5 * time.Minute)
 	h.token()
 }
 
@@ -274,24 +274,24 @@ func TestEndedToken(t *testing.T) {
 	t.Parallel()
 	h := one(t, "quietquay", nil)
 	ended := h.token().Access.Reveal()
-	h.lab.Advance(3 * hour)
+	h.advance(3 * hour)
 	for _, expires := range []string{"3599", "0", "5"} {
 		h.wire.say(http.StatusOK, "application/json", fmt.Sprintf(`{"token_type":"Bearer","access_token":%q,"expires_in":%s,"refresh_token":"1.Anew"}`, ended, expires), "Date", h.lab.Now().UTC().Format(http.TimeFormat))
 		r := h.refused(broker.Ready)
 		if r.Err == nil || strings.Contains(r.Error(), ended) {
 			t.Errorf("%s: %v", expires, r)
 		}
-		h.lab.Advance(time.Hour)
+		h.advance(time.Hour)
 	}
 	h.wire.say(0, "", "")
 	// One that will have ended before anybody can use it.
 	last := h.token()
-	h.lab.Advance(last.Expires.Sub(h.lab.Now()) - 5*time.Second)
+	h.advance(last.Expires.Sub(h.lab.Now()) - 5*time.Second)
 	h.wire.say(http.StatusOK, "application/json", fmt.Sprintf(`{"token_type":"Bearer","access_token":%q,"expires_in":5,"refresh_token":"1.Anew"}`, last.Access.Reveal()), "Date", h.lab.Now().UTC().Format(http.TimeFormat))
 	if r := h.refused(broker.Ready); r.Err == nil || r.Err.Status != http.StatusOK {
 		t.Errorf("%+v", r)
 	}
-	h.lab.Advance(time.Hour)
+	h.advance(time.Hour)
 	h.wire.say(0, "", "")
 	h.token()
 }
@@ -344,7 +344,7 @@ func TestStates(t *testing.T) {
 		must(t, h.db.Change(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error { return h.Forget(ctx, tx, h.id, "") }))
 		h.wire.say(0, "", "")
 		h.signIn()
-		h.lab.Advance(3 * hour)
+		h.advance(3 * hour)
 		h.wire.say(http.StatusBadRequest, "application/json", fmt.Sprintf(`{"error":"invalid_grant","error_description":"AADSTS%d: no","error_codes":[%d]}`, code, code))
 		if r := h.refused(want); r.Diagnosis == nil || r.Reason == "" || r.Diagnosis.Title == "" {
 			t.Errorf("%d: %+v", code, r)
@@ -357,7 +357,7 @@ func TestStates(t *testing.T) {
 	}{{http.StatusBadRequest, "temporarily_unavailable"}, {http.StatusBadRequest, "server_error"}, {http.StatusInternalServerError, "invalid_grant"}, {http.StatusTooManyRequests, "invalid_grant"}} {
 		h.wire.say(0, "", "")
 		h.signIn()
-		h.lab.Advance(3 * hour)
+		h.advance(3 * hour)
 		h.wire.say(trouble.status, "application/json", fmt.Sprintf(`{"error":%q,"error_description":"AADSTS90033: later","error_codes":[90033]}`, trouble.name))
 		_ = h.refused(broker.Ready)
 	}

@@ -259,3 +259,62 @@ func TestUsed(t *testing.T) {
 		}
 	})
 }
+
+// A check counts sign-ins in a row; and nothing is put into use that has ended, or
+// that was retired.
+func TestSwitchRefused(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		g, _ := h.made()
+		step := func(id string) registration.Credential {
+			t.Helper()
+			_, _, err := h.Advance(h.boss(), id)
+			must(t, err)
+			return h.credential(g.ID, id)
+		}
+		checked := func(in registration.CredentialRequest) registration.Credential {
+			t.Helper()
+			c, err := h.AddCredential(h.boss(), g.ID, in)
+			must(t, err)
+			_, err = h.Check(h.boss(), g.ID, c.ID, registration.CheckRequest{TenantID: h.at.ID})
+			must(t, err)
+			return c
+		}
+		key, value := h.addPassword("applications")
+		again := checked(registration.CredentialRequest{Secret: value, Label: "taken away"})
+		step(again.ID)
+		if c := step(again.ID); c.Check.Successes != 2 {
+			t.Fatalf("%+v", c.Check)
+		}
+		h.graph("POST", "applications(appId='"+h.clientID+"')/removePassword", map[string]any{"keyId": key})
+		if c := step(again.ID); c.Check.Successes != 0 || c.Check.State != registration.CheckRunning || !strings.Contains(c.Check.Reason, "AADSTS7000215") {
+			t.Errorf("after a refusal: %+v", c.Check)
+		}
+
+		_, value = h.addPassword("applications")
+		end := h.lab.Now().Add(time.Hour)
+		short := checked(registration.CredentialRequest{Secret: value, Label: "short", NotAfter: &end})
+		for range registration.Successes {
+			step(short.ID)
+		}
+		if c := h.credential(g.ID, short.ID); c.State != registration.Checked {
+			t.Fatalf("%+v", c)
+		}
+		another, err := h.Create(h.boss(), registration.CreateRequest{Kind: registration.Confidential, Details: registration.Details{Name: "Another", Clients: map[string]string{"lab": "99999999-2222-4333-8444-555555555555"}}, Permissions: registration.SignInPermissions()})
+		must(t, err)
+		if _, err := h.Switch(h.boss(), another.ID, short.ID); !errors.Is(err, registration.ErrMissing) {
+			t.Errorf("a credential of another registration: %v", err)
+		}
+		if _, err := h.Retire(h.boss(), another.ID, short.ID); !errors.Is(err, registration.ErrMissing) {
+			t.Errorf("retiring a credential of another registration: %v", err)
+		}
+		h.lab.Advance(2 * time.Hour)
+		if _, err := h.Switch(h.boss(), g.ID, short.ID); err == nil || !strings.Contains(err.Error(), "has ended") {
+			t.Errorf("to what has ended: %v", err)
+		}
+		_, err = h.Retire(h.boss(), g.ID, short.ID)
+		must(t, err)
+		if _, err := h.Switch(h.boss(), g.ID, short.ID); !errors.Is(err, registration.ErrRetired) {
+			t.Errorf("to what is retired: %v", err)
+		}
+	})
+}
