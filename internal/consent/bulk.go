@@ -308,10 +308,11 @@ func (s *Service) onboard(ctx context.Context, p particulars, i batch.Item) (out
 		case ctx.Err() != nil:
 			return "", "", err // it goes on later
 		}
-		refused = append(refused, g.name+": "+PartnerTrouble(err))
-		if !partner.OfOne(err) {
+		if !partner.OfOne(err) { // it is not about this API, and the others will fare no better
+			refused = append(refused, PartnerTrouble(err))
 			break
 		}
+		refused = append(refused, g.name+": "+PartnerTrouble(err))
 	}
 	outcome, note = batch.Changed, words(made, there, refused)
 	switch {
@@ -433,7 +434,7 @@ func PartnerTrouble(err error) string {
 	if !ok {
 		return err.Error()
 	}
-	words := e.Error()
+	words := strings.TrimRight(e.Error(), ". ")
 	code := cmp.Or(consentCode.FindString(e.Message), e.Code)
 	switch {
 	case e.Status == 0 || e.Status >= http.StatusInternalServerError || e.Status == http.StatusTooManyRequests:

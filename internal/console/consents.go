@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -373,7 +374,7 @@ func (c *console) partners(r *http.Request, f *frame) (out []option, apps map[st
 	found, _, err := c.Connections.List(r.Context(), connection.Filter{Kind: connection.Delegated}, connection.Page{Limit: 200})
 	for _, one := range found {
 		if name := apps[one.RegistrationID]; name != "" && f.may(one.TenantID, audit.ConsentManage) {
-			out = append(out, option{one.TenantID + " " + one.ID + " " + one.RegistrationID, one.Name + " (" + one.TenantName + "), through " + name})
+			out = append(out, option{one.TenantID + " " + one.ID + " " + one.RegistrationID, one.Name + " (" + one.TenantName + ")"})
 		}
 	}
 	return out, apps, err
@@ -407,7 +408,7 @@ func (c *console) showCustomers(w http.ResponseWriter, r *http.Request, f *frame
 // what is no fault of the connection's.
 func noCustomers(err error) (words, link string) {
 	if refused, ok := errors.AsType[*broker.Refused](err); ok {
-		return "The connection has no token for Partner Center: " + strings.TrimPrefix(refused.Error(), "giving a token: "), refused.Link
+		return "The connection has no token for Partner Center: " + cmp.Or(refused.Reason, "nobody is signed in for it"), refused.Link
 	}
 	if said, ok := errors.AsType[*microsoft.Error](err); ok {
 		return "Partner Center gave no list: " + consent.PartnerTrouble(said), ""

@@ -2,8 +2,10 @@ package console_test
 
 import (
 	"context"
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -163,6 +165,9 @@ func (h *house) granted(tenantName, clientID string) (scopes []string) {
 	return scopes
 }
 
+// onwards is the link to the next page of a list.
+var onwards = regexp.MustCompile(`href="([^"]+)" rel="next"`)
+
 // A partner onboards its customers: an admin agent signs in at the lab, the customers
 // that Partner Center lists are consented for, each with its result and its reason, and
 // what their own directories hold is read back. Then it is taken back.
@@ -177,8 +182,15 @@ func TestPartnerOnboarding(t *testing.T) {
 			h.onboard(here[name])
 		}
 		boss := h.visitor(h.administrator())
-		list := func(c connection.Connection) page {
-			return boss.get("/consents/customers?" + url.Values{"partner": {c.TenantID + " " + c.ID + " " + c.RegistrationID}}.Encode())
+		list := func(c connection.Connection) page { // all pages of it, as long as Partner Center makes them
+			p := boss.get("/consents/customers?" + url.Values{"partner": {c.TenantID + " " + c.ID + " " + c.RegistrationID}}.Encode())
+			for last := p; ; p.Text += last.Text {
+				next := onwards.FindStringSubmatch(last.Text)
+				if next == nil {
+					return p
+				}
+				last = boss.get(html.UnescapeString(next[1]))
+			}
 		}
 		boss.get("/consents").has(t, "Onboard customers")
 		list(ada).has(t, "has no token for Partner Center", "Go to the connection")

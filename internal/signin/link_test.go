@@ -3,8 +3,10 @@ package signin_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -194,6 +196,9 @@ func TestLinkEnds(t *testing.T) {
 		}
 		_, err = h.signin.StartLink(h.nobody(), token(no), secrets.Value{}, "")
 		h.refusedFor("declined link", err, signin.LinkUsed)
+		_, err = h.signin.Opened(h.nobody(), token(no), secrets.Value{})
+		h.refusedFor("page of a declined link", err, signin.LinkUsed)
+		h.oneBrowser(h.link(c.ID, signin.LinkOptions{}))
 		if e := h.last(c); e.Outcome != signin.SaidNo || e.Person != ines {
 			t.Errorf("%+v", e)
 		}
@@ -218,6 +223,36 @@ func TestLinkEnds(t *testing.T) {
 			t.Errorf("%d rows are left: %v", left, err)
 		}
 	})
+}
+
+// oneBrowser has eight browsers begin with a link at once: it is one's, and neither
+// opens nor begins in another from then on.
+func (h *house) oneBrowser(l signin.Link) {
+	h.t.Helper()
+	errs := make([]error, 8)
+	var all sync.WaitGroup
+	for i := range errs {
+		all.Go(func() {
+			_, errs[i] = h.signin.StartLink(h.nobody(), token(l), secrets.New(fmt.Sprint("browser ", i)), "")
+		})
+	}
+	all.Wait()
+	begun := 0
+	for i, err := range errs {
+		_, opened := h.signin.Opened(h.nobody(), token(l), secrets.New(fmt.Sprint("browser ", i)))
+		if err == nil {
+			begun++
+			if opened != nil {
+				h.t.Errorf("to the browser that began it is said %v", opened)
+			}
+			continue
+		}
+		h.refusedFor("another browser", err, signin.LinkUsed)
+		h.refusedFor("the page in another browser", opened, signin.LinkUsed)
+	}
+	if begun != 1 {
+		h.t.Errorf("%d browsers began with one link", begun)
+	}
 }
 
 // Signing out forgets the tokens and keeps the history; sign-ins are revoked at

@@ -111,6 +111,7 @@ func TestNegativeMatrix(t *testing.T) {
 			"duplicated code":    {answer: edit(func(q url.Values) { q.Add("code", "x") }), want: signin.Malformed, counted: true},
 			"code and error":     {answer: edit(func(q url.Values) { q.Set("error", "access_denied") }), want: signin.Malformed, counted: true},
 			"oversized":          {answer: edit(func(q url.Values) { q.Set("session_state", strings.Repeat("x", 20<<10)) }), want: signin.Malformed, counted: true},
+			"no text":            {answer: edit(func(q url.Values) { q.Set("session_state", "\xff") }), want: signin.Malformed, counted: true},
 			"another code":       {answer: edit(func(q url.Values) { q.Set("code", "1.Anothing") }), want: signin.Microsoft},
 			"another issuer":     {answer: edit(func(q url.Values) { q.Set("iss", "https://login.example/common/v2.0") }), want: signin.MixUp},
 			"another cloud":      {answer: edit(func(q url.Values) { q.Set("cloud_instance_host_name", "login.microsoftonline.us") }), want: signin.MixUp},
