@@ -195,6 +195,8 @@ func press(say string, pairs ...string) act {
 }
 
 // redeem exchanges the code that the app got; change spoils the request.
+//
+//go:noinline
 func redeem(tenant, how string, change func(url.Values)) act {
 	return act{"redeem the authorization code, " + how, func(a *actor) error {
 		if a.kept["code"] == "" {

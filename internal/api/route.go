@@ -20,6 +20,8 @@ type access struct {
 
 // needs is for operators with a permission, in whatever tenant; the feature
 // looks at the object's own.
+//
+//go:noinline
 func needs(p audit.Permission) access { return access{permission: p} }
 
 var (

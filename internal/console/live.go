@@ -59,6 +59,8 @@ func (c *console) live(w http.ResponseWriter, r *http.Request, _ *frame) error {
 }
 
 // liveOn marks an element that is read again when the page's stream says so.
+//
+//go:noinline
 func liveOn(f *frame, id string) templ.Attributes {
 	return templ.Attributes{"id": id, "hx-get": f.Here, "hx-select": "#" + id, "hx-swap": "outerMorph", "hx-trigger": "news from:#live throttle:1s"}
 }

@@ -152,6 +152,8 @@ const (
 )
 
 // Add adds a job. It is worked if, and once, the transaction is committed.
+//
+//go:noinline
 func (k *Kind[T]) Add(ctx context.Context, tx *sqldb.Tx, args T, options Options) (Added, error) {
 	raw, err := json.Marshal(args)
 	if err != nil {

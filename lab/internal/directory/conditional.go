@@ -73,6 +73,7 @@ type checker struct {
 	names  bool // names may stand where Graph wants ids
 }
 
+//go:noinline
 func (c *checker) fault(path, format string, args ...any) {
 	if len(c.faults) < 50 {
 		c.faults = append(c.faults, Fault{path, fmt.Sprintf(format, args...)})

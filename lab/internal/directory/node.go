@@ -42,6 +42,7 @@ type node struct {
 	faults *Faults
 }
 
+//go:noinline
 func (n node) fault(format string, args ...any) {
 	// A file that is wrong throughout would otherwise print itself.
 	const most = 200

@@ -123,6 +123,7 @@ func (s *Store) add(t *Tenant) {
 	s.indexes[t] = &index{users: map[string]*User{}, groups: map[string]*Group{}, principals: map[string]*Principal{}, apps: map[string]*App{}}
 }
 
+//go:noinline
 func (t *Tenant) index() *index { return t.store.indexes[t] }
 
 // Other gives another tenant by id or domain, nil if there is none. It is for

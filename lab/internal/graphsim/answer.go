@@ -17,6 +17,7 @@ type answer struct {
 
 func ok(body map[string]any) *answer { return &answer{status: http.StatusOK, body: body} }
 
+//go:noinline
 func noContent() *answer { return &answer{status: http.StatusNoContent} }
 
 // contentType is how Graph labels OData answers.

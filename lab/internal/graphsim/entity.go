@@ -50,6 +50,8 @@ func prop[T any](name string, get func(*request, T) any) members {
 }
 
 // null are members that the lab never has a value for.
+//
+//go:noinline
 func null(names ...string) members { return constant(nil, names...) }
 
 // none are collections that are always empty in the lab.
@@ -74,8 +76,12 @@ func (m members) each(fn func(*member)) members {
 
 func (m members) ask() members    { return m.each(func(m *member) { m.asked = true }) }
 func (m members) seldom() members { return m.each(func(m *member) { m.rare = true }) }
+
+//go:noinline
 func (m members) inBeta() members { return m.each(func(m *member) { m.only = "beta" }) }
-func (m members) plain() members  { return m.each(func(m *member) { m.unfiltered = true }) }
+
+//go:noinline
+func (m members) plain() members { return m.each(func(m *member) { m.unfiltered = true }) }
 
 func newEntity(name string, parts ...members) *entity {
 	e := &entity{name: name, byName: map[string]*member{}}
@@ -117,6 +123,8 @@ func items[T any](typ *entity, list []T) []item {
 }
 
 // id is the object's id member.
+//
+//go:noinline
 func (r *request) idOf(it item) string {
 	id, _ := it.typ.byName["id"].get(r, it.value).(string)
 	return id

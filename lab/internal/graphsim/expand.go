@@ -24,6 +24,7 @@ const maxExpanded = 20
 // functions refer to the types, and the types to the functions.
 var expansions map[*entity][]relation
 
+//go:noinline
 func many[T any](name string, get func(*request, T) []item) relation {
 	return relation{name: name, get: func(r *request, v any) []item { return get(r, v.(T)) }}
 }

@@ -43,6 +43,7 @@ func (a access) own(self ...string) access {
 	return a
 }
 
+//go:noinline
 func (a access) by(roles ...string) access {
 	a.roles = roles
 	return a

@@ -40,6 +40,7 @@ const (
 	methodService     = "Authentication Methods"
 )
 
+//go:noinline
 func core(name, category string) activity { return activity{name, category, coreDirectory} }
 
 // adds, updates and deletes announce a change. They are called when all checks
@@ -49,6 +50,7 @@ func (r *request) adds(a activity, it item) {
 	r.changes = append(r.changes, &change{activity: a, operation: "Add", it: it})
 }
 
+//go:noinline
 func (r *request) updates(a activity, it item) {
 	r.changes = append(r.changes, &change{activity: a, operation: "Update", it: it, before: r.plainly(it)})
 }
