@@ -459,8 +459,8 @@ func madeBy(r consent.Request) string {
 	if r.CreatedBy != "" {
 		text = "by " + r.CreatedBy + " "
 	}
-	if r.Opened == 0 {
-		return text + "(not opened yet)"
+	if r.Opened == 0 { // the state beside it says so
+		return text
 	}
 	return text + "(opened " + count(r.Opened, "time") + ")"
 }
