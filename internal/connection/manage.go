@@ -171,6 +171,11 @@ func (s *Service) put(ctx context.Context, tx *sqldb.Tx, r *row, c credential) e
 // change loads a connection, authorises, records and does something to it.
 func (s *Service) change(ctx context.Context, id, action string, details map[string]any, do func(context.Context, *sqldb.Tx, *row) error) error {
 	return s.DB.Change(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		if s.DB.Postgres() { // SQLite has one writer at a time
+			if _, err := tx.NewRaw("SELECT 1 FROM connections WHERE id = ? FOR NO KEY UPDATE", id).Exec(ctx); err != nil {
+				return fmt.Errorf("holding a connection: %w", err)
+			}
+		}
 		r, err := find(ctx, tx, id)
 		if err != nil {
 			return err
