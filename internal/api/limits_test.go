@@ -16,7 +16,7 @@ func TestUnreadable(t *testing.T) {
 	h := newHouse(t, dbtest.Open(t, dbtest.SQLite(t)))
 	ada := h.administrator()
 	large := `{"email":"` + strings.Repeat("x", 300<<10) + `"}`
-	file := `{"file":"` + strings.Repeat("x", 300<<10) + `"}`
+	file := `{"file":"` + strings.Repeat("x", 300<<10) + `","unknown":1}` // which is seen only once it was read
 	const people = "/api/v1/operators"
 	for name, test := range map[string]struct {
 		method, path, body string
@@ -26,7 +26,7 @@ func TestUnreadable(t *testing.T) {
 	}{
 		"too large":                    {"POST", people, large, nil, 413, client.ProblemBadRequest},
 		"too large, with a key":        {"POST", people, large, []string{key, "k"}, 413, client.ProblemBadRequest},
-		"large, where that is taken":   {"POST", "/api/v1/campaigns/1/people", file, []string{key, "m"}, 404, client.ProblemNotFound},
+		"large, where that is taken":   {"POST", "/api/v1/campaigns/1/people", file, []string{key, "m"}, 422, client.ProblemInvalid},
 		"larger than a file":           {"POST", "/api/v1/campaigns/1/people", strings.Repeat(" ", maxPeople+1), []string{key, "n"}, 413, client.ProblemBadRequest},
 		"too large, signing in":        {"POST", "/api/v1/session", large, nil, 413, client.ProblemBadRequest},
 		"a snapshot too large":         {"PUT", "/api/v1/tenants/1/snapshot", strings.Repeat(" ", maxSnapshot+1), nil, 413, client.ProblemBadRequest},
