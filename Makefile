@@ -17,9 +17,9 @@ UNRACED := gatehouse/internal/server gatehouse/internal/console gatehouse/intern
   gatehouse/internal/broker gatehouse/internal/campaign gatehouse/internal/consent gatehouse/internal/registration gatehouse/internal/signin gatehouse/internal/datasource \
   gatehouse/lab/internal/conditional gatehouse/lab/internal/graphsim gatehouse/lab/internal/sts
 
-# More at once than there are cores, as tests wait half of the time: for databases,
+# One more at once than there are cores, as tests also wait: for databases,
 # browsers and killed processes.
-BESIDE := -p 4 -parallel 4
+BESIDE := -p 3
 
 LINT := bin/golangci-lint
 NPM  := interop/node/node_modules/.package-lock.json
